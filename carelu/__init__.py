@@ -1,0 +1,30 @@
+"""carelu: CAReLU, the activations it is compared with, and putting either into a model. Needs only torch."""
+
+from carelu import functional
+from carelu.activations import CAReLU, PReLU
+from carelu.registry import (
+    ActivationFactory,
+    activation_modules,
+    activation_names,
+    activation_options,
+    create_activation,
+    is_activation,
+    register,
+)
+from carelu.surgery import replace_activations
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ActivationFactory",
+    "CAReLU",
+    "PReLU",
+    "activation_modules",
+    "activation_names",
+    "activation_options",
+    "create_activation",
+    "functional",
+    "is_activation",
+    "register",
+    "replace_activations",
+]

@@ -1,0 +1,183 @@
+"""Every activation of the suite as a module: CAReLU, its variants, and what it is compared with.
+
+One line of maths and one citation each. The classes on top of torch's own add nothing but those:
+the computation stays torch's.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from carelu.functional import EPS, GAIN, SHARES, Over, carelu, competition_dims, competition_scale, relu_beta
+from carelu.registry import near_matches, register
+
+
+@register("relu")
+class ReLU(nn.ReLU):
+    """max(z, 0). Nair and Hinton, ICML 2010."""
+
+
+@register("leaky_relu")
+class LeakyReLU(nn.LeakyReLU):
+    """max(z, 0) + negative_slope · min(z, 0). Maas, Hannun and Ng, ICML 2013."""
+
+
+@register("elu")
+class ELU(nn.ELU):
+    """z for z > 0, alpha · (exp(z) − 1) otherwise. Clevert, Unterthiner and Hochreiter, arXiv 1511.07289."""
+
+
+@register("selu")
+class SELU(nn.SELU):
+    """λ · ELU(z) with the λ and α that keep mean 0 and variance 1. Klambauer et al., arXiv 1706.02515."""
+
+
+@register("gelu")
+class GELU(nn.GELU):
+    """z · Φ(z), Φ the normal distribution function. Hendrycks and Gimpel, arXiv 1606.08415."""
+
+
+@register("swish")
+class Swish(nn.SiLU):
+    """z · sigmoid(z), also called SiLU. Ramachandran, Zoph and Le, arXiv 1710.05941."""
+
+
+@register("mish")
+class Mish(nn.Mish):
+    """z · tanh(softplus(z)). Misra, arXiv 1908.08681."""
+
+
+@register("prelu")
+class PReLU(nn.Module):
+    """max(z, 0) + a · min(z, 0) with a learned slope a, one a channel. He et al., arXiv 1502.01852.
+
+    torch's PReLU takes its channels from dimension 1; this one also serves tokens, whose features
+    come last.
+
+    Args:
+        init: the slope at the start, dimensionless.
+        channels: number of slopes; 1 shares one slope over all channels.
+        channel_dim: the dimension that the slopes belong to, when there are several.
+    """
+
+    def __init__(self, init: float = 0.25, channels: int = 1, channel_dim: int = 1):
+        super().__init__()
+        self.channel_dim = channel_dim
+        self.weight = nn.Parameter(torch.full((channels,), float(init)))
+
+    @classmethod
+    def for_site(cls, channels: int, sample_dims: tuple[int, ...], pre_norm: bool, init: float) -> "PReLU":
+        return cls(init, channels, sample_dims[0])
+
+    def forward(self, z: Tensor) -> Tensor:
+        if self.weight.numel() == 1 or self.channel_dim == 1:
+            return F.prelu(z, self.weight.to(z.dtype))
+        return F.prelu(z.movedim(self.channel_dim, 1), self.weight.to(z.dtype)).movedim(1, self.channel_dim)
+
+    def extra_repr(self) -> str:
+        return f"channels={self.weight.numel()}, channel_dim={self.channel_dim}"
+
+
+@register("carelu")
+@register("carelu_sign", alpha=2.0, beta=-1.0)
+@register("carelu_l1", competition="l1")
+@register("carelu_count", competition="count")
+@register("carelu_pre_norm", competition_input="pre_norm")
+class CAReLU(nn.Module):
+    """ReLU(K tanh(α p + β) z), p the share of the positive values. Chen and Pan, arXiv 2407.19441.
+
+    α and β are learned, one pair a module. By default the module starts exactly as ReLU (α = 0,
+    K tanh β = 1). Adapted beside batch normalisation (ours, not the paper's): with
+    `competition_input="pre_norm"` p is measured on the tensor before normalisation, which the model
+    hands over as the second argument of `forward`.
+
+    Args:
+        competition: how p is measured: "energy", "l1" or "count", see `carelu.functional`.
+        alpha: α at the start.
+        beta: β at the start; None stands for artanh(1/gain), the start as ReLU.
+        gain: K, the largest absolute scale.
+        over: what competes: "sample", "channel", "feature" or dimensions, see `competition_dims`.
+            At a site of a model, "sample" stands for the dimensions that hold one input's
+            pre-activations there: all but the batch for an image, one token's features in text.
+        eps: ε of the share.
+        competition_input: "normalised" (p of the input itself) or "pre_norm".
+
+    Raises:
+        ValueError: an option that is out of its range; the message says what is accepted.
+    """
+
+    def __init__(
+        self,
+        competition: str = "energy",
+        alpha: float = 0.0,
+        beta: float | None = None,
+        gain: float = GAIN,
+        over: Over = "sample",
+        eps: float = EPS,
+        competition_input: str = "normalised",
+    ):
+        super().__init__()
+        for option, word, known in (
+            ("competition", competition, list(SHARES)),
+            ("competition_input", competition_input, ["normalised", "pre_norm"]),
+        ):
+            if word not in known:
+                raise ValueError(f"{option}={word!r} is unknown; {near_matches(str(word), known)}")
+        if isinstance(over, str):
+            competition_dims(4, over)
+        elif not isinstance(over, Sequence) or not over or not all(isinstance(dim, int) for dim in over):
+            raise ValueError(f"over={over!r} is neither 'sample', 'channel', 'feature' nor a list of dimensions")
+        for option, value in (("gain", gain), ("eps", eps)):
+            if not 0 < value < float("inf"):
+                raise ValueError(f"{option}={value} is not a positive number")
+        self.competition = competition
+        self.gain = float(gain)
+        self.over = over if isinstance(over, str) else tuple(over)
+        self.eps = float(eps)
+        self.competition_input = competition_input
+        self.alpha = nn.Parameter(torch.tensor(float(alpha)))
+        self.beta = nn.Parameter(torch.tensor(relu_beta(gain) if beta is None else float(beta)))
+
+    @classmethod
+    def for_site(cls, channels: int, sample_dims: tuple[int, ...], pre_norm: bool, **options) -> "CAReLU":
+        if options["over"] == "sample":
+            options["over"] = sample_dims
+        module = cls(**options)
+        if module.needs_pre_norm and not pre_norm:
+            raise ValueError(
+                "competition_input='pre_norm' needs a model that hands over the tensor before its normalisation, "
+                "and this one has none there; use competition_input='normalised'"
+            )
+        return module
+
+    @property
+    def needs_pre_norm(self) -> bool:
+        """Whether `forward` needs the tensor before normalisation as its second argument."""
+        return self.competition_input == "pre_norm"
+
+    def share(self, z: Tensor, pre_norm: Tensor | None = None) -> Tensor:
+        """The share p of the positive values, the competing dimensions kept at size 1.
+
+        Raises:
+            ValueError: `competition_input="pre_norm"` and no `pre_norm` is given.
+        """
+        if self.needs_pre_norm:
+            if pre_norm is None:
+                raise ValueError("competition_input='pre_norm': call the module with (z, tensor before normalisation)")
+            z = pre_norm
+        return SHARES[self.competition](z, over=self.over, eps=self.eps)
+
+    def scale(self, share: Tensor) -> Tensor:
+        """The scale K tanh(α p + β) at a share p, of the shape of `share`."""
+        return competition_scale(share, self.alpha, self.beta, self.gain)
+
+    def forward(self, z: Tensor, pre_norm: Tensor | None = None) -> Tensor:
+        return carelu(z, self.alpha, self.beta, gain=self.gain, share=self.share(z, pre_norm))
+
+    def extra_repr(self) -> str:
+        return (
+            f"competition={self.competition!r}, gain={self.gain}, over={self.over!r}, eps={self.eps}, "
+            f"competition_input={self.competition_input!r}"
+        )

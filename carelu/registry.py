@@ -1,0 +1,149 @@
+"""The activations by name: registering one, listing them, and building one module per site of a model."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class _Entry:
+    module: type[nn.Module]
+    defaults: dict[str, object]
+
+
+_ENTRIES: dict[str, _Entry] = {}
+
+
+def register(name: str, **defaults: object) -> Callable[[type[nn.Module]], type[nn.Module]]:
+    """Class decorator: makes an activation known by `name`, with `defaults` in place of the constructor's own.
+
+    A class may be registered under several names. If it has a class method
+    `for_site(channels, sample_dims, pre_norm, **kwargs)`, that builds the module of one site;
+    otherwise the constructor does.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+
+    def add(module: type[nn.Module]) -> type[nn.Module]:
+        if name in _ENTRIES:
+            raise ValueError(f"an activation named {name!r} is registered already")
+        _ENTRIES[name] = _Entry(module, defaults)
+        return module
+
+    return add
+
+
+def unregister(name: str) -> None:
+    """Takes `name` out of the registry again (for tests and notebooks)."""
+    _ENTRIES.pop(name, None)
+
+
+def activation_names() -> list[str]:
+    """The registered names, sorted."""
+    return sorted(_ENTRIES)
+
+
+def activation_classes() -> tuple[type[nn.Module], ...]:
+    """The registered classes, each once."""
+    return tuple(dict.fromkeys(entry.module for entry in _ENTRIES.values()))
+
+
+def is_activation(module: nn.Module) -> bool:
+    """Whether `module` is one of the registered activations, exactly (not one of their parents)."""
+    return type(module) in activation_classes()
+
+
+def activation_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """(name, module) of each registered activation in `model`, in the order of `named_modules`."""
+    return ((name, module) for name, module in model.named_modules() if is_activation(module))
+
+
+def near_matches(word: str, known: list[str]) -> str:
+    """The end of an error message: what `word` may have meant, and everything that is accepted."""
+    near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+    meant = f"did you mean {' or '.join(repr(name) for name in near)}? " if near else ""
+    return f"{meant}Accepted: {', '.join(known)}"
+
+
+def activation_options(name: str) -> dict[str, object]:
+    """The options of an activation and their defaults.
+
+    Raises:
+        ValueError: the name is not registered; the message lists the closest ones.
+    """
+    if name not in _ENTRIES:
+        raise ValueError(f"unknown activation {name!r}; {near_matches(name, activation_names())}")
+    entry = _ENTRIES[name]
+    parameters = inspect.signature(entry.module).parameters.values()
+    own = {p.name: p.default for p in parameters if p.name not in _SET_BY_SITE}
+    return {**own, **entry.defaults}
+
+
+_SET_BY_SITE = {"inplace", "channels", "channel_dim"}
+"""Constructor arguments that are no options: a site knows its channels, and an activation that
+overwrites its input would break a residual branch that still needs it."""
+
+
+class ActivationFactory:
+    """Builds one module for each site of a model, so that learned parameters are never shared by accident.
+
+    Args:
+        name: a registered activation.
+        **options: its options, see `activation_options`.
+
+    Raises:
+        ValueError: unknown name or option (the message lists the closest ones), or a value that the
+            activation does not accept.
+    """
+
+    def __init__(self, name: str, **options: object):
+        known = activation_options(name)
+        for option in options:
+            if option not in known:
+                if not known:
+                    raise ValueError(f"activation {name!r} takes no options, got {option!r}")
+                raise ValueError(f"activation {name!r} has no option {option!r}; {near_matches(option, list(known))}")
+        self.name = name
+        self.options = {**known, **options}
+        self.stand_alone()
+
+    def __call__(self, channels: int, sample_dims: tuple[int, ...], pre_norm: bool = False) -> nn.Module:
+        """A new module for one site.
+
+        Args:
+            channels: number of channels (features) of the pre-activations there.
+            sample_dims: the dimensions that hold one input's pre-activations, channels first in the
+                list: (1, 2, 3) for images N×C×H×W, (2,) for the tokens of N×L×D.
+            pre_norm: whether the model hands over, as a second argument, the tensor before
+                normalisation (needed by `competition_input="pre_norm"`).
+
+        Raises:
+            ValueError: the activation cannot stand at this site.
+        """
+        module = _ENTRIES[self.name].module
+        if hasattr(module, "for_site"):
+            return module.for_site(channels, sample_dims, pre_norm, **self.options)
+        return module(**self.options)
+
+    def stand_alone(self) -> nn.Module:
+        """A new module that knows nothing of its site: for a model that was not written for a factory.
+
+        A slope per channel becomes one slope, and `over="sample"` means all dimensions but the first.
+        """
+        return _ENTRIES[self.name].module(**self.options)
+
+    def __repr__(self) -> str:
+        return f"ActivationFactory({self.name!r}, {', '.join(f'{k}={v!r}' for k, v in self.options.items())})"
+
+
+def create_activation(name: str, **options: object) -> nn.Module:
+    """One activation module by name, for use outside a model with sites.
+
+    Raises:
+        ValueError: as for `ActivationFactory`.
+    """
+    return ActivationFactory(name, **options).stand_alone()

@@ -1,0 +1,67 @@
+"""Changing the activations of a model that somebody else wrote."""
+
+from torch import nn
+
+from carelu.registry import ActivationFactory, activation_classes
+
+TORCH_ACTIVATIONS: tuple[type[nn.Module], ...] = (
+    nn.ReLU,
+    nn.ReLU6,
+    nn.LeakyReLU,
+    nn.RReLU,
+    nn.PReLU,
+    nn.ELU,
+    nn.CELU,
+    nn.SELU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Mish,
+    nn.Hardswish,
+    nn.Softplus,
+)
+"""What `replace_activations` replaces unless told: activations between layers, no gates or outputs."""
+
+
+def replace_activations(
+    model: nn.Module,
+    name: str = "carelu",
+    *,
+    replace: tuple[type[nn.Module], ...] | None = None,
+    **options: object,
+) -> list[str]:
+    """Puts a new activation module in the place of each activation module of `model`, in place.
+
+    Each name in the model gets a module of its own, on the device of the model's parameters. A
+    module that the model calls at several places stays one module there, with one set of
+    parameters (torchvision's ResNet blocks call their `relu` twice, for one); an activation called
+    as a function is not seen.
+
+    Args:
+        model: any module that has activations as submodules.
+        name: a registered activation, see `activation_names`.
+        replace: the classes to replace; default: torch's usual ones and those of this library.
+        **options: options of the activation, see `activation_options`. For transformers say
+            `over="feature"`, so that tokens, and with them padding, do not compete.
+
+    Returns:
+        The names of the replaced modules, as in `named_modules`.
+
+    Raises:
+        ValueError: unknown activation or option, or nothing in the model to replace.
+    """
+    factory = ActivationFactory(name, **options)
+    replace = replace or TORCH_ACTIVATIONS + activation_classes()
+    parameter = next(model.parameters(), None)
+    paths = [
+        path for path, module in model.named_modules(remove_duplicate=False) if path and isinstance(module, replace)
+    ]
+    if not paths:
+        raise ValueError(
+            f"{type(model).__name__} has no activation module to replace; activations called as functions "
+            "are not seen, and other classes can be named with replace=(…,)"
+        )
+    for path in paths:
+        parent, _, child = path.rpartition(".")
+        module = factory.stand_alone()
+        setattr(model.get_submodule(parent), child, module if parameter is None else module.to(parameter.device))
+    return paths

@@ -1,0 +1,340 @@
+"""From a command line to a checked configuration, and from a configuration to a run's names.
+
+Imports neither torch nor data, so that a typing error is answered at once.
+"""
+
+import hashlib
+import json
+import math
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from experiments.errors import BadInput, unknown
+
+CONFIG_DIR = Path(__file__).parent.parent / "configs"
+
+BY_TASK = ("data", "model", "recipe")
+"""Groups whose words each task understands in its own way."""
+
+GROUPS = ("task", "act", "recipe", "data", "model", "optim", "trainer", "logger")
+"""The groups that make up a run; `experiment` is laid over them."""
+
+WHERE_NOT_WHAT = ("output_root", "force", "logger", "data.root", "data.download", "trainer.checkpoint_minutes")
+"""Keys (or their parents) that say where and how a run is kept, not what it computes."""
+
+OWN_COLUMN = ("seed", "act", "data", "model", "trainer.device", "trainer.precision")
+"""Keys (or their parents) that the record names in columns of their own, beside the recipe's."""
+
+SHOW_KEYS = "all keys and their values: python run.py --cfg job"
+
+
+def words_of(group: str, task: str | None = None) -> dict[str, str]:
+    """The options of a group and what each is: the first line of its file that says so."""
+    folder = CONFIG_DIR / group / (task or "")
+    return {file.stem: _first_comment(file) for file in sorted(folder.glob("*.yaml"))}
+
+
+def _first_comment(file: Path) -> str:
+    comments = (line[1:].strip() for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
+    return next((comment for comment in comments if not comment.startswith("@package")), "")
+
+
+# --- composing -----------------------------------------------------------------------------------
+
+
+def compose(overrides: list[str]) -> tuple[DictConfig, dict[str, str]]:
+    """The configuration for `overrides`, and the option chosen in each group.
+
+    Raises:
+        HydraException, OmegaConfBaseException: the overrides do not compose.
+    """
+    if GlobalHydra.instance().is_initialized():
+        cfg = hydra.compose("config", overrides, return_hydra_config=True)
+    else:
+        with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+            cfg = hydra.compose("config", overrides, return_hydra_config=True)
+    choices = dict(cfg.hydra.runtime.choices)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg, choices
+
+
+def flatten(node: object, prefix: str = "") -> dict[str, object]:
+    """The leaves of a nested dict by dotted key; lists and empty dicts are leaves."""
+    if isinstance(node, dict) and node:
+        return {k: v for key, value in node.items() for k, v in flatten(value, f"{prefix}.{key}".strip(".")).items()}
+    return {prefix: node}
+
+
+def _under(key: str, parents: tuple[str, ...]) -> bool:
+    return any(key == parent or key.startswith(f"{parent}.") for parent in parents)
+
+
+def as_dict(cfg: DictConfig) -> dict[str, object]:
+    """`cfg` as plain dicts and lists, interpolations resolved."""
+    return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+
+
+# --- checking ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Rule:
+    accepted: str
+    holds: Callable[[object], bool]
+
+
+def _integer(minimum: int, optional: bool = False) -> _Rule:
+    return _Rule(
+        f"an integer ≥ {minimum}" + (" or null" if optional else ""),
+        lambda v: (optional and v is None) or (isinstance(v, int) and not isinstance(v, bool) and v >= minimum),
+    )
+
+
+def _number(minimum: float, below: float = math.inf, exclusive: bool = False, optional: bool = False) -> _Rule:
+    bound = f"{'>' if exclusive else '≥'} {minimum}" + ("" if below == math.inf else f" and < {below}")
+    return _Rule(
+        f"a number {bound}" + (" or null" if optional else ""),
+        lambda v: (
+            (optional and v is None)
+            or (
+                (isinstance(v, int | float) and not isinstance(v, bool))
+                and (v > minimum if exclusive else v >= minimum)
+                and v < below
+            )
+        ),
+    )
+
+
+def _one_of(*words: str) -> _Rule:
+    return _Rule(", ".join(words), lambda v: v in words)
+
+
+_BOOLEAN = _Rule("true or false", lambda v: isinstance(v, bool))
+
+_RULES = {
+    "seed": _integer(0),
+    "force": _BOOLEAN,
+    "output_root": _Rule("the path of a folder", lambda v: isinstance(v, str) and bool(v)),
+    "data.root": _Rule("the path of a folder", lambda v: isinstance(v, str) and bool(v)),
+    "data.download": _BOOLEAN,
+    "data.held_out": _integer(0),
+    "model.width": _integer(1),
+    "trainer.epochs": _integer(1),
+    "trainer.max_steps": _integer(1, optional=True),
+    "trainer.batch_size": _integer(1),
+    "trainer.evaluation_batch_size": _integer(1),
+    "trainer.evaluate_every": _integer(1),
+    "trainer.selection": _one_of("last", "validation"),
+    "trainer.device": _Rule(
+        "auto, cpu, cuda or cuda:N",
+        lambda v: v in ("auto", "cpu", "cuda") or (isinstance(v, str) and v[:5] == "cuda:" and v[5:].isdigit()),
+    ),
+    "trainer.precision": _one_of("auto", "float32", "bfloat16", "float16"),
+    "trainer.channels_last": _BOOLEAN,
+    "trainer.compile": _BOOLEAN,
+    "trainer.checkpoint_minutes": _number(0, exclusive=True),
+    "optim.optimizer.lr": _number(0, exclusive=True),
+    "optim.optimizer.momentum": _number(0, below=1),
+    "optim.optimizer.weight_decay": _number(0),
+    "optim.activation_lr_multiplier": _number(0),
+    "optim.gradient_clip_norm": _number(0, exclusive=True, optional=True),
+    "optim.schedule.name": _one_of("constant", "step", "linear", "cosine"),
+    "optim.schedule.warmup_epochs": _number(0),
+    "optim.schedule.milestones": _Rule(
+        "a list of rising epochs > 0, like [60,120,160]",
+        lambda v: isinstance(v, list) and all(isinstance(e, int | float) and e > 0 for e in v) and v == sorted(set(v)),
+    ),
+    "optim.schedule.decay": _number(0, exclusive=True),
+    "task.label_smoothing": _number(0, below=1),
+    "task.augmentation.crop_padding": _integer(0),
+    "task.augmentation.flip": _BOOLEAN,
+    "task.augmentation.rotation_degrees": _number(0, below=180.001),
+    "logger.mode": _one_of("auto", "online", "offline"),
+}
+
+
+def check_values(cfg: DictConfig) -> None:
+    """Raises `BadInput` for the first value that is out of its range."""
+    leaves = flatten(as_dict(cfg))
+    for key, value in leaves.items():
+        rule = _RULES.get(key)
+        if rule and not rule.holds(value):
+            raise BadInput(f"{key}={_literal(value)} is not accepted; accepted: {rule.accepted}")
+    if leaves.get("trainer.selection") == "validation" and not leaves.get("data.held_out", 1):
+        raise BadInput("trainer.selection=validation needs a held-out part of train; set data.held_out, like 5000")
+
+
+def check_choices(choices: dict[str, str]) -> None:
+    """Raises `BadInput` for a data, model or recipe that the chosen task does not have."""
+    task = choices["task"]
+    for group in BY_TASK:
+        known = words_of(group, task)
+        if known and choices[group] not in known:
+            raise unknown(f"{group} for task={task}:", choices[group], known)
+
+
+def check_command(args: list[str]) -> None:
+    """Raises `BadInput` for the first part of a command line that does not exist or is out of range.
+
+    Each value of a sweep is tried once, with the first value of the others.
+    """
+    overrides = _parse(args)
+    for override in overrides:
+        group = override.key_or_group
+        if group in GROUPS or group == "experiment":
+            known = words_of(group)
+            for word in _values(override):
+                if word not in known and not override.is_delete():
+                    raise unknown(group, word, known)
+    chosen = [o for o in overrides if o.key_or_group in GROUPS or o.key_or_group == "experiment"]
+    cfg, choices = _compose_or_explain([_line(o, _values(o)[0]) for o in chosen])
+    check_choices(choices)
+    known_keys = flatten(as_dict(cfg))
+    for override in overrides:
+        key = override.key_or_group
+        is_node = any(name.startswith(f"{key}.") for name in known_keys)
+        if override not in chosen and not key.startswith("hydra") and key not in known_keys and not is_node:
+            raise unknown("key", key, known_keys, SHOW_KEYS)
+    for variant in _variants(overrides):
+        cfg, choices = _compose_or_explain(variant)
+        check_choices(choices)
+        check_values(cfg)
+
+
+_OPTIONS_WITH_VALUE = ("-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir", "-p", "--package")
+
+
+def _parse(args: list[str]) -> list[Override]:
+    lines = []
+    for before, arg in zip(["", *args], args, strict=False):
+        if arg.startswith("-") or before in _OPTIONS_WITH_VALUE:
+            continue
+        if "=" not in arg and not arg.startswith("~"):
+            raise BadInput(f"{arg!r} is not a setting; settings are written key=value, like task=cifar100")
+        lines.append(arg)
+    try:
+        return OverridesParser.create().parse_overrides(lines)
+    except HydraException as error:
+        raise BadInput(f"the command line cannot be read: {' '.join(str(error).split())}") from error
+
+
+def _values(override: Override) -> list[str]:
+    if not override.is_sweep_override():
+        value = override.get_value_element_as_str()
+        return [value]
+    value = override.value()
+    if isinstance(value, Glob):
+        return value.filter(list(words_of(override.key_or_group)))
+    return list(override.sweep_string_iterator())
+
+
+def _line(override: Override, value: str) -> str:
+    return override.get_key_element() + ("" if override.is_delete() else f"={value}")
+
+
+def _variants(overrides: list[Override]) -> Iterator[list[str]]:
+    first = [_line(override, _values(override)[0]) for override in overrides]
+    yield first
+    for place, override in enumerate(overrides):
+        for value in _values(override)[1:]:
+            yield [*first[:place], _line(override, value), *first[place + 1 :]]
+
+
+def _compose_or_explain(lines: list[str]) -> tuple[DictConfig, dict[str, str]]:
+    try:
+        return compose(lines)
+    except (HydraException, OmegaConfBaseException) as error:
+        reason = error if error.__cause__ is None else error.__cause__
+        raise BadInput(f"the configuration does not compose: {' '.join(str(reason).split())}") from error
+
+
+# --- naming --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a run is called, and the command that makes it again."""
+
+    task: str
+    model: str
+    data: str
+    recipe: str
+    act: str
+    seed: int
+    config_hash: str
+    run_id: str
+    command: str
+    directory: Path
+
+
+def identify(cfg: DictConfig, choices: dict[str, str]) -> Identity:
+    """The names of the run that `cfg` describes; device and precision must be settled in it.
+
+    Every setting that departs from what the chosen words stand for shows in one of the names, so
+    that two runs with the same task, model, data, recipe and act differ in their seed alone.
+
+    Raises:
+        BadInput: a key that no file in configs/ knows.
+    """
+    settings = as_dict(cfg)
+    base = [f"{group}={choices[group]}" for group in ("task", "act", "recipe", "data", "model")]
+    usual, usual_choices = compose(base)
+    swapped = [f"{g}={choices[g]}" for g in ("optim", "trainer") if choices[g] != usual_choices[g]]
+    if swapped:
+        usual, _ = compose(base + swapped)
+    known, actual = flatten(as_dict(usual)), flatten(settings)
+    changed = {key: value for key, value in actual.items() if key not in known or known[key] != value}
+    extra = [key for key in changed if key not in known and not _under(key, ("logger",))]
+    if extra:
+        raise unknown("key", extra[0], known, SHOW_KEYS)
+    changed = {key: value for key, value in changed.items() if not _under(key, WHERE_NOT_WHAT)}
+
+    def label(name: str, group: str) -> str:
+        return _with_changes(name, {k.removeprefix(f"{group}."): v for k, v in changed.items() if _under(k, (group,))})
+
+    act = label(settings["act"]["name"], "act.kwargs")
+    of_recipe = {key: value for key, value in changed.items() if not _under(key, OWN_COLUMN)}
+    of_recipe.update(choice.split("=") for choice in swapped)
+    computed = {key: value for key, value in actual.items() if not _under(key, WHERE_NOT_WHAT)}
+    config_hash = hashlib.sha256(json.dumps(computed, sort_keys=True).encode()).hexdigest()[:10]
+    seed = settings["seed"]
+    words = (choices["task"], choices["recipe"], settings["act"]["name"])
+    settled = {"seed", "trainer.device", "trainer.precision", "act.name", "data.name", "model.name"}
+    overrides = base + swapped + [f"seed={seed}"]
+    overrides += [f"{key}={_literal(value)}" for key, value in changed.items() if key not in settled]
+    return Identity(
+        task=choices["task"],
+        model=label(settings["model"]["name"], "model"),
+        data=label(settings["data"]["name"], "data"),
+        recipe=_with_changes(choices["recipe"], of_recipe),
+        act=act,
+        seed=seed,
+        config_hash=config_hash,
+        run_id=f"{'-'.join(words)}-s{seed}-{config_hash}",
+        command="python run.py " + " ".join(shlex.quote(override) for override in overrides),
+        directory=Path(settings["output_root"], *words, f"s{seed}-{config_hash}"),
+    )
+
+
+def _with_changes(name: str, changes: dict[str, object]) -> str:
+    changes = {key: value for key, value in changes.items() if key != "name"}
+    listed = ", ".join(f"{key}={_literal(value)}" for key, value in sorted(changes.items()))
+    return f"{name}({listed})" if listed else name
+
+
+def _literal(value: object) -> str:
+    """`value` as Hydra's command line takes it."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, separators=(",", ":"))

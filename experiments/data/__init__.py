@@ -1,0 +1,1 @@
+"""Data sets: reading them, and turning them into batches on the device."""

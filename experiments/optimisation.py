@@ -1,0 +1,60 @@
+"""Optimiser, parameter groups and learning-rate schedule from their configuration."""
+
+import math
+
+from hydra.utils import get_class
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from carelu import activation_modules
+from experiments.errors import BadInput
+
+
+def build_optimizer(model: nn.Module, cfg: DictConfig) -> Optimizer:
+    """The optimiser of `cfg.optimizer` over two groups: the model's parameters and those of its activations.
+
+    Activation parameters (α, β, slopes) have no weight decay and a learning rate of
+    `cfg.activation_lr_multiplier` times that of the others.
+
+    Raises:
+        BadInput: the optimiser does not exist or refuses its options.
+    """
+    options = OmegaConf.to_container(cfg.optimizer, resolve=True)
+    target = options.pop("_target_")
+    of_activations = [p for _, module in activation_modules(model) for p in module.parameters()]
+    known = set(map(id, of_activations))
+    groups = [{"params": [p for p in model.parameters() if id(p) not in known]}]
+    if of_activations:
+        lr = options["lr"] * cfg.activation_lr_multiplier
+        groups.append({"params": of_activations, "weight_decay": 0.0, "lr": lr})
+    try:
+        return get_class(target)(groups, **options)
+    except (TypeError, ValueError, ImportError) as error:
+        raise BadInput(f"optim.optimizer={options} is not accepted by {target}: {error}") from error
+
+
+def learning_rate_factor(step: int, steps_per_epoch: int, epochs: int, schedule: DictConfig) -> float:
+    """The learning rate at optimiser step `step` (from 0), relative to its peak.
+
+    A linear rise over `schedule.warmup_epochs` that reaches 1 with its last step, then the shape of
+    `schedule.name` until the end of `epochs`.
+    """
+    total, warmup = epochs * steps_per_epoch, round(schedule.warmup_epochs * steps_per_epoch)
+    if step < warmup:
+        return (step + 1) / warmup
+    if schedule.name == "step":
+        passed = sum(step >= round(milestone * steps_per_epoch) for milestone in schedule.milestones)
+        return schedule.decay**passed
+    done = min(1.0, (step - warmup) / max(1, total - warmup))
+    if schedule.name == "linear":
+        return 1 - done
+    if schedule.name == "cosine":
+        return (1 + math.cos(math.pi * done)) / 2
+    return 1.0
+
+
+def build_scheduler(optimizer: Optimizer, cfg: DictConfig, steps_per_epoch: int, epochs: int) -> LambdaLR:
+    """`learning_rate_factor` as a torch scheduler, stepped once per optimiser step."""
+    return LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps_per_epoch, epochs, cfg.schedule))

@@ -1,0 +1,132 @@
+"""One run on disk: config.yaml, environment.json, metrics.jsonl, checkpoint.pt and, last of all, result.json."""
+
+import contextlib
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+from omegaconf import DictConfig, OmegaConf
+
+from experiments import checkpoint
+from experiments.errors import BadInput
+
+RESULT, METRICS, CHECKPOINT, ENVIRONMENT, CONFIG = (
+    "result.json",
+    "metrics.jsonl",
+    "checkpoint.pt",
+    "environment.json",
+    "config.yaml",
+)
+
+
+def read_json(file: Path) -> dict[str, object] | None:
+    """The object in `file`, or None where there is no such file.
+
+    Raises:
+        BadInput: the file is damaged.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise BadInput(f"{file} is damaged ({error}); delete it, or add force=true to run again") from error
+
+
+def read_metrics(file: Path) -> list[dict[str, object]]:
+    """The records of a metrics.jsonl, in order."""
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def to_json(content: object) -> bytes:
+    """The text of a JSON file, UTF-8."""
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+class RunDirectory:
+    """The files of one run."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def create(self) -> None:
+        """Makes the folder.
+
+        Raises:
+            BadInput: it cannot be made or written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe = self.path / ".writable"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise BadInput(
+                f"the run's folder {self.path} cannot be written: {error.strerror}; "
+                "name another place with output_root=FOLDER"
+            ) from error
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds the run for this process; the system lets go of it when the process ends in any way.
+
+        Raises:
+            BadInput: another process holds it; the message says which.
+        """
+        holder = self.path / "holder.json"
+        lock = filelock.FileLock(self.path / "run.lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            who = read_json(holder) or {"process": "unknown", "host": "unknown", "since": "unknown"}
+            raise BadInput(
+                f"{self.path} is in use: process {who['process']} on {who['host']} has run it since {who['since']}; "
+                "wait for it or stop it, then give the same command again"
+            ) from error
+        try:
+            since = time.strftime("%Y-%m-%d %H:%M:%S")
+            checkpoint.write_atomically(
+                holder, to_json({"process": os.getpid(), "host": platform.node(), "since": since})
+            )
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    def set_aside(self) -> None:
+        """Moves what is there into `replaced/<time>/`, so that the run can start again and nothing is lost."""
+        old = [self.path / name for name in (CONFIG, ENVIRONMENT, METRICS, CHECKPOINT, RESULT)]
+        old = [file for file in old if file.exists()]
+        if old:
+            target = self.path / "replaced" / time.strftime("%Y-%m-%d_%H-%M-%S")
+            target.mkdir(parents=True, exist_ok=True)
+            for file in old:
+                file.replace(target / file.name)
+
+    def begin(self, cfg: DictConfig, environment: dict[str, object]) -> None:
+        """Writes what is known before the first step."""
+        checkpoint.write_atomically(self.path / CONFIG, OmegaConf.to_yaml(cfg, resolve=True).encode())
+        checkpoint.write_atomically(self.path / ENVIRONMENT, to_json(environment))
+
+    def environment(self) -> dict[str, object] | None:
+        return read_json(self.path / ENVIRONMENT)
+
+    def write_metrics(self, history: list[dict[str, object]]) -> None:
+        """Writes metrics.jsonl whole: one record a line, so that it never disagrees with the checkpoint's history."""
+        lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in history]
+        checkpoint.write_atomically(self.path / METRICS, "".join(lines).encode())
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / CHECKPOINT
+
+    def result(self) -> dict[str, object] | None:
+        return read_json(self.path / RESULT)
+
+    def finish(self, result: dict[str, object]) -> None:
+        """Writes result.json; from then on the run has happened."""
+        checkpoint.write_atomically(self.path / RESULT, to_json(result))

@@ -1,0 +1,238 @@
+"""The whole life of one run: settle, identify, find what is already there, train, record."""
+
+import time
+import traceback
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from hydra.utils import get_class
+from omegaconf import DictConfig
+from torch import nn
+
+from carelu import ActivationFactory
+from experiments import checkpoint, ledger
+from experiments.configuration import Identity, as_dict, identify
+from experiments.engine import Diverged, Engine, Interrupted
+from experiments.environment import describe, peak_memory_mib, reset_peak_memory
+from experiments.errors import BadInput
+from experiments.randomness import seed_everything
+from experiments.run_directory import RunDirectory
+from experiments.tasks import Task
+from experiments.terminal import Display
+from experiments.tracking import build_mirror
+
+FINAL = ("finished", "diverged")
+"""The states of a run that asking again does not change; a failed one is tried again."""
+
+SAME_TO_GO_ON = ("code_hash", "torch", "device")
+"""What must be as it was for an interrupted run to go on."""
+
+NO_METRIC = ("epoch", "step", "learning_rate", "seconds", "activations")
+"""Fields of a record of metrics.jsonl that are no metrics of the model."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a request for a run ended: its result, or None if a signal stopped it before the end."""
+
+    identity: Identity
+    result: dict[str, object] | None
+    again: bool
+    """Whether the result was there before."""
+
+
+def perform(cfg: DictConfig, choices: dict[str, str], display: Display) -> Outcome:
+    """Brings the run that `cfg` describes to its end, from wherever it stands.
+
+    Args:
+        cfg: the composed configuration.
+        choices: the option chosen in each Hydra group.
+        display: the terminal.
+
+    Raises:
+        BadInput: something that the user must mend; nothing finished is lost.
+    """
+    cfg = settle(cfg)
+    activation = _activation(cfg)
+    identity = identify(cfg, choices)
+    directory = RunDirectory(identity.directory)
+    directory.create()
+    environment = describe(torch.device(cfg.trainer.device))
+    with directory.lock():
+        if cfg.force:
+            directory.set_aside()
+        result = directory.result()
+        again = result is not None and result["status"] in FINAL
+        if again:
+            _note_other_code(directory, environment, display)
+        else:
+            saved = _saved_state(directory, identity, environment)
+            result = _run(cfg, identity, activation, directory, environment, saved, display)
+        if result:
+            ledger.record(Path(cfg.output_root) / "ledger.csv", result)
+    return Outcome(identity, result, again)
+
+
+def settle(cfg: DictConfig) -> DictConfig:
+    """A copy of `cfg` in which device and precision are what this machine makes of "auto".
+
+    Raises:
+        BadInput: a device that is not here, or a precision that it does not have.
+    """
+    cfg = cfg.copy()
+    trainer = cfg.trainer
+    devices = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if trainer.device == "auto":
+        trainer.device = "cuda" if devices else "cpu"
+    here = ["cpu", *(["cuda", *devices] if devices else [])]
+    if trainer.device not in here:
+        raise BadInput(
+            f"trainer.device={trainer.device} is not on this machine; accepted here: {', '.join(['auto', *here])}"
+        )
+    cuda = trainer.device != "cpu"
+    if trainer.precision == "auto":
+        trainer.precision = "bfloat16" if cuda and torch.cuda.is_bf16_supported() else "float32"
+    if trainer.precision == "float16" and not cuda:
+        raise BadInput("trainer.precision=float16 needs a CUDA device; accepted on cpu: float32, bfloat16")
+    return cfg
+
+
+def _activation(cfg: DictConfig) -> ActivationFactory:
+    options = as_dict(cfg)["act"]["kwargs"]
+    try:
+        return ActivationFactory(cfg.act.name, **options)
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"act={cfg.act.name}, act.kwargs={options}: {error}") from error
+
+
+def _note_other_code(directory: RunDirectory, environment: dict[str, object], display: Display) -> None:
+    then = directory.environment()
+    if then and then["code_hash"] != environment["code_hash"]:
+        display.note(
+            f"note: this result is from other code (commit {then['git_commit'][:10]}); force=true runs it again"
+        )
+
+
+def _saved_state(
+    directory: RunDirectory, identity: Identity, environment: dict[str, object]
+) -> dict[str, object] | None:
+    """The checkpoint to go on from, or None for a fresh start."""
+    if not directory.checkpoint.exists():
+        return None
+    content = checkpoint.load(directory.checkpoint)
+    if content["run_id"] != identity.run_id:
+        raise BadInput(
+            f"{directory.checkpoint} belongs to the run {content['run_id']}, not to {identity.run_id}; "
+            "move it away, or add force=true to start again"
+        )
+    then = directory.environment() or {}
+    for key in SAME_TO_GO_ON:
+        if then.get(key) != environment[key]:
+            raise BadInput(
+                f"{directory.path} was begun with {key} {then.get(key)} (commit {then.get('git_commit')}) and cannot "
+                f"go on with {key} {environment[key]}; go back to that, or add force=true to start again"
+            )
+    return content
+
+
+def _run(
+    cfg: DictConfig,
+    identity: Identity,
+    activation: ActivationFactory,
+    directory: RunDirectory,
+    environment: dict[str, object],
+    saved: dict[str, object] | None,
+    display: Display,
+) -> dict[str, object] | None:
+    """Trains and writes the result; None if a signal stopped it."""
+    device = torch.device(cfg.trainer.device)
+    reset_peak_memory(device)
+    seed_everything(cfg.seed)
+    task: Task = get_class(cfg.task._target_)(cfg)
+    model = _model(task, cfg, activation).to(device)
+    if cfg.trainer.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    engine = Engine(cfg, identity.run_id, task, task.build_data(cfg, device), model, directory, display)
+    if saved:
+        engine.restore(saved)
+        environment = directory.environment()
+    else:
+        directory.begin(cfg, environment)
+    resumed_at = f"at step {engine.counters.steps:,} of {engine.total_steps:,}" if saved else ""
+    display.header(identity, parameters, environment["device"], cfg.trainer.precision, resumed_at)
+    wandb_id = saved["wandb_id"] if saved else None
+    engine.mirror = build_mirror(cfg, identity, environment, directory.path, wandb_id, display.note)
+    status, reason = "finished", ""
+    try:
+        engine.train()
+    except Interrupted:
+        engine.mirror.finish(None)
+        display.note(f"stopped at step {engine.counters.steps:,} of {engine.total_steps:,}; the same command goes on")
+        return None
+    except Diverged as error:
+        kept = "checkpoint.pt holds the last good state" if directory.checkpoint.exists() else "before any checkpoint"
+        status, reason = "diverged", f"{error}; {kept}"
+    except BadInput:
+        engine.mirror.finish(None)
+        raise
+    except Exception as error:
+        trace = directory.path / "traceback.txt"
+        checkpoint.write_atomically(trace, traceback.format_exc().encode())
+        status, reason = "failed", f"{type(error).__name__}: {error} (see {trace})"
+    result = _result(cfg, identity, environment, task, engine, parameters, status, reason)
+    directory.finish(result)
+    engine.mirror.finish(result)
+    return result
+
+
+def _model(task: Task, cfg: DictConfig, activation: ActivationFactory) -> nn.Module:
+    try:
+        return task.build_model(cfg, activation)
+    except ValueError as error:
+        raise BadInput(f"act={cfg.act.name} does not fit model={cfg.model.name}: {error}") from error
+
+
+def _whole_if_so(number: float) -> int | float:
+    return int(number) if number == int(number) else number
+
+
+def _result(
+    cfg: DictConfig,
+    identity: Identity,
+    environment: dict[str, object],
+    task: Task,
+    engine: Engine,
+    parameters: int,
+    status: str,
+    reason: str,
+) -> dict[str, object]:
+    counters = engine.counters
+    metric, higher_is_better = task.headline
+    result = {key: value for key, value in asdict(identity).items() if key != "directory"}
+    result.update(
+        status=status,
+        reason=reason,
+        headline_metric=metric,
+        headline_value=None,
+        parameters=parameters,
+        epochs=_whole_if_so(round(counters.steps / engine.steps_per_epoch, 3)),
+        steps=counters.steps,
+        wall_seconds=round(counters.wall_seconds, 3),
+        step_milliseconds=round(1000 * counters.train_seconds / max(1, counters.steps), 3),
+        peak_memory_mib=round(peak_memory_mib(engine.device), 1),
+        precision=cfg.trainer.precision,
+        finished_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    )
+    result.update({key: environment[key] for key in ("device", "git_commit", "git_dirty", "python", "torch")})
+    if status == "finished":
+        evaluated = [record for record in counters.history if metric in record]
+        chosen = evaluated[-1]
+        if cfg.trainer.selection == "validation":
+            sign = 1 if higher_is_better else -1
+            chosen = max(evaluated, key=lambda record: sign * record[f"validation/{metric}"])
+        result["headline_value"] = chosen[metric]
+        result["headline_epoch"] = chosen["epoch"]
+        result.update({k: v for k, v in chosen.items() if k not in NO_METRIC and not k.startswith("train/")})
+    return result

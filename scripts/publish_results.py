@@ -1,0 +1,34 @@
+"""Copies finished runs into the committed evidence: results/ledger.csv and results/metrics/<run_id>.jsonl.
+
+python scripts/publish_results.py task=cifar100 recipe=small     # runs whose columns have these values
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from experiments import ledger
+from experiments.errors import BadInput
+
+
+def main() -> None:
+    """Publishes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("wanted", nargs="+", metavar="COLUMN=VALUE", help="a ledger column and the value to choose")
+    parser.add_argument("--output-root", type=Path, default=Path("outputs"), help="folder of the runs")
+    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of the evidence")
+    parser.add_argument("--allow-dirty", action="store_true", help="also runs of code that was not committed")
+    arguments = parser.parse_args()
+    malformed = [word for word in arguments.wanted if "=" not in word]
+    if malformed:
+        parser.error(f"{malformed[0]!r} is not COLUMN=VALUE")
+    wanted = dict(word.split("=", 1) for word in arguments.wanted)
+    try:
+        published = ledger.publish(arguments.output_root, arguments.out, wanted, arguments.allow_dirty)
+    except BadInput as error:
+        sys.exit(f"error: {error}")
+    print("\n".join(published))
+
+
+if __name__ == "__main__":
+    main()

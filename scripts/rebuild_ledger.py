@@ -1,0 +1,26 @@
+"""Rebuilds the ledger of a checkout from its run directories and lists the runs."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from experiments import ledger
+from experiments.errors import BadInput
+
+
+def main() -> None:
+    """Rebuilds and lists."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output-root", type=Path, default=Path("outputs"), help="folder of the runs")
+    output_root = parser.parse_args().output_root
+    try:
+        count = ledger.rebuild(output_root)
+    except BadInput as error:
+        sys.exit(f"error: {error}")
+    for row in ledger.read(output_root / "ledger.csv"):
+        print(f"{row['run_id']:<45} {row['status']:<9} {row['headline_metric']} {row['headline_value']}")
+    print(f"{output_root / 'ledger.csv'}: {count} runs")
+
+
+if __name__ == "__main__":
+    main()
