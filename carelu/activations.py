@@ -4,6 +4,7 @@ One line of maths and one citation each. The classes on top of torch's own add n
 the computation stays torch's.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -89,7 +90,7 @@ class CAReLU(nn.Module):
     """ReLU(K tanh(α p + β) z), p the share of the positive values. Chen and Pan, arXiv 2407.19441.
 
     α and β are learned, one pair a module. By default the module starts exactly as ReLU (α = 0,
-    K tanh β = 1). Adapted beside batch normalisation (ours, not the paper's): with
+    K tanh β = 1 in float32). Adapted beside batch normalisation (ours, not the paper's): with
     `competition_input="pre_norm"` p is measured on the tensor before normalisation, which the model
     hands over as the second argument of `forward`.
 
@@ -129,9 +130,14 @@ class CAReLU(nn.Module):
             competition_dims(4, over)
         elif not isinstance(over, Sequence) or not over or not all(isinstance(dim, int) for dim in over):
             raise ValueError(f"over={over!r} is neither 'sample', 'channel', 'feature' nor a list of dimensions")
+        elif len(set(over)) < len(over):
+            raise ValueError(f"over={over!r} names a dimension twice; accepted: a list of different dimensions")
         for option, value in (("gain", gain), ("eps", eps)):
-            if not 0 < value < float("inf"):
+            if not 0 < value < math.inf:
                 raise ValueError(f"{option}={value} is not a positive number")
+        for option, value in (("alpha", alpha), ("beta", beta)):
+            if value is not None and not math.isfinite(value):
+                raise ValueError(f"{option}={value} is not a finite number")
         self.competition = competition
         self.gain = float(gain)
         self.over = over if isinstance(over, str) else tuple(over)

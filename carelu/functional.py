@@ -60,6 +60,8 @@ def competition_dims(ndim: int, over: Over) -> tuple[int, ...]:
                 "add the missing dimension or name the dimensions, for example over=(0,)"
             )
         return dims
+    if isinstance(over, int):
+        raise ValueError(f"over={over} is one number; a single dimension is written over=({over},)")
     dims = tuple(dim + ndim if dim < 0 else dim for dim in over)
     if not dims or len(set(dims)) < len(dims) or not all(0 <= dim < ndim for dim in dims):
         raise ValueError(
@@ -137,7 +139,9 @@ def count_share(z: Tensor, *, over: Over = "sample", eps: float = EPS) -> Tensor
     Source: arXiv 2407.19441 names a Heaviside competition; this formula is ours, by analogy.
     """
     dims = competition_dims(z.ndim, over)
-    return (z > 0).to(_widen(z).dtype).mean(dims, keepdim=True)
+    z = _widen(z)
+    competitors = math.prod([z.shape[dim] for dim in dims])
+    return (z > 0).to(z.dtype).sum(dims, keepdim=True) / max(competitors, 1)
 
 
 SHARES: dict[str, Callable[..., Tensor]] = {"energy": energy_share, "l1": l1_share, "count": count_share}
@@ -180,7 +184,8 @@ def carelu(
             `over` and `eps` are not used.
 
     Returns:
-        A tensor of the shape and dtype of `z`.
+        A tensor of the shape and dtype of `z`. Its gradients are finite while gain · Σ |g · z|, with g the
+        gradient that comes in, is finite in float32 (float64 for a float64 input).
 
     Raises:
         TypeError: `z` is not floating point.

@@ -31,7 +31,8 @@ def replace_activations(
 ) -> list[str]:
     """Puts a new activation module in the place of each activation module of `model`, in place.
 
-    Each name in the model gets a module of its own, on the device of the model's parameters. A
+    Each name in the model gets a module of its own, on the device of the model's parameters. An
+    activation that is made of others is replaced as a whole. A
     module that the model calls at several places stays one module there, with one set of
     parameters (torchvision's ResNet blocks call their `relu` twice, for one); an activation called
     as a function is not seen.
@@ -47,14 +48,23 @@ def replace_activations(
         The names of the replaced modules, as in `named_modules`.
 
     Raises:
-        ValueError: unknown activation or option, or nothing in the model to replace.
+        ValueError: unknown activation or option, one that needs the tensor before normalisation, or
+            nothing in the model to replace.
     """
     factory = ActivationFactory(name, **options)
-    replace = replace or TORCH_ACTIVATIONS + activation_classes()
+    if getattr(factory.stand_alone(), "needs_pre_norm", False):
+        raise ValueError(
+            f"{name!r} with competition_input='pre_norm' needs the tensor before normalisation, which a model that was "
+            "not written for it does not hand over; use competition_input='normalised'"
+        )
+    if replace is None:
+        replace = TORCH_ACTIVATIONS + activation_classes()
     parameter = next(model.parameters(), None)
-    paths = [
-        path for path, module in model.named_modules(remove_duplicate=False) if path and isinstance(module, replace)
-    ]
+    paths: list[str] = []
+    for path, module in model.named_modules(remove_duplicate=False):
+        inside_of_another = any(path.startswith(f"{outer}.") for outer in paths)
+        if path and isinstance(module, replace) and not inside_of_another:
+            paths.append(path)
     if not paths:
         raise ValueError(
             f"{type(model).__name__} has no activation module to replace; activations called as functions "

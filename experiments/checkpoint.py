@@ -1,5 +1,6 @@
 """Writing and reading a checkpoint: whole or not at all, and loaded without running code from it."""
 
+import contextlib
 import io
 import os
 from pathlib import Path
@@ -23,7 +24,8 @@ def write_atomically(file: Path, content: bytes) -> None:
             os.fsync(stream.fileno())
         part.replace(file)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise BadInput(
             f"{file} cannot be written: {error.strerror}; what was there before is kept. "
             "Make room (or name another folder with output_root=FOLDER) and give the same command again"

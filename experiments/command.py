@@ -1,6 +1,8 @@
 """What `python run.py` says and returns around its runs: help, errors and exit codes."""
 
+import signal
 import sys
+import traceback
 
 from omegaconf import DictConfig
 
@@ -54,7 +56,7 @@ def help_text() -> str:
     """The text of `--help`: every group with its options, as their files describe them."""
     lines = []
     tasks = words_of("task")
-    for group in (*GROUPS, "experiment"):
+    for group in (*GROUPS, *(["experiment"] if words_of("experiment") else [])):
         lines.append(f"{group}: {_MEANINGS[group]}")
         if group in BY_TASK:
             for task in tasks:
@@ -77,6 +79,7 @@ def complain(error: BadInput) -> int:
 
 def run_job(cfg: DictConfig, choices: dict[str, str]) -> int:
     """Performs one run and shows how it ended; returns its exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # outside of training like Ctrl-C
     try:
         check_choices(choices)
         check_values(cfg)
@@ -88,6 +91,12 @@ def run_job(cfg: DictConfig, choices: dict[str, str]) -> int:
         outcome = perform(cfg, choices, display)
     except BadInput as error:
         return complain(error)
+    except KeyboardInterrupt:
+        print("stopped outside of training; what was written is kept, the same command goes on", file=sys.stderr)
+        return STOPPED
+    except Exception:
+        traceback.print_exc()
+        return FAILED
     if outcome.result is None:
         return STOPPED
     display.result(outcome.identity, outcome.result, outcome.again)

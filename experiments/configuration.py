@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import shlex
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,9 @@ GROUPS = ("task", "act", "recipe", "data", "model", "optim", "trainer", "logger"
 
 WHERE_NOT_WHAT = ("output_root", "force", "logger", "data.root", "data.download", "trainer.checkpoint_minutes")
 """Keys (or their parents) that say where and how a run is kept, not what it computes."""
+
+DECIDED_BY_WORD = {f"{group}.name": group for group in ("task", "act", "data", "model")} | {"recipe": "recipe"}
+"""Keys that say what was chosen and the group whose word chooses it; the record relies on them."""
 
 OWN_COLUMN = ("seed", "act", "data", "model", "trainer.device", "trainer.precision")
 """Keys (or their parents) that the record names in columns of their own, beside the recipe's."""
@@ -94,10 +98,10 @@ class _Rule:
     holds: Callable[[object], bool]
 
 
-def _integer(minimum: int, optional: bool = False) -> _Rule:
+def _integer(minimum: int, below: float = math.inf, optional: bool = False) -> _Rule:
     return _Rule(
-        f"an integer ≥ {minimum}" + (" or null" if optional else ""),
-        lambda v: (optional and v is None) or (isinstance(v, int) and not isinstance(v, bool) and v >= minimum),
+        f"an integer ≥ {minimum}" + (f" and < {below}" if below < math.inf else "") + (" or null" if optional else ""),
+        lambda v: (optional and v is None) or (isinstance(v, int) and not isinstance(v, bool) and minimum <= v < below),
     )
 
 
@@ -123,7 +127,7 @@ def _one_of(*words: str) -> _Rule:
 _BOOLEAN = _Rule("true or false", lambda v: isinstance(v, bool))
 
 _RULES = {
-    "seed": _integer(0),
+    "seed": _integer(0, below=2**63),
     "force": _BOOLEAN,
     "output_root": _Rule("the path of a folder", lambda v: isinstance(v, str) and bool(v)),
     "data.root": _Rule("the path of a folder", lambda v: isinstance(v, str) and bool(v)),
@@ -147,6 +151,7 @@ _RULES = {
     "optim.optimizer.lr": _number(0, exclusive=True),
     "optim.optimizer.momentum": _number(0, below=1),
     "optim.optimizer.weight_decay": _number(0),
+    "optim.optimizer.nesterov": _BOOLEAN,
     "optim.activation_lr_multiplier": _number(0),
     "optim.gradient_clip_norm": _number(0, exclusive=True, optional=True),
     "optim.schedule.name": _one_of("constant", "step", "linear", "cosine"),
@@ -189,13 +194,24 @@ def check_command(args: list[str]) -> None:
 
     Each value of a sweep is tried once, with the first value of the others.
     """
-    overrides = _parse(args)
+    if {"-sc", "--shell-completion"} & set(args):
+        return
+    overrides = [override for override in _parse(args) if not override.key_or_group.startswith("hydra")]
+    sweeping = {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(args)
     for override in overrides:
         group = override.key_or_group
+        if override.is_delete():
+            raise BadInput(f"{override.input_line}: a key cannot be taken away, only given another value")
+        if group in DECIDED_BY_WORD and "." in group:
+            raise BadInput(f"{override.input_line}: {group} cannot be set; choose with {DECIDED_BY_WORD[group]}=…")
+        if override.is_sweep_override() and not sweeping:
+            raise BadInput(f"{override.input_line} gives several values; to sweep over them: python run.py -m …")
+        if not _values(override):
+            raise BadInput(f"{override.input_line} fits nothing; accepted: {', '.join(words_of(group))}")
         if group in GROUPS or group == "experiment":
             known = words_of(group)
             for word in _values(override):
-                if word not in known and not override.is_delete():
+                if word not in known:
                     raise unknown(group, word, known)
     chosen = [o for o in overrides if o.key_or_group in GROUPS or o.key_or_group == "experiment"]
     cfg, choices = _compose_or_explain([_line(o, _values(o)[0]) for o in chosen])
@@ -204,15 +220,27 @@ def check_command(args: list[str]) -> None:
     for override in overrides:
         key = override.key_or_group
         is_node = any(name.startswith(f"{key}.") for name in known_keys)
-        if override not in chosen and not key.startswith("hydra") and key not in known_keys and not is_node:
+        if override not in chosen and key not in known_keys and not is_node:
             raise unknown("key", key, known_keys, SHOW_KEYS)
     for variant in _variants(overrides):
         cfg, choices = _compose_or_explain(variant)
         check_choices(choices)
         check_values(cfg)
+        _check_writable(cfg.output_root)
 
 
-_OPTIONS_WITH_VALUE = ("-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir", "-p", "--package")
+def _check_writable(folder: str) -> None:
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise BadInput(f"output_root={folder} cannot be written: {error.strerror}; name another folder") from error
+
+
+_OPTIONS_WITH_VALUE = (
+    *("--cfg", "-c", "--info", "-i", "--package", "-p"),
+    *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
+)
 
 
 def _parse(args: list[str]) -> list[Override]:
@@ -231,8 +259,7 @@ def _parse(args: list[str]) -> list[Override]:
 
 def _values(override: Override) -> list[str]:
     if not override.is_sweep_override():
-        value = override.get_value_element_as_str()
-        return [value]
+        return [override.get_value_element_as_str()]
     value = override.value()
     if isinstance(value, Glob):
         return value.filter(list(words_of(override.key_or_group)))
@@ -240,7 +267,7 @@ def _values(override: Override) -> list[str]:
 
 
 def _line(override: Override, value: str) -> str:
-    return override.get_key_element() + ("" if override.is_delete() else f"={value}")
+    return f"{override.get_key_element()}={value}"
 
 
 def _variants(overrides: list[Override]) -> Iterator[list[str]]:
@@ -253,7 +280,9 @@ def _variants(overrides: list[Override]) -> Iterator[list[str]]:
 
 def _compose_or_explain(lines: list[str]) -> tuple[DictConfig, dict[str, str]]:
     try:
-        return compose(lines)
+        cfg, choices = compose(lines)
+        as_dict(cfg)
+        return cfg, choices
     except (HydraException, OmegaConfBaseException) as error:
         reason = error if error.__cause__ is None else error.__cause__
         raise BadInput(f"the configuration does not compose: {' '.join(str(reason).split())}") from error
@@ -276,55 +305,92 @@ class Identity:
     run_id: str
     command: str
     directory: Path
+    """`<output_root>/<task>/<recipe>/<act>/s<seed>-<config_hash>`."""
+    elsewhere: list[str]
+    """The overrides that say where it is kept, which are not part of what it is."""
 
 
 def identify(cfg: DictConfig, choices: dict[str, str]) -> Identity:
     """The names of the run that `cfg` describes; device and precision must be settled in it.
 
     Every setting that departs from what the chosen words stand for shows in one of the names, so
-    that two runs with the same task, model, data, recipe and act differ in their seed alone.
+    that two runs with the same task, model, data, recipe, act, device and precision differ in their
+    seed alone.
 
     Raises:
-        BadInput: a key that no file in configs/ knows.
+        BadInput: a key that no file in configs/ knows, or a name that its word did not choose.
     """
-    settings = as_dict(cfg)
-    base = [f"{group}={choices[group]}" for group in ("task", "act", "recipe", "data", "model")]
-    usual, usual_choices = compose(base)
-    swapped = [f"{g}={choices[g]}" for g in ("optim", "trainer") if choices[g] != usual_choices[g]]
-    if swapped:
-        usual, _ = compose(base + swapped)
-    known, actual = flatten(as_dict(usual)), flatten(settings)
-    changed = {key: value for key, value in actual.items() if key not in known or known[key] != value}
-    extra = [key for key in changed if key not in known and not _under(key, ("logger",))]
-    if extra:
-        raise unknown("key", extra[0], known, SHOW_KEYS)
-    changed = {key: value for key, value in changed.items() if not _under(key, WHERE_NOT_WHAT)}
+    words = [f"{group}={choices[group]}" for group in ("task", "act", "recipe", "data", "model")]
+    usual, usual_choices = compose(words)
+    swapped = {group: choices[group] for group in ("optim", "trainer") if choices[group] != usual_choices[group]}
+    words += [f"{group}={word}" for group, word in swapped.items()]
+    usual, _ = compose(words)
+    known, actual = (_canonical(flatten(as_dict(each))) for each in (usual, cfg))
+    changed = {
+        key: value
+        for key, value in actual.items()
+        if not _under(key, WHERE_NOT_WHAT) and (key not in known or known[key] != value)
+    }
+    of_model_name = [key for key in actual if f"${{.{key.removeprefix('model.')}}}" in _unresolved_model_name(cfg)]
+    for key in changed:
+        if key not in known:
+            raise unknown("key", key, known, SHOW_KEYS)
+        if key in DECIDED_BY_WORD and not (key == "model.name" and of_model_name):
+            raise BadInput(f"{key}={actual[key]} cannot be set; choose with {DECIDED_BY_WORD[key]}=…")
 
     def label(name: str, group: str) -> str:
-        return _with_changes(name, {k.removeprefix(f"{group}."): v for k, v in changed.items() if _under(k, (group,))})
+        own = {key: value for key, value in changed.items() if _under(key, (group,)) and key not in of_model_name}
+        return _with_changes(name, {key.removeprefix(f"{group}."): value for key, value in own.items()})
 
-    act = label(settings["act"]["name"], "act.kwargs")
     of_recipe = {key: value for key, value in changed.items() if not _under(key, OWN_COLUMN)}
-    of_recipe.update(choice.split("=") for choice in swapped)
     computed = {key: value for key, value in actual.items() if not _under(key, WHERE_NOT_WHAT)}
+    computed["trainer.device"] = computed["trainer.device"].split(":")[0]
     config_hash = hashlib.sha256(json.dumps(computed, sort_keys=True).encode()).hexdigest()[:10]
-    seed = settings["seed"]
-    words = (choices["task"], choices["recipe"], settings["act"]["name"])
-    settled = {"seed", "trainer.device", "trainer.precision", "act.name", "data.name", "model.name"}
-    overrides = base + swapped + [f"seed={seed}"]
-    overrides += [f"{key}={_literal(value)}" for key, value in changed.items() if key not in settled]
+    overrides = dict(changed)
+    overrides.pop("model.name", None)
+    overrides.update({key: computed[key] for key in ("seed", "trainer.device", "trainer.precision")})
     return Identity(
         task=choices["task"],
-        model=label(settings["model"]["name"], "model"),
-        data=label(settings["data"]["name"], "data"),
-        recipe=_with_changes(choices["recipe"], of_recipe),
-        act=act,
-        seed=seed,
+        model=label(actual["model.name"], "model"),
+        data=label(actual["data.name"], "data"),
+        recipe=_with_changes(choices["recipe"], {**of_recipe, **swapped}),
+        act=label(actual["act.name"], "act.kwargs"),
+        seed=actual["seed"],
         config_hash=config_hash,
-        run_id=f"{'-'.join(words)}-s{seed}-{config_hash}",
-        command="python run.py " + " ".join(shlex.quote(override) for override in overrides),
-        directory=Path(settings["output_root"], *words, f"s{seed}-{config_hash}"),
+        run_id=f"{choices['task']}-{choices['recipe']}-{choices['act']}-s{actual['seed']}-{config_hash}",
+        command=shlex.join(
+            ["python", "run.py", *words, *(f"{key}={_literal(value)}" for key, value in overrides.items())]
+        ),
+        directory=Path(
+            cfg.output_root,
+            *(choices[group] for group in ("task", "recipe", "act")),
+            f"s{actual['seed']}-{config_hash}",
+        ),
+        elsewhere=[
+            *([] if choices["logger"] == "none" else [f"logger={choices['logger']}"]),
+            *(
+                f"{key}={_literal(value)}"
+                for key, value in actual.items()
+                if _under(key, WHERE_NOT_WHAT) and key != "force" and key in known and known[key] != value
+                if not _under(key, ("logger",))
+            ),
+        ],
     )
+
+
+def _unresolved_model_name(cfg: DictConfig) -> str:
+    return OmegaConf.to_container(cfg, resolve=False)["model"]["name"]
+
+
+def _canonical(leaves: dict[str, object]) -> dict[str, object]:
+    """`leaves` with 2.0 written as 2, so that one value has one name."""
+
+    def plain(value: object) -> object:
+        if isinstance(value, list):
+            return [plain(item) for item in value]
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+    return {key: plain(value) for key, value in leaves.items()}
 
 
 def _with_changes(name: str, changes: dict[str, object]) -> str:

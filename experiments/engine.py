@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import math
 import signal
 import sys
 import time
@@ -11,20 +12,19 @@ from dataclasses import dataclass, field, fields
 import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from experiments import checkpoint
 from experiments.activation_statistics import activation_statistics
-from experiments.optimisation import build_optimizer, build_scheduler
+from experiments.environment import peak_memory_mib
+from experiments.optimisation import build_scheduler, learning_rate_factor
 from experiments.randomness import random_states, restore_random_states
 from experiments.run_directory import RunDirectory
 from experiments.tasks import Batch, Splits, Task
 from experiments.terminal import Display
-from experiments.tracking import NoMirror, WandbMirror
+from experiments.tracking import Mirror, NoMirror
 
 AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-
-TIMES = ("seconds",)
-"""The fields of a record of metrics.jsonl that differ from one run of the same command to the next."""
 
 
 StopRequested = Callable[[], bool]
@@ -54,6 +54,8 @@ class Counters:
     """Time spent on training steps in all."""
     other_seconds: float = 0.0
     """Time spent on evaluation and on writing in all."""
+    peak_memory_mib: float = 0.0
+    """The most memory in use so far, over all processes that worked on the run."""
     history: list[dict[str, object]] = field(default_factory=list)
     """The records of metrics.jsonl."""
 
@@ -91,7 +93,7 @@ class Engine:
     Args:
         cfg: the configuration, device and precision settled.
         run_id: written into checkpoints.
-        task, splits, model: what is trained; the model is on the device.
+        task, splits, model, optimizer: what is trained and how; the model is on the device.
         directory: where checkpoints and metrics go.
         display: the terminal.
     """
@@ -103,20 +105,21 @@ class Engine:
         task: Task,
         splits: Splits,
         model: nn.Module,
+        optimizer: Optimizer,
         directory: RunDirectory,
         display: Display,
     ):
         self.cfg, self.run_id, self.task, self.splits, self.model = cfg, run_id, task, splits, model
+        self.optimizer = optimizer
         self.directory, self.display = directory, display
         self.device = next(model.parameters()).device
         trainer = cfg.trainer
         self.steps_per_epoch = len(splits.train)
         self.total_steps = min(trainer.epochs * self.steps_per_epoch, trainer.max_steps or sys.maxsize)
-        self.optimizer = build_optimizer(model, cfg.optim)
         self.scheduler = build_scheduler(self.optimizer, cfg.optim, self.steps_per_epoch, trainer.epochs)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=trainer.precision == "float16")
         self.counters = Counters()
-        self.mirror: NoMirror | WandbMirror = NoMirror()
+        self.mirror: Mirror = NoMirror()
         self.first_bad_step = torch.full((), torch.inf, dtype=torch.float64, device=self.device)
         if trainer.compile:
             model.compile()
@@ -131,6 +134,7 @@ class Engine:
             BadInput: it cannot be written.
         """
         self._check_finite()
+        self.counters.peak_memory_mib = max(self.counters.peak_memory_mib, peak_memory_mib(self.device))
         checkpoint.save(
             self.directory.checkpoint,
             {
@@ -139,7 +143,7 @@ class Engine:
                 "optimizer": self.optimizer.state_dict(),
                 "scheduler": self.scheduler.state_dict(),
                 "scaler": self.scaler.state_dict(),
-                "random_states": random_states(),
+                "random_states": random_states(self.device),
                 "counters": {f.name: getattr(self.counters, f.name) for f in fields(Counters)},
                 "wandb_id": self.mirror.wandb_id,
             },
@@ -151,7 +155,7 @@ class Engine:
         self.optimizer.load_state_dict(content["optimizer"])
         self.scheduler.load_state_dict(content["scheduler"])
         self.scaler.load_state_dict(content["scaler"])
-        restore_random_states(content["random_states"])
+        restore_random_states(content["random_states"], self.device)
         self.counters = Counters(**content["counters"])
         self.counters.sums = {name: value.to(self.device) for name, value in self.counters.sums.items()}
 
@@ -174,25 +178,27 @@ class Engine:
         """
         counters = self.counters
         self._clock = time.perf_counter()
-        if not counters.history:
-            self._record({"epoch": 0, "step": 0, **self._activations()})
-        self.directory.write_metrics(counters.history)
-        self.display.start(self.total_steps, counters.steps)
-        try:
-            with stop_requests() as stop_requested:
+        with stop_requests() as stop_requested:
+            if not counters.history:
+                self._record({"epoch": 0, "step": 0, **self._activations()})
+            self.directory.write_metrics(counters.history)
+            self.display.start(self.total_steps, counters.steps)
+            try:
                 while counters.epoch * self.steps_per_epoch < self.total_steps:
                     self._train_epoch(stop_requested)
                     self._finish_epoch(stop_requested)
-        except Diverged:
-            self._count_time("train_seconds")
-            raise
-        finally:
-            self.display.stop()
+            except Diverged:
+                self._count_time("train_seconds")
+                raise
+            finally:
+                self.display.stop()
+            self._count_time("other_seconds")
         return counters.history
 
     def _train_epoch(self, stop_requested: StopRequested) -> None:
         counters = self.counters
         done = counters.steps - counters.epoch * self.steps_per_epoch
+        self._count_time("other_seconds")
         saved_at = time.perf_counter()
         self.model.train()
         for batch in self.splits.train.epoch(self.cfg.seed, counters.epoch, start=done):
@@ -209,6 +215,7 @@ class Engine:
             if time.perf_counter() - saved_at > 60 * self.cfg.trainer.checkpoint_minutes:
                 self._count_time("train_seconds")
                 self.save()
+                self._count_time("other_seconds")
                 saved_at = time.perf_counter()
         self._check_finite()  # waits for the device, so that the time below is the steps' own
         self._count_time("train_seconds")
@@ -237,7 +244,8 @@ class Engine:
     def _finish_epoch(self, stop_requested: StopRequested) -> None:
         counters, trainer = self.counters, self.cfg.trainer
         record: dict[str, object] = {"epoch": counters.epoch + 1, "step": counters.steps}
-        record["learning_rate"] = self.scheduler.get_last_lr()[0]
+        factor = learning_rate_factor(counters.steps - 1, self.steps_per_epoch, trainer.epochs, self.cfg.optim.schedule)
+        record["learning_rate"] = factor * self.scheduler.base_lrs[0]  # of the epoch's last step
         record.update({f"train/{name}": float(total) / counters.examples for name, total in counters.sums.items()})
         last = counters.steps == self.total_steps
         if last or (counters.epoch + 1) % trainer.evaluate_every == 0:
@@ -267,6 +275,9 @@ class Engine:
                 prefix = "" if name == "test" else f"{name}/"
                 values = self.task.evaluate(self.model, until_stopped(batches))
                 metrics.update({prefix + metric: value for metric, value in values.items()})
+        for metric, value in metrics.items():
+            if not math.isfinite(value):
+                raise Diverged(f"{metric} is not a finite number after step {self.counters.steps}")
         return metrics
 
     def _activations(self) -> dict[str, object]:

@@ -12,8 +12,14 @@ import torchvision
 
 ROOT = Path(__file__).parent.parent
 
-_NOT_IN_RESULTS = {"ledger.py", "tracking.py", "terminal.py", "configuration.py", "errors.py"}
-"""Files of experiments/ that only name, show or store what was computed."""
+_SOURCES = ("run.py", "carelu", "experiments", "configs")
+"""What a run is made from, for git."""
+
+_NOT_IN_RESULTS = {
+    f"experiments/{name}.py"
+    for name in ("command", "configuration", "environment", "errors", "ledger", "run_directory", "terminal", "tracking")
+}
+"""Files that only name, show or store what was computed."""
 
 
 def code_hash() -> str:
@@ -21,20 +27,21 @@ def code_hash() -> str:
     files = [*(ROOT / "carelu").rglob("*.py"), *(ROOT / "experiments").rglob("*.py")]
     digest = hashlib.sha256()
     for file in sorted(files):
-        if file.name not in _NOT_IN_RESULTS:
-            digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+        name = file.relative_to(ROOT).as_posix()
+        if name not in _NOT_IN_RESULTS:
+            digest.update(name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 
 
 def git_state() -> tuple[str, bool]:
-    """(commit, whether the working tree differs from it); ("unknown", True) outside a git checkout."""
+    """(commit, whether what runs are made from differs from it); ("unknown", True) outside a git checkout."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain"))
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", *_SOURCES))
     except (OSError, subprocess.CalledProcessError):
         return "unknown", True
 
@@ -85,7 +92,7 @@ def peak_memory_mib(device: torch.device) -> float:
     try:
         status = Path("/proc/self/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) / 2**10
-    except OSError:
+    except (OSError, IndexError):  # not on Linux
         import resource
 
         unit = 1 if sys.platform == "darwin" else 2**10

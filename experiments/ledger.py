@@ -57,12 +57,14 @@ def read(file: Path) -> list[dict[str, str]]:
     """
     if not file.exists():
         return []
-    with file.open(newline="", encoding="utf-8") as stream:
-        rows = csv.DictReader(stream)
+    try:
+        rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines(keepends=True))
         missing = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
-        if missing:
-            raise BadInput(f"{file} is not a ledger: column {missing[0]!r} is missing; rebuild it with {REBUILD}")
-        return list(rows)
+    except ValueError as error:
+        raise BadInput(f"{file} is not a ledger ({error}); rebuild it with {REBUILD}") from error
+    if missing:
+        raise BadInput(f"{file} is not a ledger: column {missing[0]!r} is missing; rebuild it with {REBUILD}")
+    return list(rows)
 
 
 REBUILD = "python scripts/rebuild_ledger.py"
@@ -83,22 +85,28 @@ def write(file: Path, rows: Iterable[dict[str, object]]) -> None:
 
 def record(file: Path, result: dict[str, object]) -> None:
     """Puts the row of one run into a ledger, in place of an older row of the same run."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(file.with_name(file.name + ".lock")):
+    with _locked(file):
         rows = [row for row in read(file) if row["run_id"] != result["run_id"]]
         write(file, [*rows, result])
 
 
+def _locked(file: Path) -> filelock.FileLock:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return filelock.FileLock(file.with_name(f".{file.name}.lock"))
+
+
 def results_under(output_root: Path) -> list[tuple[Path, dict[str, object]]]:
     """(folder, result) of every run under `output_root` that has one."""
-    folders = sorted(file.parent for file in output_root.rglob(RESULT) if "replaced" not in file.parts)
+    files = sorted(output_root.rglob(RESULT))
+    folders = [file.parent for file in files if "replaced" not in file.relative_to(output_root).parts]
     return [(folder, read_json(folder / RESULT)) for folder in folders]
 
 
 def rebuild(output_root: Path) -> int:
     """Writes `output_root`/ledger.csv anew from the run directories; returns the number of rows."""
-    results = [result for _, result in results_under(output_root)]
-    write(output_root / "ledger.csv", results)
+    with _locked(output_root / "ledger.csv"):
+        results = [result for _, result in results_under(output_root)]
+        write(output_root / "ledger.csv", results)
     return len(results)
 
 
@@ -123,11 +131,11 @@ def publish(output_root: Path, target: Path, wanted: dict[str, str], allow_dirty
     chosen = [
         (folder, result)
         for folder, result in results_under(output_root)
-        if all(str(result[column]) == value for column, value in wanted.items())
+        if all(str(result.get(column)) == value for column, value in wanted.items())
     ]
     if not chosen:
         raise BadInput(f"no finished run under {output_root} has {json.dumps(wanted)}; `{REBUILD}` lists what is there")
-    dirty = [result["run_id"] for _, result in chosen if result["git_dirty"]]
+    dirty = [result["run_id"] for _, result in chosen if result.get("git_dirty", True)]
     if dirty and not allow_dirty:
         raise BadInput(
             f"{dirty[0]} was made by code that is in no commit; run it again from a clean checkout "
@@ -136,5 +144,6 @@ def publish(output_root: Path, target: Path, wanted: dict[str, str], allow_dirty
     for folder, result in chosen:
         record(target / "ledger.csv", result)
         (target / "metrics").mkdir(exist_ok=True)
-        shutil.copyfile(folder / METRICS, target / "metrics" / f"{result['run_id']}.jsonl")
+        if (folder / METRICS).exists():  # a run that failed at once has none
+            shutil.copyfile(folder / METRICS, target / "metrics" / f"{result['run_id']}.jsonl")
     return [result["run_id"] for _, result in chosen]

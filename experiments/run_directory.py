@@ -14,13 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from experiments import checkpoint
 from experiments.errors import BadInput
 
-RESULT, METRICS, CHECKPOINT, ENVIRONMENT, CONFIG = (
-    "result.json",
-    "metrics.jsonl",
-    "checkpoint.pt",
-    "environment.json",
-    "config.yaml",
-)
+RESULT, METRICS, CHECKPOINT = "result.json", "metrics.jsonl", "checkpoint.pt"
+ENVIRONMENT, CONFIG, TRACEBACK = "environment.json", "config.yaml", "traceback.txt"
 
 
 def read_json(file: Path) -> dict[str, object] | None:
@@ -57,16 +52,13 @@ class RunDirectory:
         """Makes the folder.
 
         Raises:
-            BadInput: it cannot be made or written.
+            BadInput: it cannot be made.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            probe = self.path / ".writable"
-            probe.write_bytes(b"")
-            probe.unlink()
         except OSError as error:
             raise BadInput(
-                f"the run's folder {self.path} cannot be written: {error.strerror}; "
+                f"the run's folder {self.path} cannot be made: {error.strerror}; "
                 "name another place with output_root=FOLDER"
             ) from error
 
@@ -98,14 +90,21 @@ class RunDirectory:
             lock.release()
 
     def set_aside(self) -> None:
-        """Moves what is there into `replaced/<time>/`, so that the run can start again and nothing is lost."""
-        old = [self.path / name for name in (CONFIG, ENVIRONMENT, METRICS, CHECKPOINT, RESULT)]
+        """Moves what is there into `replaced/<number>/`, so that the run can start again and nothing is lost."""
+        # The result first: without it, what a kill leaves behind is an interrupted run, not a finished one.
+        old = [self.path / name for name in (RESULT, CHECKPOINT, METRICS, ENVIRONMENT, CONFIG, TRACEBACK)]
         old = [file for file in old if file.exists()]
         if old:
-            target = self.path / "replaced" / time.strftime("%Y-%m-%d_%H-%M-%S")
-            target.mkdir(parents=True, exist_ok=True)
+            replaced = self.path / "replaced"
+            target = replaced / f"{len(list(replaced.glob('*'))) + 1}"
+            target.mkdir(parents=True)
             for file in old:
                 file.replace(target / file.name)
+
+    def restart_under_way(self) -> bool:
+        """Whether an unfinished run that force=true began lies here, so that force=true goes on with it."""
+        config = self.path / CONFIG
+        return config.exists() and bool(OmegaConf.load(config).get("force")) and not (self.path / RESULT).exists()
 
     def begin(self, cfg: DictConfig, environment: dict[str, object]) -> None:
         """Writes what is known before the first step."""
@@ -129,4 +128,6 @@ class RunDirectory:
 
     def finish(self, result: dict[str, object]) -> None:
         """Writes result.json; from then on the run has happened."""
+        if result["status"] != "failed":
+            (self.path / TRACEBACK).unlink(missing_ok=True)
         checkpoint.write_atomically(self.path / RESULT, to_json(result))

@@ -16,8 +16,10 @@ from experiments.configuration import Identity, as_dict, identify
 from experiments.engine import Diverged, Engine, Interrupted
 from experiments.environment import describe, peak_memory_mib, reset_peak_memory
 from experiments.errors import BadInput
+from experiments.models import activate
+from experiments.optimisation import build_optimizer
 from experiments.randomness import seed_everything
-from experiments.run_directory import RunDirectory
+from experiments.run_directory import TRACEBACK, RunDirectory
 from experiments.tasks import Task
 from experiments.terminal import Display
 from experiments.tracking import build_mirror
@@ -60,14 +62,13 @@ def perform(cfg: DictConfig, choices: dict[str, str], display: Display) -> Outco
     directory.create()
     environment = describe(torch.device(cfg.trainer.device))
     with directory.lock():
-        if cfg.force:
-            directory.set_aside()
-        result = directory.result()
+        restart = cfg.force and not directory.restart_under_way()
+        result = None if restart else directory.result()
         again = result is not None and result["status"] in FINAL
         if again:
             _note_other_code(directory, environment, display)
         else:
-            saved = _saved_state(directory, identity, environment)
+            saved = None if restart else _saved_state(directory, identity, environment)
             result = _run(cfg, identity, activation, directory, environment, saved, display)
         if result:
             ledger.record(Path(cfg.output_root) / "ledger.csv", result)
@@ -95,15 +96,21 @@ def settle(cfg: DictConfig) -> DictConfig:
         trainer.precision = "bfloat16" if cuda and torch.cuda.is_bf16_supported() else "float32"
     if trainer.precision == "float16" and not cuda:
         raise BadInput("trainer.precision=float16 needs a CUDA device; accepted on cpu: float32, bfloat16")
+    if trainer.precision == "bfloat16" and cuda and not torch.cuda.is_bf16_supported():
+        raise BadInput("trainer.precision=bfloat16 is not supported by this GPU; accepted here: float32, float16")
     return cfg
 
 
 def _activation(cfg: DictConfig) -> ActivationFactory:
     options = as_dict(cfg)["act"]["kwargs"]
     try:
-        return ActivationFactory(cfg.act.name, **options)
-    except (ValueError, TypeError) as error:
-        raise BadInput(f"act={cfg.act.name}, act.kwargs={options}: {error}") from error
+        factory = ActivationFactory(cfg.act.name, **options)
+        # Some options are looked at only when the activation is used.
+        module, images = factory(channels=4, sample_dims=(1, 2, 3), pre_norm=True), torch.zeros(2, 4, 2, 2)
+        activate(module, images, pre_norm=images)
+    except (ValueError, TypeError, RuntimeError, IndexError) as error:
+        raise BadInput(f"act={cfg.act.name} with act.kwargs={options} is not accepted: {error}") from error
+    return factory
 
 
 def _note_other_code(directory: RunDirectory, environment: dict[str, object], display: Display) -> None:
@@ -149,16 +156,20 @@ def _run(
     device = torch.device(cfg.trainer.device)
     reset_peak_memory(device)
     seed_everything(cfg.seed)
-    task: Task = get_class(cfg.task._target_)(cfg)
+    task = _task(cfg)
     model = _model(task, cfg, activation).to(device)
     if cfg.trainer.channels_last:
         model = model.to(memory_format=torch.channels_last)
+    optimizer = build_optimizer(model, cfg.optim)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    engine = Engine(cfg, identity.run_id, task, task.build_data(cfg, device), model, directory, display)
+    splits = task.build_data(cfg, device)
+    engine = Engine(cfg, identity.run_id, task, splits, model, optimizer, directory, display)
     if saved:
         engine.restore(saved)
         environment = directory.environment()
     else:
+        if cfg.force:
+            directory.set_aside()
         directory.begin(cfg, environment)
     resumed_at = f"at step {engine.counters.steps:,} of {engine.total_steps:,}" if saved else ""
     display.header(identity, parameters, environment["device"], cfg.trainer.precision, resumed_at)
@@ -178,7 +189,7 @@ def _run(
         engine.mirror.finish(None)
         raise
     except Exception as error:
-        trace = directory.path / "traceback.txt"
+        trace = directory.path / TRACEBACK
         checkpoint.write_atomically(trace, traceback.format_exc().encode())
         status, reason = "failed", f"{type(error).__name__}: {error} (see {trace})"
     result = _result(cfg, identity, environment, task, engine, parameters, status, reason)
@@ -187,11 +198,18 @@ def _run(
     return result
 
 
+def _task(cfg: DictConfig) -> Task:
+    try:
+        return get_class(cfg.task._target_)(cfg)
+    except (ImportError, ValueError) as error:
+        raise BadInput(f"task._target_={cfg.task._target_} cannot be imported: {error}") from error
+
+
 def _model(task: Task, cfg: DictConfig, activation: ActivationFactory) -> nn.Module:
     try:
         return task.build_model(cfg, activation)
-    except ValueError as error:
-        raise BadInput(f"act={cfg.act.name} does not fit model={cfg.model.name}: {error}") from error
+    except (ValueError, ImportError) as error:
+        raise BadInput(f"model={cfg.model.name} with act={cfg.act.name} cannot be built: {error}") from error
 
 
 def _whole_if_so(number: float) -> int | float:
@@ -210,7 +228,7 @@ def _result(
 ) -> dict[str, object]:
     counters = engine.counters
     metric, higher_is_better = task.headline
-    result = {key: value for key, value in asdict(identity).items() if key != "directory"}
+    result = {key: value for key, value in asdict(identity).items() if key in ledger.COLUMNS}
     result.update(
         status=status,
         reason=reason,
@@ -221,7 +239,7 @@ def _result(
         steps=counters.steps,
         wall_seconds=round(counters.wall_seconds, 3),
         step_milliseconds=round(1000 * counters.train_seconds / max(1, counters.steps), 3),
-        peak_memory_mib=round(peak_memory_mib(engine.device), 1),
+        peak_memory_mib=round(max(counters.peak_memory_mib, peak_memory_mib(engine.device)), 1),
         precision=cfg.trainer.precision,
         finished_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )

@@ -16,7 +16,7 @@ class Display:
     """A run on the terminal: a live bar where there is one, a line an epoch where the output goes to a file."""
 
     def __init__(self, console: Console | None = None):
-        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.console = console or Console(highlight=False, markup=False, soft_wrap=True)
         self._progress: Progress | None = None
         self._shown_at = 0.0
 
@@ -88,20 +88,22 @@ class Display:
         table.add_column(style="bold")
         table.add_column(overflow="fold")
         if result["status"] == "finished":
-            table.add_row(result["headline_metric"], f"[bold green]{result['headline_value']:.4g}[/]")
+            table.add_row(result["headline_metric"], Text(f"{result['headline_value']:.4g}", "bold green"))
         else:
-            table.add_row("status", f"[bold red]{result['status']}[/]: {result['reason']}")
+            table.add_row("status", Text.assemble((result["status"], "bold red"), f": {result['reason']}"))
         table.add_row("time", f"{_duration(result['wall_seconds'])}, {result['step_milliseconds']:.1f} ms a step")
         table.add_row("peak memory", f"{result['peak_memory_mib']:,.0f} MiB")
         table.add_row("record", str(identity.directory))
-        other = "relu" if identity.act.startswith("carelu") else "carelu"
-        words = shlex.split(identity.command)
-        compared = [f"act={other}" if w.startswith("act=") else w for w in words if not w.startswith("act.")]
-        table.add_row("compare with", shlex.join(compared))
-        title = f"{identity.task} · {identity.act} · seed {identity.seed}"
-        if again:
-            title += " · done before"
-        self.console.print(Panel(table, title=title, title_align="left", expand=False))
+        title = f"{identity.task} · {identity.act} · seed {identity.seed}" + (" · done before" if again else "")
+        self.console.print(Panel(table, title=Text(title), title_align="left", expand=False))
+        self.console.print(f"compare with: {self._comparison(identity)}")
+
+    def _comparison(self, identity: Identity) -> str:
+        """The command of the same run with the other activation that a reader will ask for."""
+        other = "act=relu" if identity.act.startswith("carelu") else "act=carelu"
+        words = [word for word in shlex.split(identity.command) if not word.startswith("act.")]
+        words = [other if word.startswith("act=") else word for word in words]
+        return shlex.join(words + identity.elsewhere)
 
     def note(self, message: str) -> None:
         """One line."""

@@ -1,5 +1,6 @@
 """Weights & Biases as a mirror of the local record: it may fail or be away, the run never notices."""
 
+import contextlib
 import os
 import secrets
 import socket
@@ -17,9 +18,14 @@ _FINISH_SECONDS = 60
 
 
 class NoMirror:
-    """`logger=none`: only the local record."""
+    """`logger=none`: only the local record.
 
-    wandb_id = None
+    Args:
+        wandb_id: of a W&B run that mirrored the run before, kept for later.
+    """
+
+    def __init__(self, wandb_id: str | None = None):
+        self.wandb_id = wandb_id
 
     def log(self, record: dict[str, object]) -> None: ...
 
@@ -58,13 +64,12 @@ class WandbMirror:
 
         self.wandb_id = self.wandb_id or secrets.token_hex(4)
         logger = cfg.logger
+        logged_in = wandb.login(prompt=False, verify=False)
         mode = logger.mode
         if mode == "auto":
-            mode = (
-                "online"
-                if wandb.login(prompt=False, verify=False) and _reachable(wandb.Settings().base_url)
-                else "offline"
-            )
+            mode = "online" if logged_in and _reachable(wandb.Settings().base_url) else "offline"
+        if mode == "online" and not logged_in:
+            raise RuntimeError("logger.mode=online needs `wandb login`")
         self._run = wandb.init(
             project=logger.project,
             entity=logger.entity,
@@ -95,19 +100,31 @@ class WandbMirror:
 
     def finish(self, result: dict[str, object] | None) -> None:
         """Closes the W&B run; `result` becomes its summary, None says that the run will go on later."""
+
+        def close() -> None:
+            if result is None:
+                self._run.mark_preempting()
+            else:
+                self._run.summary.update(result)
+            self._run.finish(exit_code=0 if result and result["status"] == "finished" else 1)
+
         if self._run:
-            if result:
-                self._guarded(lambda: self._run.summary.update(result))
-            done = result is not None and result["status"] == "finished"
-            self._guarded(lambda: self._run.finish(exit_code=0 if done else 1))
+            self._guarded(close)
+            self._run = None
 
     def _guarded(self, action: Callable[[], object]) -> None:
         try:
             action()
         except Exception as error:
-            self._run = None
+            abandoned, self._run = self._run, None
             reason = " ".join(str(error).split())
             self._say(f"note: W&B is left out from here on ({reason}); the local record is complete")
+            if abandoned:
+                with contextlib.suppress(Exception):
+                    abandoned.finish(exit_code=1)
+
+
+Mirror = NoMirror | WandbMirror
 
 
 def _reachable(url: str) -> bool:
@@ -127,8 +144,8 @@ def build_mirror(
     folder: Path,
     wandb_id: str | None,
     say: Callable[[str], None],
-) -> NoMirror | WandbMirror:
+) -> Mirror:
     """The mirror that `cfg.logger` names."""
     if cfg.logger.name == "wandb":
         return WandbMirror(cfg, identity, environment, folder, wandb_id, say)
-    return NoMirror()
+    return NoMirror(wandb_id)

@@ -7,6 +7,7 @@ sheets of 32×32 tiles with one row a class, and classes.txt with the name of ea
 """
 
 import argparse
+import hashlib
 
 import numpy as np
 from PIL import Image
@@ -34,7 +35,8 @@ def main() -> None:
         data = CIFAR100(root, train=split == "train")
         file = SAMPLE_DIR / f"{split}.webp"
         sheet(data.data, np.asarray(data.targets), per_class).save(file, lossless=True, quality=100, method=6)
-        print(f"{file}: {CLASSES} × {per_class} images, {file.stat().st_size / 2**20:.1f} MiB")
+        checksum = hashlib.sha256(file.read_bytes()).hexdigest()
+        print(f"{file}: {CLASSES} × {per_class} images, {file.stat().st_size / 2**20:.1f} MiB, SHA-256 {checksum}")
     (SAMPLE_DIR / "classes.txt").write_text("\n".join(data.classes) + "\n", encoding="utf-8")
 
 

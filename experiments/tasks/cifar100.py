@@ -23,14 +23,14 @@ class CIFAR100(Task):
         self.label_smoothing = cfg.task.label_smoothing
 
     def build_data(self, cfg: DictConfig, device: torch.device) -> Splits:
-        whole = "root" in cfg.data
-        train, test = cifar100.load(cfg.data.root, cfg.data.download) if whole else cifar100.load_sample()
+        data = cfg.data
+        train, test = cifar100.load_sample() if data.bundled else cifar100.load(data.root, data.download)
         parts = {"test": test}
-        if cfg.data.held_out:
+        if data.held_out:
             try:
-                train, parts["validation"] = train.split(cfg.data.held_out)
+                train, parts["validation"] = train.split(data.held_out)
             except ValueError as error:
-                raise BadInput(f"data.held_out={cfg.data.held_out} is not accepted; accepted: {error}") from error
+                raise BadInput(f"data.held_out={data.held_out} is not accepted; accepted: {error}") from error
         normalisation = (cifar100.MEAN, cifar100.STD, cfg.trainer.channels_last)
         evaluation = {
             name: ImageBatches(part.to(device), cfg.trainer.evaluation_batch_size, *normalisation)

@@ -1,0 +1,297 @@
+import copy
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.autograd import gradcheck, gradgradcheck
+
+from carelu import CAReLU, PReLU
+from carelu.functional import GAIN, SHARES, carelu, competition_dims, relu_beta
+
+COMPETITIONS = sorted(SHARES)
+every_competition = pytest.mark.parametrize("competition", COMPETITIONS)
+
+
+def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def moved(**options) -> CAReLU:
+    """A module away from its start, so that every term of the gradient takes part."""
+    return CAReLU(alpha=1.3, beta=-0.4, **options)
+
+
+# The start
+
+
+@every_competition
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+def test_default_start_is_exactly_relu(competition, dtype):
+    z = 100 * random(4, 8, 6, 6, dtype=dtype)
+
+    assert torch.equal(CAReLU(competition)(z), torch.relu(z))
+
+
+@pytest.mark.parametrize("gain", [1.1, 1.5, 2.0, 3.0])
+def test_start_with_another_gain_is_relu(gain):
+    module = CAReLU(gain=gain)
+
+    z = random(4, 8)
+
+    assert module.alpha.item() == 0
+    torch.testing.assert_close(module(z), torch.relu(z))
+
+
+def test_beta_given_is_the_beta_at_the_start():
+    module = CAReLU(alpha=2.0, beta=-1.0, gain=0.5)
+
+    assert (module.alpha.item(), module.beta.item()) == (2.0, -1.0)
+
+
+@every_competition
+def test_module_equals_the_function_with_its_parameters(competition):
+    z = random(3, 4, 5, 5)
+    module = moved(competition=competition, gain=2.0, over="channel", eps=1e-3)
+
+    expected = carelu(z, module.alpha, module.beta, competition=competition, gain=2.0, over="channel", eps=1e-3)
+
+    assert torch.equal(module(z), expected)
+
+
+@every_competition
+def test_module_reports_the_share_and_scale_that_it_uses(competition):
+    z = random(3, 4, 5, 5)
+    module = moved(competition=competition)
+
+    share = module.share(z)
+
+    assert torch.equal(share, SHARES[competition](z))
+    torch.testing.assert_close(module.scale(share), GAIN * torch.tanh(1.3 * share - 0.4))
+    torch.testing.assert_close(module(z), torch.relu(module.scale(share) * z))
+
+
+def test_training_moves_both_parameters():
+    z = random(8, 16)
+    module = CAReLU()
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+
+    (module(z) - 2 * torch.relu(z)).square().mean().backward()
+    optimizer.step()
+
+    assert module.alpha.item() > 0
+    assert module.beta.item() > relu_beta()
+
+
+# The tensor before normalisation
+
+
+@every_competition
+def test_pre_norm_share_is_measured_on_the_second_argument(competition):
+    z, before = random(3, 4, 5, 5), random(3, 4, 5, 5, seed=1) + 0.5
+    module = moved(competition=competition, competition_input="pre_norm")
+
+    expected = carelu(z, module.alpha, module.beta, share=SHARES[competition](before))
+
+    assert module.needs_pre_norm
+    assert torch.equal(module(z, before), expected)
+
+
+def test_normalised_share_ignores_the_second_argument():
+    z = random(3, 4)
+    module = moved()
+
+    assert not module.needs_pre_norm
+    assert torch.equal(module(z, random(3, 4, seed=1)), module(z))
+
+
+@every_competition
+def test_pre_norm_gradients_agree_with_finite_differences(competition):
+    module = moved(competition=competition, competition_input="pre_norm").double()
+    z = random(2, 2, 2, 2, dtype=torch.float64)
+    before = random(2, 2, 2, 2, seed=1, dtype=torch.float64)
+    inputs = (
+        (z + 0.2 * z.sign()).requires_grad_(),
+        (before + 0.2 * before.sign()).requires_grad_(),
+        module.alpha.detach().clone().requires_grad_(),
+        module.beta.detach().clone().requires_grad_(),
+    )
+
+    def activate(z: Tensor, before: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+        return torch.func.functional_call(module, {"alpha": alpha, "beta": beta}, (z, before))
+
+    assert gradcheck(activate, inputs)
+    assert gradgradcheck(activate, inputs)
+
+
+def test_pre_norm_without_the_second_argument_is_refused():
+    with pytest.raises(ValueError, match="competition_input='pre_norm'"):
+        CAReLU(competition_input="pre_norm")(random(2, 3))
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    ("options", "option"),
+    [
+        ({"competition": "energi"}, "competition"),
+        ({"competition_input": "prenorm"}, "competition_input"),
+        ({"over": "samples"}, "over"),
+        ({"over": ()}, "over"),
+        ({"over": 1}, "over"),
+        ({"over": (1.5,)}, "over"),
+        ({"over": (1, 1)}, "over"),
+        ({"gain": 1.0}, "gain"),
+        ({"gain": 0.5}, "gain"),
+        ({"gain": 0.0, "beta": 1.0}, "gain"),
+        ({"gain": math.inf, "beta": 1.0}, "gain"),
+        ({"gain": math.nan, "beta": 1.0}, "gain"),
+        ({"eps": 0.0}, "eps"),
+        ({"eps": -1e-6}, "eps"),
+        ({"eps": math.nan}, "eps"),
+    ],
+    ids=str,
+)
+def test_option_out_of_range_is_refused_by_name_at_construction(options, option):
+    with pytest.raises(ValueError, match=rf"\b{option}="):
+        CAReLU(**options)
+
+
+@pytest.mark.parametrize(
+    ("option", "word", "near"), [("competition", "enrgy", "energy"), ("competition_input", "prenorm", "pre_norm")]
+)
+def test_misspelt_word_is_answered_with_the_near_one(option, word, near):
+    with pytest.raises(ValueError, match=f"did you mean '{near}'"):
+        CAReLU(**{option: word})
+
+
+def test_dimension_that_the_input_does_not_have_is_refused_at_the_call():
+    with pytest.raises(ValueError, match="over="):
+        CAReLU(over=(3,))(random(2, 3))
+
+
+@every_competition
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64], ids=str)
+def test_input_that_is_not_floating_point_is_refused(competition, dtype):
+    with pytest.raises(TypeError, match="floating-point"):
+        CAReLU(competition)(torch.ones(2, 3, dtype=dtype))
+
+
+def test_printed_module_shows_its_options():
+    text = repr(CAReLU("l1", gain=2.0, over=[1, 2], eps=1e-3, competition_input="pre_norm"))
+
+    for part in ("competition='l1'", "gain=2.0", "over=(1, 2)", "eps=0.001", "competition_input='pre_norm'"):
+        assert part in text
+
+
+# Living in a model
+
+
+def test_copies_have_parameters_of_their_own():
+    module = moved()
+    twin = copy.deepcopy(module)
+
+    with torch.no_grad():
+        twin.alpha.fill_(5.0)
+        twin.beta.fill_(6.0)
+
+    assert (module.alpha.item(), module.beta.item()) == pytest.approx((1.3, -0.4))
+
+
+def test_state_dict_carries_exactly_alpha_and_beta():
+    z = random(3, 4)
+    module, other = moved(), CAReLU()
+
+    assert set(module.state_dict()) == {"alpha", "beta"}
+    other.load_state_dict(module.state_dict())
+
+    assert torch.equal(other(z), module(z))
+
+
+@every_competition
+def test_channels_last_input_gives_the_contiguous_result(competition):
+    z = random(2, 4, 6, 5)
+    module = moved(competition=competition)
+
+    output = module(z.to(memory_format=torch.channels_last))
+
+    torch.testing.assert_close(output, module(z))
+    assert output.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_strided_input_gives_the_contiguous_result():
+    z = random(4, 10, 6).transpose(0, 2)[:, ::2]
+
+    torch.testing.assert_close(moved()(z), moved()(z.contiguous()))
+
+
+@every_competition
+def test_autocast_result_is_bfloat16_and_close_to_float32(competition):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 32), moved(competition=competition))
+    x = random(8, 16)
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = model(x)
+    output.float().sum().backward()
+
+    assert output.dtype == torch.bfloat16
+    torch.testing.assert_close(output.float(), model(x), rtol=5e-2, atol=5e-2)
+    assert model[1].alpha.grad.dtype == torch.float32
+    assert model[1].alpha.grad.isfinite()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_module_cast_to_low_precision_stays_close_to_float64(dtype):
+    z = random(3, 4, 5, 5, dtype=dtype)
+    module = CAReLU(alpha=1.25, beta=-0.5)
+
+    output = copy.deepcopy(module).to(dtype)(z)
+
+    assert output.dtype == dtype
+    tolerance = 4 * torch.finfo(dtype).eps
+    torch.testing.assert_close(output.double(), module.double()(z.double()), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("competition", "dtype"),
+    [("energy", torch.float32), ("energy", torch.bfloat16), ("l1", torch.float32), ("count", torch.float32)],
+    ids=str,
+)
+def test_compiled_module_equals_eager_forward_and_backward(competition, dtype):
+    # "aot_eager" traces forward and backward and leaves out the code generation, which takes half a minute.
+    torch.compiler.reset()
+    eager = moved(competition=competition)
+    compiled = torch.compile(copy.deepcopy(eager), fullgraph=True, backend="aot_eager")
+    results = []
+    for module in (eager, compiled):
+        z = random(3, 4, 5, 5, dtype=dtype).requires_grad_()
+        output = module(z)
+        output.backward(random(3, 4, 5, 5, seed=1, dtype=dtype))
+        results.append((output, z.grad, *(parameter.grad for parameter in module.parameters())))
+
+    for ours, reference in zip(results[1], results[0], strict=True):
+        torch.testing.assert_close(ours, reference)
+
+
+# PReLU
+
+
+def test_prelu_has_one_slope_per_channel_along_its_dimension():
+    z = random(2, 3, 4)
+    module = PReLU(channels=4, channel_dim=2)
+    with torch.no_grad():
+        module.weight.copy_(torch.tensor([0.1, 0.2, 0.3, 0.4]))
+
+    expected = torch.where(z > 0, z, torch.tensor([0.1, 0.2, 0.3, 0.4]) * z)
+
+    torch.testing.assert_close(module(z), expected)
+
+
+def test_words_for_what_competes_are_read_as_the_function_reads_them():
+    z = random(2, 3, 4, 5)
+
+    for over in ("sample", "channel", "feature"):
+        dims = competition_dims(4, over)
+        assert torch.equal(moved(over=over)(z), moved(over=dims)(z)), over

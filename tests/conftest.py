@@ -1,0 +1,86 @@
+"""Fixtures that several test files need: a tiny CIFAR-100, runs on it, and the real data where it is at hand."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from experiments.configuration import compose
+from experiments.data import cifar100
+from experiments.runner import Outcome, perform
+from experiments.terminal import Display
+
+ROOT = Path(__file__).parent.parent
+
+os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
+torch.set_num_threads(1)  # tiny models gain nothing from more, and a busy machine loses much
+
+
+@pytest.fixture(scope="session")
+def sample():
+    """(train, test) of the bundled sample."""
+    return cifar100.load_sample()
+
+
+@pytest.fixture
+def tiny_cifar100(monkeypatch, sample):
+    """Makes data=sample the first 3 training and 2 test images of each class: 3 steps an epoch at batch size 100."""
+    train, test = sample
+    few = [part[torch.arange(len(part)) % (len(part) // 100) < count] for part, count in ((train, 3), (test, 2))]
+    monkeypatch.setattr(cifar100, "load_sample", lambda: few)
+
+
+@pytest.fixture
+def tiny_overrides(tmp_path):
+    """The settings of a run of two epochs of three steps that takes a fraction of a second."""
+    return [
+        "task=cifar100",
+        "data=sample",
+        "recipe=small",
+        "model.width=2",
+        "trainer.epochs=2",
+        "trainer.batch_size=100",
+        f"output_root={tmp_path / 'runs'}",
+    ]
+
+
+@pytest.fixture
+def run(tiny_cifar100, tiny_overrides):
+    """Performs a tiny run with further settings."""
+
+    def perform_with(*overrides: str) -> Outcome:
+        cfg, choices = compose([*tiny_overrides, *overrides])
+        return perform(cfg, choices, Display())
+
+    return perform_with
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder of real data sets that CARELU_TEST_DATA names; without it the test is skipped."""
+    folder = os.environ.get("CARELU_TEST_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("CARELU_TEST_DATA names no folder of real data")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def cifar100_root(real_data, tmp_path_factory):
+    """A folder that holds the whole public CIFAR-100."""
+    root = tmp_path_factory.mktemp("cifar100")
+    subprocess.run([sys.executable, real_data / "unpack_cifar100.py", root], check=True, capture_output=True)
+    return root
+
+
+def run_command(*arguments: str, **options) -> subprocess.CompletedProcess:
+    """`python run.py` with `arguments`, as a person would."""
+    command = [sys.executable, str(ROOT / "run.py"), *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, **options)
+
+
+@pytest.fixture
+def command_line():
+    return run_command

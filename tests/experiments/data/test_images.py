@@ -1,0 +1,112 @@
+"""Augmentation and batches of images that live on the device."""
+
+import pytest
+import torch
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms import functional as reference
+
+from experiments.data.images import Augmentation, ImageBatches, LabelledImages, move_pixels
+from experiments.randomness import generator
+
+NONE = torch.zeros(2, 1, dtype=torch.int64)
+NOT_MIRRORED = torch.zeros(1, dtype=torch.bool)
+
+
+@pytest.fixture
+def images():
+    return torch.randint(1, 256, (40, 3, 32, 32), generator=generator("cpu", "images"), dtype=torch.uint8)
+
+
+@pytest.fixture
+def data(images):
+    return LabelledImages(images, torch.arange(40) % 4)
+
+
+def batches(data, augmentation=None, batch_size=12):
+    return ImageBatches(data, batch_size, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), True, augmentation)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(0, 0), (-4, 4), (3, -2)])
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("degrees", [None, 0.0, 7.0, -14.5, 90.0])
+def test_moved_pixels_equal_those_of_torchvision(images, rows, columns, mirrored, degrees):
+    image = images[:1]
+    shift = torch.tensor([[rows], [columns]])
+    angles = None if degrees is None else torch.tensor([degrees])
+    moved = move_pixels(image, shift, torch.tensor([mirrored]), angles)
+    expected = reference.crop(reference.pad(image, [4]), 4 + rows, 4 + columns, 32, 32)
+    if mirrored:
+        expected = reference.hflip(expected)
+    if degrees:
+        expected = reference.rotate(expected, degrees, InterpolationMode.NEAREST)
+    assert moved.dtype == torch.uint8
+    agreeing = (moved == expected).float().mean()
+    # Where a source lies exactly between two pixels the two may round differently.
+    assert agreeing == 1 if degrees in (None, 0.0, 90.0) else agreeing > 0.995
+
+
+def test_augmentation_without_moves_changes_nothing(images):
+    assert torch.equal(Augmentation(0, False, 0.0)(images, generator("cpu", 0)), images)
+
+
+def test_augmentation_moves_each_image_by_its_own_draw(images):
+    same = images[:1].expand(40, -1, -1, -1)
+    moved = Augmentation(4, True, 15.0)(same, generator("cpu", 0))
+    assert len({image.numpy().tobytes() for image in moved}) > 30
+
+
+def test_half_of_the_images_are_mirrored(images):
+    same = images[:1].expand(1000, -1, -1, -1)
+    moved = Augmentation(0, True, 0.0)(same, generator("cpu", 0))
+    mirrored = (moved == images[:1].flip(3)).flatten(1).all(1)
+    assert ((moved == images[:1]).flatten(1).all(1) ^ mirrored).all()
+    assert 400 < int(mirrored.sum()) < 600
+
+
+def test_an_epoch_is_a_function_of_seed_epoch_and_step(data):
+    train = batches(data, Augmentation(4, True, 15.0))
+    first, again = list(train.epoch(3, 5)), list(train.epoch(3, 5))
+    assert len(first) == len(train) == 4
+    for (images, labels), (same_images, same_labels) in zip(first, again, strict=True):
+        assert torch.equal(images, same_images)
+        assert torch.equal(labels, same_labels)
+    for other in (train.epoch(4, 5), train.epoch(3, 6)):
+        assert not torch.equal(next(iter(other))[0], first[0][0])
+
+
+def test_an_epoch_resumed_at_a_step_yields_the_remaining_batches(data):
+    train = batches(data, Augmentation(4, True, 15.0))
+    rest = list(train.epoch(3, 5, start=2))
+    for (images, _), (expected, _) in zip(rest, list(train.epoch(3, 5))[2:], strict=True):
+        assert torch.equal(images, expected)
+
+
+def test_an_epoch_holds_every_image_once(data):
+    plain = LabelledImages(data.images, torch.arange(40))
+    labels = torch.cat([labels for _, labels in batches(plain).epoch(0, 0)])
+    assert sorted(labels.tolist()) == list(range(40))
+    assert labels.tolist() != list(range(40))
+
+
+def test_evaluation_batches_are_all_images_in_order_normalised(data):
+    images = torch.cat([images for images, _ in batches(data)])
+    labels = torch.cat([labels for _, labels in batches(data)])
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in ((0.5, 0.4, 0.3), (0.2, 0.3, 0.4)))
+    torch.testing.assert_close(images, (data.images / 255 - mean) / std, rtol=1e-5, atol=1e-5)
+    assert torch.equal(labels, data.labels)
+    assert next(iter(batches(data)))[0].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_held_out_part_has_the_same_number_of_each_class_and_shares_no_image(data):
+    numbered = LabelledImages(torch.arange(40).view(40, 1, 1, 1), data.labels)
+    rest, held = numbered.split(12)
+    assert held.labels.bincount().tolist() == [3, 3, 3, 3]
+    assert sorted(torch.cat([rest.images, held.images]).flatten().tolist()) == list(range(40))
+    again = numbered.split(12)[1]
+    assert torch.equal(held.images, again.images)
+
+
+@pytest.mark.parametrize("held_out", [3, 40, 44])
+def test_an_impossible_held_out_part_is_refused(data, held_out):
+    with pytest.raises(ValueError, match="multiple of 4"):
+        data.split(held_out)
