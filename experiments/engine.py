@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 import torch
 from omegaconf import DictConfig
@@ -187,11 +188,9 @@ class Engine:
                 while counters.epoch * self.steps_per_epoch < self.total_steps:
                     self._train_epoch(stop_requested)
                     self._finish_epoch(stop_requested)
-            except Diverged:
-                self._count_time("train_seconds")
-                raise
             finally:
                 self.display.stop()
+            self.mirror.show(self._artifacts())
             self._count_time("other_seconds")
         return counters.history
 
@@ -207,7 +206,7 @@ class Engine:
             values = self._step(batch)
             if self.device.type == "cpu" or self.display.wants_step():
                 if torch.isfinite(self.first_bad_step):
-                    self._check_finite()
+                    break
                 shown = {name: float(value) for name, value in values.items()}
                 self.display.step(counters.steps, counters.epoch + 1, self.cfg.trainer.epochs, shown)
             if stop_requested():
@@ -217,8 +216,10 @@ class Engine:
                 self.save()
                 self._count_time("other_seconds")
                 saved_at = time.perf_counter()
-        self._check_finite()  # waits for the device, so that the time below is the steps' own
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)  # so that the time is that of the steps
         self._count_time("train_seconds")
+        self._check_finite()
 
     def _step(self, batch: Batch) -> dict[str, Tensor]:
         self.optimizer.zero_grad(set_to_none=True)
@@ -288,6 +289,16 @@ class Engine:
             first = itertools.islice(iter(batches), 1)
             statistics = activation_statistics(self.model, lambda: self.task.evaluate(self.model, first))
         return {"activations": statistics} if statistics else {}
+
+    def _artifacts(self) -> list[Path]:
+        folder = self.directory.path / "artifacts"
+        folder.mkdir(exist_ok=True)
+        self.model.eval()
+        with torch.inference_mode(), self._autocast():
+            files = self.task.write_artifacts(self.model, self.splits, folder)
+        if not files:
+            folder.rmdir()
+        return files
 
     # --- small parts -----------------------------------------------------------------------------
 

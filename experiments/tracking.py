@@ -29,6 +29,8 @@ class NoMirror:
 
     def log(self, record: dict[str, object]) -> None: ...
 
+    def show(self, files: list[Path]) -> None: ...
+
     def finish(self, result: dict[str, object] | None) -> None: ...
 
 
@@ -97,6 +99,14 @@ class WandbMirror:
         if self._run:
             values = {key.replace(".", "/"): value for key, value in flatten(record).items()}
             self._guarded(lambda: self._run.log(values))
+
+    def show(self, files: list[Path]) -> None:
+        """Sends the pictures among `files`."""
+        import wandb
+
+        pictures = [file for file in files if file.suffix == ".png"]
+        if self._run and pictures:
+            self._guarded(lambda: self._run.log({file.stem: wandb.Image(str(file)) for file in pictures}))
 
     def finish(self, result: dict[str, object] | None) -> None:
         """Closes the W&B run; `result` becomes its summary, None says that the run will go on later."""

@@ -6,6 +6,7 @@ A task is one class in a file of its own here, and one file configs/task/<name>.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -68,6 +69,13 @@ class Task(ABC):
     @abstractmethod
     def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
         """Metrics over all of `batches`; called in evaluation mode, without gradients."""
+
+    def write_artifacts(self, model: nn.Module, splits: Splits, folder: Path) -> list[Path]:
+        """Writes files about the trained model that are worth looking at into `folder`; returns them, pictures first.
+
+        Called once after the last epoch, in evaluation mode, without gradients. By default there are none.
+        """
+        return []
 
 
 def model_from_config(cfg: DictConfig, **arguments: object) -> nn.Module:

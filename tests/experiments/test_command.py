@@ -1,0 +1,103 @@
+"""`python run.py` as a person types it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from experiments.configuration import words_of
+from tests.conftest import ROOT, run_command
+
+TINY = ["data=sample", "recipe=small", "model.width=2", "trainer.epochs=1", "trainer.max_steps=2"]
+
+
+def test_a_mistyped_activation_is_answered_in_one_line_before_torch_is_imported():
+    command = [sys.executable, "-X", "importtime", str(ROOT / "run.py"), "task=cifar100", "act=cralu"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    assert done.returncode == 2
+    assert len(lines) == 1
+    assert "did you mean carelu" in lines[0]
+    imported = {line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "omegaconf" in imported
+    assert not {"torch", "torchvision", "wandb"} & imported
+
+
+def test_help_lists_every_option_of_every_group():
+    done = run_command("--help")
+    assert done.returncode == 0
+    for group in ("task", "act", "recipe", "data", "model", "optim", "logger"):
+        for word, meaning in words_of(group).items():
+            if group in ("task", "act", "optim", "logger"):
+                assert meaning in done.stdout
+            assert word in done.stdout
+
+
+def test_a_run_says_what_it_does_and_how_it_ended(tmp_path):
+    done = run_command("act=carelu", *TINY, f"output_root={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    for said in ("activation carelu", "resnet18-w2", "cifar100-sample", "epoch   1/1", "top1", "compare with"):
+        assert said in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_sweep_performs_every_run_and_returns_the_worst_exit_code(tmp_path):
+    done = run_command("-m", "act=relu,carelu", "optim.optimizer.lr=0.1,1e30", *TINY, f"output_root={tmp_path}")
+    results = [json.loads(file.read_text()) for file in tmp_path.rglob("result.json")]
+    assert sorted((r["act"], r["status"]) for r in results) == [
+        ("carelu", "diverged"),
+        ("carelu", "finished"),
+        ("relu", "diverged"),
+        ("relu", "finished"),
+    ]
+    assert done.returncode == 3
+
+
+def test_a_killed_run_ends_equal_to_one_that_was_never_killed(tmp_path):
+    """SIGKILL at moments that fall into set-up, training and evaluation; the same command each time."""
+    settings = ["act=carelu", *TINY, "trainer.epochs=3", "trainer.max_steps=100", "trainer.checkpoint_minutes=0.005"]
+    assert run_command(*settings, f"output_root={tmp_path / 'whole'}").returncode == 0
+    command = [sys.executable, str(ROOT / "run.py"), *settings, f"output_root={tmp_path / 'killed'}"]
+    for seconds_after_the_header in (0.2, 0.9, 1.7, 0.5, 1.2):
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for line in process.stdout:
+            if line.startswith("kept in"):
+                break
+        time.sleep(seconds_after_the_header)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    weights, records = [], []
+    for name in ("whole", "killed"):
+        (folder,) = (file.parent for file in (tmp_path / name).rglob("result.json"))
+        weights.append(torch.load(folder / "checkpoint.pt", weights_only=True)["model"])
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        records.append([{key: value for key, value in line.items() if key != "seconds"} for line in lines])
+    assert all(torch.equal(weights[1][name], value) for name, value in weights[0].items())
+    assert records[1] == records[0]
+    assert len(records[0]) == 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_run_with_its_own_exit_code(tmp_path, number):
+    settings = ["act=relu", *TINY, "trainer.epochs=100", "trainer.max_steps=null", f"output_root={tmp_path}"]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "run.py"), *settings],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout:
+        if line.startswith("epoch"):
+            break
+    process.send_signal(number)
+    said, complained = process.communicate(timeout=60)
+    assert process.returncode == 75, complained
+    assert "the same command goes on" in said
+    assert len(list(tmp_path.rglob("checkpoint.pt"))) == 1

@@ -1,0 +1,62 @@
+"""What is shipped, and what the documents promise about it."""
+
+import subprocess
+import sys
+import tomllib
+import zipfile
+
+import pytest
+
+from tests.conftest import ROOT
+
+BLOCKED = ("torchvision", "hydra", "omegaconf", "wandb", "datasets", "transformers", "rich", "experiments")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (file,) = folder.glob("*.whl")
+    return file
+
+
+def test_the_wheel_holds_only_the_library(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"carelu"}
+    assert "carelu/functional.py" in names
+
+
+def test_the_wheel_needs_only_torch(wheel):
+    archive = zipfile.ZipFile(wheel)
+    (metadata,) = [name for name in archive.namelist() if name.endswith("METADATA")]
+    needs = [line for line in archive.read(metadata).decode().splitlines() if line.startswith("Requires-Dist:")]
+    assert [line for line in needs if "extra ==" not in line] == ["Requires-Dist: torch>=2.6"]
+
+
+def test_the_wheel_works_where_only_torch_is_importable(wheel, tmp_path):
+    program = f"""
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {BLOCKED!r}:
+            raise ImportError(name + " is blocked")
+sys.meta_path.insert(0, Blocked())
+sys.path[:] = [{str(wheel)!r}] + [entry for entry in sys.path if entry not in ("", {str(ROOT)!r})]
+import carelu, torch
+assert {str(wheel)!r} in carelu.__file__
+assert torch.equal(carelu.CAReLU()(torch.ones(2, 3)), torch.ones(2, 3))
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True, text=True)
+
+
+def test_the_constraints_pin_every_package_that_the_project_names():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [*project["dependencies"], *(n for extra in project["optional-dependencies"].values() for n in extra)]
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {line.split("==")[0].lower() for line in lines if "==" in line}
+    assert {name.split(">=")[0].lower() for name in named} <= pinned
