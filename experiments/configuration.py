@@ -6,6 +6,7 @@ Imports neither torch nor data, so that a typing error is answered at once.
 import hashlib
 import json
 import math
+import re
 import shlex
 import tempfile
 from collections.abc import Callable, Iterator
@@ -402,5 +403,6 @@ def _with_changes(name: str, changes: dict[str, object]) -> str:
 def _literal(value: object) -> str:
     """`value` as Hydra's command line takes it."""
     if isinstance(value, str):
-        return value
+        plain = re.fullmatch(r"[\w./:+-]+", value)
+        return value if plain else "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
     return json.dumps(value, separators=(",", ":"))

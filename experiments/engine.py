@@ -20,7 +20,7 @@ from experiments.activation_statistics import activation_statistics
 from experiments.environment import peak_memory_mib
 from experiments.optimisation import build_scheduler, learning_rate_factor
 from experiments.randomness import random_states, restore_random_states
-from experiments.run_directory import RunDirectory
+from experiments.run_directory import ARTIFACTS, RunDirectory
 from experiments.tasks import Batch, Splits, Task
 from experiments.terminal import Display
 from experiments.tracking import Mirror, NoMirror
@@ -291,7 +291,7 @@ class Engine:
         return {"activations": statistics} if statistics else {}
 
     def _artifacts(self) -> list[Path]:
-        folder = self.directory.path / "artifacts"
+        folder = self.directory.path / ARTIFACTS
         folder.mkdir(exist_ok=True)
         self.model.eval()
         with torch.inference_mode(), self._autocast():

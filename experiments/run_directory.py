@@ -16,6 +16,7 @@ from experiments.errors import BadInput
 
 RESULT, METRICS, CHECKPOINT = "result.json", "metrics.jsonl", "checkpoint.pt"
 ENVIRONMENT, CONFIG, TRACEBACK = "environment.json", "config.yaml", "traceback.txt"
+ARTIFACTS = "artifacts"
 
 
 def read_json(file: Path) -> dict[str, object] | None:
@@ -52,22 +53,25 @@ class RunDirectory:
         """Makes the folder.
 
         Raises:
-            BadInput: it cannot be made.
+            BadInput: it cannot be made or written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise BadInput(
-                f"the run's folder {self.path} cannot be made: {error.strerror}; "
-                "name another place with output_root=FOLDER"
-            ) from error
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: OSError) -> BadInput:
+        return BadInput(
+            f"the run's folder {self.path} cannot be written: {error.strerror}; "
+            "name another place with output_root=FOLDER"
+        )
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Holds the run for this process; the system lets go of it when the process ends in any way.
 
         Raises:
-            BadInput: another process holds it; the message says which.
+            BadInput: another process holds it (the message says which), or the folder cannot be written.
         """
         holder = self.path / "holder.json"
         lock = filelock.FileLock(self.path / "run.lock")
@@ -79,6 +83,8 @@ class RunDirectory:
                 f"{self.path} is in use: process {who['process']} on {who['host']} has run it since {who['since']}; "
                 "wait for it or stop it, then give the same command again"
             ) from error
+        except OSError as error:
+            raise self._unusable(error) from error
         try:
             since = time.strftime("%Y-%m-%d %H:%M:%S")
             checkpoint.write_atomically(
@@ -92,7 +98,7 @@ class RunDirectory:
     def set_aside(self) -> None:
         """Moves what is there into `replaced/<number>/`, so that the run can start again and nothing is lost."""
         # The result first: without it, what a kill leaves behind is an interrupted run, not a finished one.
-        old = [self.path / name for name in (RESULT, CHECKPOINT, METRICS, ENVIRONMENT, CONFIG, TRACEBACK)]
+        old = [self.path / name for name in (RESULT, CHECKPOINT, METRICS, ENVIRONMENT, CONFIG, TRACEBACK, ARTIFACTS)]
         old = [file for file in old if file.exists()]
         if old:
             replaced = self.path / "replaced"

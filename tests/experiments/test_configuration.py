@@ -210,6 +210,7 @@ def test_a_name_that_its_word_did_not_choose_is_refused():
         ["act=prelu", "seed=3"],
         ["recipe=fast", "data=sample", "act.kwargs.over=[2,3]", "optim.schedule.milestones=[3,4]"],
         ["optim=adamw", "model.width=8", "data.held_out=100", "trainer.selection=validation"],
+        ["model._target_='a (b), c=\\'d\\' e'"],
     ],
 )
 def test_the_recorded_command_makes_the_same_run(overrides):

@@ -2,11 +2,11 @@
 
 import re
 import signal
+import struct
 
 import pytest
 import wandb
 from wandb.proto import wandb_internal_pb2
-from wandb.sdk.internal.datastore import DataStore
 
 from experiments.data.images import ImageBatches
 
@@ -20,15 +20,24 @@ def no_login(monkeypatch, tmp_path):
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
 
 
+BLOCK = 32768
+HEADER = 7
+
+
 def offline_records(folder):
+    """What a real offline run wrote: a LevelDB log of protobuf records, after seven bytes that name the format."""
     (file,) = folder.glob("wandb/offline-run-*/*.wandb")
-    store = DataStore()
-    store.open_for_scan(str(file))
-    records = []
-    while (data := store.scan_data()) is not None:
-        record = wandb_internal_pb2.Record()
-        record.ParseFromString(data)
-        records.append(record)
+    content, place, parts, records = file.read_bytes(), HEADER, [], []
+    while place + HEADER <= len(content):
+        if BLOCK - place % BLOCK < HEADER:  # a record never starts in the last bytes of a block
+            place += BLOCK - place % BLOCK
+            continue
+        _checksum, length, kind = struct.unpack_from("<IHB", content, place)
+        parts.append(content[place + HEADER : place + HEADER + length])
+        place += HEADER + length
+        if kind in (1, 4):  # whole, or the last of several parts
+            records.append(wandb_internal_pb2.Record.FromString(b"".join(parts)))
+            parts = []
     return records
 
 
