@@ -114,7 +114,7 @@ class SuperResolution(Task):
         """
         low, high = (side[:1] for side in next(iter(splits.evaluation["test"])))
         versions = {
-            f"1/{self.scale} of the resolution": low.repeat_interleave(self.scale, 2).repeat_interleave(self.scale, 3),
+            f"low resolution, 1/{self.scale}": low.repeat_interleave(self.scale, 2).repeat_interleave(self.scale, 3),
             "bicubic": bicubic(low, self.scale),
             "output": self._enlarged(model, low),
         }
