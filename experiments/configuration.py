@@ -31,7 +31,15 @@ BY_TASK = ("data", "model", "recipe")
 GROUPS = ("task", "act", "recipe", "data", "model", "optim", "trainer", "logger")
 """The groups that make up a run; `experiment` is laid over them."""
 
-WHERE_NOT_WHAT = ("output_root", "force", "logger", "data.root", "data.download", "trainer.checkpoint_minutes")
+WHERE_NOT_WHAT = (
+    "output_root",
+    "force",
+    "logger",
+    "data.root",
+    "data.download",
+    "data.test_root",
+    "trainer.checkpoint_minutes",
+)
 """Keys (or their parents) that say where and how a run is kept, not what it computes."""
 
 DECIDED_BY_WORD = {f"{group}.name": group for group in ("task", "act", "data", "model")} | {"recipe": "recipe"}
@@ -126,15 +134,29 @@ def _one_of(*words: str) -> _Rule:
 
 
 _BOOLEAN = _Rule("true or false", lambda v: isinstance(v, bool))
+_FOLDER = _Rule("the path of a folder", lambda v: isinstance(v, str) and bool(v))
+_FOLDER_OR_NULL = _Rule("the path of a folder, or null", lambda v: v is None or _FOLDER.holds(v))
 
 _RULES = {
     "seed": _integer(0, below=2**63),
     "force": _BOOLEAN,
-    "output_root": _Rule("the path of a folder", lambda v: isinstance(v, str) and bool(v)),
-    "data.root": _Rule("the path of a folder", lambda v: isinstance(v, str) and bool(v)),
+    "output_root": _FOLDER,
+    "data.root": _FOLDER,
     "data.download": _BOOLEAN,
     "data.held_out": _integer(0),
+    "data.train": _FOLDER_OR_NULL,
+    "data.test": _FOLDER_OR_NULL,
+    "data.train_lr": _FOLDER_OR_NULL,
+    "data.test_lr": _FOLDER_OR_NULL,
+    "data.test_root": _FOLDER,
+    "data.test_sets": _Rule(
+        "a list of different names other than test, like [set5,set14]",
+        lambda v: isinstance(v, list) and all(isinstance(e, str) and e for e in v) and len({*v, "test"}) == len(v) + 1,
+    ),
     "model.width": _integer(1),
+    "model.blocks": _integer(1),
+    "model.features": _integer(1),
+    "model.pixel_range": _number(0, exclusive=True),
     "trainer.epochs": _integer(1),
     "trainer.max_steps": _integer(1, optional=True),
     "trainer.batch_size": _integer(1),
@@ -163,6 +185,11 @@ _RULES = {
     ),
     "optim.schedule.decay": _number(0, exclusive=True),
     "task.label_smoothing": _number(0, below=1),
+    "task.scale": _Rule("2, 3 or 4", lambda v: isinstance(v, int) and v in (2, 3, 4)),
+    "task.patch": _integer(1),
+    "task.steps_per_epoch": _integer(1),
+    "task.tile": _integer(1, optional=True),
+    "task.augmentation.quarter_turns": _BOOLEAN,
     "task.augmentation.crop_padding": _integer(0),
     "task.augmentation.flip": _BOOLEAN,
     "task.augmentation.rotation_degrees": _number(0, below=180.001),

@@ -163,6 +163,11 @@ def _run(
     optimizer = build_optimizer(model, cfg.optim)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     splits = task.build_data(cfg, device)
+    if cfg.trainer.selection == "validation" and "validation" not in splits.evaluation:
+        raise BadInput(
+            "trainer.selection=validation needs a set named validation to select on, and this data has only "
+            f"{', '.join(splits.evaluation)}; set trainer.selection=last, or add the set"
+        )
     engine = Engine(cfg, identity.run_id, task, splits, model, optimizer, directory, display)
     if saved:
         engine.restore(saved)

@@ -3,10 +3,7 @@
 from torch import Tensor, nn
 
 from carelu import ActivationFactory
-from experiments.models import activate
-
-IMAGE_DIMS = (1, 2, 3)
-"""The dimensions of N×C×H×W that hold one image's pre-activations."""
+from experiments.models import IMAGE_DIMS, activate
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1, size: int = 3) -> nn.Conv2d:
