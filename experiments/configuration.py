@@ -6,6 +6,7 @@ Imports neither torch nor data, so that a typing error is answered at once.
 import hashlib
 import json
 import math
+import re
 import shlex
 import tempfile
 from collections.abc import Callable, Iterator
@@ -30,7 +31,15 @@ BY_TASK = ("data", "model", "recipe")
 GROUPS = ("task", "act", "recipe", "data", "model", "optim", "trainer", "logger")
 """The groups that make up a run; `experiment` is laid over them."""
 
-WHERE_NOT_WHAT = ("output_root", "force", "logger", "data.root", "data.download", "trainer.checkpoint_minutes")
+WHERE_NOT_WHAT = (
+    "output_root",
+    "force",
+    "logger",
+    "data.root",
+    "data.download",
+    "data.cache",
+    "trainer.checkpoint_minutes",
+)
 """Keys (or their parents) that say where and how a run is kept, not what it computes."""
 
 DECIDED_BY_WORD = {f"{group}.name": group for group in ("task", "act", "data", "model")} | {"recipe": "recipe"}
@@ -126,6 +135,28 @@ def _one_of(*words: str) -> _Rule:
 
 _BOOLEAN = _Rule("true or false", lambda v: isinstance(v, bool))
 
+_VALIDATION_KEYS = ("data.validation", "data.held_out")
+"""What gives a task its evaluation set "validation": a set of its own, or a part of train."""
+
+_FILE = _Rule("the path of a file", lambda v: isinstance(v, str) and bool(v))
+
+
+def _optional(rule: _Rule) -> _Rule:
+    return _Rule(f"{rule.accepted} or null", lambda v: v is None or rule.holds(v))
+
+
+def _names(accepted: str, at_least: int, at_most: float = math.inf) -> _Rule:
+    return _Rule(
+        accepted,
+        lambda v: (
+            isinstance(v, list)
+            and at_least <= len(v) <= at_most
+            and all(isinstance(name, str) and name for name in v)
+            and len(set(v)) == len(v)
+        ),
+    )
+
+
 _RULES = {
     "seed": _integer(0, below=2**63),
     "force": _BOOLEAN,
@@ -133,6 +164,27 @@ _RULES = {
     "data.root": _Rule("the path of a folder", lambda v: isinstance(v, str) and bool(v)),
     "data.download": _BOOLEAN,
     "data.held_out": _integer(0),
+    "data.train": _optional(_FILE),
+    "data.validation": _optional(_FILE),
+    "data.test": _optional(_FILE),
+    "data.text": _names("one column or two, like [premise,hypothesis]", 1, 2),
+    "data.label": _Rule("the name of a column", lambda v: isinstance(v, str) and bool(v)),
+    "data.classes": _optional(_names("a list of two or more different names", 2)),
+    "data.unlabelled": _Rule("a label or null", lambda v: v is None or isinstance(v, int | str)),
+    "data.drop_empty": _BOOLEAN,
+    "data.train_rows": _integer(1, optional=True),
+    "data.tokenizer": _optional(_Rule("a folder or a hub name", lambda v: isinstance(v, str) and bool(v))),
+    "data.vocabulary_size": _integer(100),
+    "data.lowercase": _BOOLEAN,
+    "data.max_length": _integer(4),
+    "data.tokens_per_batch": _integer(8),
+    "data.cache": _Rule("the path of a folder", lambda v: isinstance(v, str) and bool(v)),
+    "model.layers": _integer(1),
+    "model.head_size": _integer(1),
+    "model.feed_forward_factor": _integer(1),
+    "model.mlp_layers": _integer(1),
+    "model.dropout": _number(0, below=1),
+    "model.pretrained": _optional(_Rule("a folder or a hub name", lambda v: isinstance(v, str) and bool(v))),
     "model.width": _integer(1),
     "trainer.epochs": _integer(1),
     "trainer.max_steps": _integer(1, optional=True),
@@ -176,7 +228,7 @@ def check_values(cfg: DictConfig) -> None:
         rule = _RULES.get(key)
         if rule and not rule.holds(value):
             raise BadInput(f"{key}={_literal(value)} is not accepted; accepted: {rule.accepted}")
-    if leaves.get("trainer.selection") == "validation" and not leaves.get("data.held_out", 1):
+    if leaves.get("trainer.selection") == "validation" and not any(leaves.get(key) for key in _VALIDATION_KEYS):
         raise BadInput("trainer.selection=validation needs a held-out part of train; set data.held_out, like 5000")
 
 
@@ -399,8 +451,23 @@ def _with_changes(name: str, changes: dict[str, object]) -> str:
     return f"{name}({listed})" if listed else name
 
 
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _literal(value: object) -> str:
     """`value` as Hydra's command line takes it."""
     if isinstance(value, str):
-        return value
+        plain = re.fullmatch(r"[\w./$%@?|+*~-]*", value) and value.lower() not in (
+            "null",
+            "true",
+            "false",
+            "nan",
+            "inf",
+        )
+        return value if plain and not _is_number(value) else "'" + value.replace("'", "\\'") + "'"
     return json.dumps(value, separators=(",", ":"))
