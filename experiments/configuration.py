@@ -451,23 +451,19 @@ def _with_changes(name: str, changes: dict[str, object]) -> str:
     return f"{name}({listed})" if listed else name
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
+def _stays_text(value: str) -> bool:
+    """Whether Hydra reads `value`, written without quotes, as the same text."""
+    if not re.fullmatch(r"[\w./:$%@?|+*~-]*", value) or value.lower() in ("null", "true", "false"):
         return False
-    return True
+    try:
+        float(value)
+    except ValueError:
+        return True
+    return False
 
 
 def _literal(value: object) -> str:
     """`value` as Hydra's command line takes it."""
     if isinstance(value, str):
-        plain = re.fullmatch(r"[\w./$%@?|+*~-]*", value) and value.lower() not in (
-            "null",
-            "true",
-            "false",
-            "nan",
-            "inf",
-        )
-        return value if plain and not _is_number(value) else "'" + value.replace("'", "\\'") + "'"
+        return value if _stays_text(value) else "'" + value.replace("'", "\\'") + "'"
     return json.dumps(value, separators=(",", ":"))
