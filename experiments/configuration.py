@@ -38,6 +38,7 @@ WHERE_NOT_WHAT = (
     "data.root",
     "data.download",
     "data.test_root",
+    "data.cache",
     "trainer.checkpoint_minutes",
 )
 """Keys (or their parents) that say where and how a run is kept, not what it computes."""
@@ -135,7 +136,27 @@ def _one_of(*words: str) -> _Rule:
 
 _BOOLEAN = _Rule("true or false", lambda v: isinstance(v, bool))
 _FOLDER = _Rule("the path of a folder", lambda v: isinstance(v, str) and bool(v))
-_FOLDER_OR_NULL = _Rule("the path of a folder, or null", lambda v: v is None or _FOLDER.holds(v))
+_PATH = _Rule("the path of a file or folder", _FOLDER.holds)
+
+_VALIDATION_KEYS = ("data.validation", "data.held_out")
+"""What gives a task its evaluation set "validation": a set of its own, or a part of train."""
+
+
+def _optional(rule: _Rule) -> _Rule:
+    return _Rule(f"{rule.accepted} or null", lambda v: v is None or rule.holds(v))
+
+
+def _names(accepted: str, at_least: int, at_most: float = math.inf) -> _Rule:
+    return _Rule(
+        accepted,
+        lambda v: (
+            isinstance(v, list)
+            and at_least <= len(v) <= at_most
+            and all(isinstance(name, str) and name for name in v)
+            and len(set(v)) == len(v)
+        ),
+    )
+
 
 _RULES = {
     "seed": _integer(0, below=2**63),
@@ -144,15 +165,34 @@ _RULES = {
     "data.root": _FOLDER,
     "data.download": _BOOLEAN,
     "data.held_out": _integer(0),
-    "data.train": _FOLDER_OR_NULL,
-    "data.test": _FOLDER_OR_NULL,
-    "data.train_lr": _FOLDER_OR_NULL,
-    "data.test_lr": _FOLDER_OR_NULL,
+    "data.train_lr": _optional(_FOLDER),
+    "data.test_lr": _optional(_FOLDER),
     "data.test_root": _FOLDER,
     "data.test_sets": _Rule(
         "a list of different names other than test, like [set5,set14]",
         lambda v: isinstance(v, list) and all(isinstance(e, str) and e for e in v) and len({*v, "test"}) == len(v) + 1,
     ),
+    "data.train": _optional(_PATH),
+    "data.validation": _optional(_PATH),
+    "data.test": _optional(_PATH),
+    "data.text": _names("one column or two, like [premise,hypothesis]", 1, 2),
+    "data.label": _Rule("the name of a column", lambda v: isinstance(v, str) and bool(v)),
+    "data.classes": _optional(_names("a list of two or more different names", 2)),
+    "data.unlabelled": _Rule("a label or null", lambda v: v is None or isinstance(v, int | str)),
+    "data.drop_empty": _BOOLEAN,
+    "data.train_rows": _integer(1, optional=True),
+    "data.tokenizer": _optional(_Rule("a folder or a hub name", lambda v: isinstance(v, str) and bool(v))),
+    "data.vocabulary_size": _integer(100),
+    "data.lowercase": _BOOLEAN,
+    "data.max_length": _integer(4),
+    "data.tokens_per_batch": _integer(8),
+    "data.cache": _FOLDER,
+    "model.layers": _integer(1),
+    "model.head_size": _integer(1),
+    "model.feed_forward_factor": _integer(1),
+    "model.mlp_layers": _integer(1),
+    "model.dropout": _number(0, below=1),
+    "model.pretrained": _optional(_Rule("a folder or a hub name", lambda v: isinstance(v, str) and bool(v))),
     "model.width": _integer(1),
     "model.blocks": _integer(1),
     "model.features": _integer(1),
@@ -204,8 +244,11 @@ def check_values(cfg: DictConfig) -> None:
         rule = _RULES.get(key)
         if rule and not rule.holds(value):
             raise BadInput(f"{key}={_literal(value)} is not accepted; accepted: {rule.accepted}")
-    if leaves.get("trainer.selection") == "validation" and not leaves.get("data.held_out", 1):
-        raise BadInput("trainer.selection=validation needs a held-out part of train; set data.held_out, like 5000")
+    if leaves.get("trainer.selection") == "validation":
+        sources = [key for key in _VALIDATION_KEYS if key in leaves]
+        if not any(leaves[key] for key in sources):
+            ways_out = " or ".join(["trainer.selection=last", *(f"{key}=…" for key in sources)])
+            raise BadInput(f"trainer.selection=validation needs a set to select on, and there is none; set {ways_out}")
 
 
 def check_choices(choices: dict[str, str]) -> None:
@@ -427,9 +470,19 @@ def _with_changes(name: str, changes: dict[str, object]) -> str:
     return f"{name}({listed})" if listed else name
 
 
+def _stays_text(value: str) -> bool:
+    """Whether Hydra reads `value`, written without quotes, as the same text."""
+    if not re.fullmatch(r"[\w./:%@?|+*~-]+", value) or value.lower() in ("null", "true", "false"):
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return True
+    return False
+
+
 def _literal(value: object) -> str:
     """`value` as Hydra's command line takes it."""
     if isinstance(value, str):
-        plain = re.fullmatch(r"[\w./:+-]+", value)
-        return value if plain else "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+        return value if _stays_text(value) else "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
     return json.dumps(value, separators=(",", ":"))

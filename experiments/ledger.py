@@ -45,7 +45,7 @@ COLUMNS = (
 METRICS_FIRST = ("top1", "top5", "loss", "psnr_y", "ssim_y", "psnr_rgb", "bicubic_psnr_y", "accuracy", "macro_f1")
 """The order of the metric columns; others follow by name."""
 
-LOCAL_ONLY = ("reason",)
+LOCAL_ONLY = ("reason", "notes")
 """Fields of a result that are no columns."""
 
 

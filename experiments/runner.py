@@ -163,11 +163,6 @@ def _run(
     optimizer = build_optimizer(model, cfg.optim)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     splits = task.build_data(cfg, device)
-    if cfg.trainer.selection == "validation" and "validation" not in splits.evaluation:
-        raise BadInput(
-            "trainer.selection=validation needs a set named validation to select on, and this data has only "
-            f"{', '.join(splits.evaluation)}; set trainer.selection=last, or add the set"
-        )
     engine = Engine(cfg, identity.run_id, task, splits, model, optimizer, directory, display)
     if saved:
         engine.restore(saved)
@@ -178,6 +173,8 @@ def _run(
         directory.begin(cfg, environment)
     resumed_at = f"at step {engine.counters.steps:,} of {engine.total_steps:,}" if saved else ""
     display.header(identity, parameters, environment["device"], cfg.trainer.precision, resumed_at)
+    for note in splits.notes:
+        display.note(f"note: {note}")
     wandb_id = saved["wandb_id"] if saved else None
     engine.mirror = build_mirror(cfg, identity, environment, directory.path, wandb_id, display.note)
     status, reason = "finished", ""
@@ -248,6 +245,8 @@ def _result(
         precision=cfg.trainer.precision,
         finished_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )
+    if engine.splits.notes:
+        result["notes"] = list(engine.splits.notes)
     result.update({key: environment[key] for key in ("device", "git_commit", "git_dirty", "python", "torch")})
     if status == "finished":
         evaluated = [record for record in counters.history if metric in record]

@@ -38,10 +38,12 @@ class Splits:
         train: the training batches.
         evaluation: batches by name. The metrics of "test" are recorded under their own names, those
             of any other set as `<set>/<metric>`; "validation" is the part that a selection may use.
+        notes: what a person should know of the data, like rows that were dropped; shown and kept in the result.
     """
 
     train: TrainingBatches
     evaluation: dict[str, Iterable[Batch]]
+    notes: tuple[str, ...] = ()
 
 
 class Task(ABC):

@@ -1,0 +1,222 @@
+"""Labelled texts from CSV and Parquet files: reading them, and naming the row of whatever is wrong with one."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+from pyarrow import csv, parquet
+
+from experiments.errors import BadInput, unknown
+from experiments.randomness import generator
+
+_WHOLE_NUMBER = re.compile(r"[+-]?\d+")
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """Texts and their labels.
+
+    Args:
+        texts: one list of N strings for single texts, two for pairs.
+        labels: int64 N, index of the class.
+    """
+
+    texts: tuple[list[str], ...]
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: np.ndarray) -> "LabelledTexts":
+        return LabelledTexts(tuple([column[i] for i in index] for column in self.texts), self.labels[index])
+
+    def split(self, held_out: int) -> tuple["LabelledTexts", "LabelledTexts"]:
+        """(the rest, `held_out` rows drawn at random); the same split for every seed.
+
+        Raises:
+            ValueError: `held_out` leaves nothing to train on.
+        """
+        if held_out >= len(self):
+            raise ValueError(f"a number below {len(self)}, the rows of train")
+        order = torch.randperm(len(self), generator=generator("cpu", "held-out split")).numpy()
+        return self[np.sort(order[held_out:])], self[np.sort(order[:held_out])]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a file hold what.
+
+    Args:
+        text: the columns of texts, one or two.
+        label: the column of labels.
+        unlabelled: the label of rows that have none, which are dropped; None: there are no such rows.
+        drop_empty: drop rows with an empty text; otherwise they are refused.
+    """
+
+    text: tuple[str, ...]
+    label: str
+    unlabelled: int | str | None
+    drop_empty: bool
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What one file holds, before its labels are understood.
+
+    Args:
+        file: where it was read.
+        texts: one list of strings for each text column.
+        labels: integers or names, one a row.
+        numbers: the number of each row in the file; the first row after the header is 1.
+        total: rows in the file.
+        unlabelled: how many of them were dropped for having no label.
+        empty: how many of them were dropped for an empty text.
+    """
+
+    file: Path
+    texts: tuple[list[str], ...]
+    labels: list[int] | list[str]
+    numbers: list[int]
+    total: int
+    unlabelled: int
+    empty: int
+
+
+def read_rows(file: Path, columns: Columns) -> Rows:
+    """The rows of a CSV file (with a header) or a Parquet file (any other ending).
+
+    Raises:
+        BadInput: the file is missing, empty or damaged, a column is missing or of another type, a text is
+            empty, or a label is missing or mixes numbers and names; the message names file, row and column.
+    """
+    table = _table(file, columns)
+    if not table.num_rows:
+        raise BadInput(f"{file} is empty: it has no rows; name a file with at least one text and its label")
+    texts = [_texts(table, file, name) for name in columns.text]
+    labels = _labels(table, file, columns.label)
+    unlabelled = [str(label) == str(columns.unlabelled) for label in labels]
+    empty = [any(not column[row].strip() for column in texts) for row in range(table.num_rows)]
+    keep = [row for row in range(table.num_rows) if not unlabelled[row] and not empty[row]]
+    dropped_as_empty = [row for row in range(table.num_rows) if empty[row] and not unlabelled[row]]
+    if dropped_as_empty and not columns.drop_empty:
+        row = dropped_as_empty[0]
+        name = next(name for name, column in zip(columns.text, texts, strict=True) if not column[row].strip())
+        raise BadInput(
+            f"{file}, row {row + 1}: column {name!r} is empty; mend it, or drop such rows with data.drop_empty=true"
+        )
+    if not keep:
+        raise BadInput(f"{file} is empty: none of its {table.num_rows} rows has a label and a text; name another file")
+    return Rows(
+        file,
+        tuple([column[row] for row in keep] for column in texts),
+        [labels[row] for row in keep],
+        [row + 1 for row in keep],
+        table.num_rows,
+        sum(unlabelled),
+        len(dropped_as_empty),
+    )
+
+
+def _table(file: Path, columns: Columns) -> pa.Table:
+    needed = [*columns.text, columns.label]
+    if not file.is_file():
+        raise BadInput(f"{file} is not there; name a CSV or Parquet file that is")
+    if not file.stat().st_size:
+        raise BadInput(f"{file} is empty; name a CSV or Parquet file with the columns {', '.join(needed)}")
+    try:
+        if file.suffix.lower() == ".csv":
+            table = csv.read_csv(
+                file,
+                parse_options=csv.ParseOptions(newlines_in_values=True),
+                convert_options=csv.ConvertOptions(column_types=dict.fromkeys(needed, pa.string())),
+            )
+        else:
+            table = parquet.read_table(file)
+    except (pa.ArrowException, OSError) as error:
+        kind = "CSV" if file.suffix.lower() == ".csv" else "Parquet"
+        raise BadInput(
+            f"{file} cannot be read as {kind}: {' '.join(str(error).split())}; mend or replace it"
+        ) from error
+    for key, names in (("data.text", columns.text), ("data.label", [columns.label])):
+        for name in names:
+            if name not in table.column_names:
+                raise unknown(f"column of {file}, asked for by {key}:", name, table.column_names)
+    return table
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _texts(table: pa.Table, file: Path, name: str) -> list[str]:
+    kind = table.schema.field(name).type
+    if not _is_text(kind):
+        raise BadInput(f"{file}: column {name!r} holds {kind}, not text; name the columns of texts with data.text=[…]")
+    return [text or "" for text in table[name].to_pylist()]
+
+
+def _labels(table: pa.Table, file: Path, name: str) -> list[int] | list[str]:
+    kind = table.schema.field(name).type
+    if not (_is_text(kind) or pa.types.is_integer(kind)):
+        raise BadInput(
+            f"{file}: column {name!r} holds {kind}; accepted as labels: whole numbers or names; "
+            "name the column of labels with data.label=…"
+        )
+    labels = table[name].to_pylist()
+    for row, label in enumerate(labels, start=1):
+        if label is None or label == "":
+            raise BadInput(f"{file}, row {row}: column {name!r} has no label; mend it or take the row out")
+    if pa.types.is_integer(kind):
+        return labels
+    whole = [bool(_WHOLE_NUMBER.fullmatch(label)) for label in labels]
+    if all(whole):
+        return [int(label) for label in labels]
+    if any(whole):
+        row = whole.index(not whole[0])
+        raise BadInput(
+            f"{file}, row {row + 1}: column {name!r} mixes numbers and names: {labels[row]!r} here, {labels[0]!r} in "
+            "row 1; give every row a label of one kind"
+        )
+    return labels
+
+
+def find_classes(rows: Sequence[Rows]) -> list[str]:
+    """The names of the classes: the different labels, sorted, as text."""
+    return [str(label) for label in sorted({label for part in rows for label in part.labels})]
+
+
+def with_labels(rows: Sequence[Rows], classes: Sequence[str], label_column: str) -> LabelledTexts:
+    """The rows of several files as one, each label a name in `classes` or its place there.
+
+    Raises:
+        BadInput: a label that is neither; the message names file, row and column.
+    """
+    by_name = {name: place for place, name in enumerate(classes)}
+    labels: list[int] = []
+    for part in rows:
+        for number, label in zip(part.numbers, part.labels, strict=True):
+            place = by_name.get(str(label))
+            if place is None and isinstance(label, int) and 0 <= label < len(classes) and not _numbered(classes):
+                place = label
+            if place is None:
+                raise BadInput(
+                    f"{part.file}, row {number}: column {label_column!r} has the label {label!r}, which is out of "
+                    f"range; accepted: {_accepted(classes)}"
+                )
+            labels.append(place)
+    width = len(rows[0].texts)
+    texts = tuple([text for part in rows for text in part.texts[column]] for column in range(width))
+    return LabelledTexts(texts, np.array(labels, dtype=np.int64))
+
+
+def _numbered(classes: Sequence[str]) -> bool:
+    return all(_WHOLE_NUMBER.fullmatch(name) for name in classes)
+
+
+def _accepted(classes: Sequence[str]) -> str:
+    listed = ", ".join(classes)
+    return listed if _numbered(classes) else f"{listed}, or their numbers 0 to {len(classes) - 1}"
