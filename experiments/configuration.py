@@ -246,7 +246,7 @@ def check_values(cfg: DictConfig) -> None:
             raise BadInput(f"{key}={_literal(value)} is not accepted; accepted: {rule.accepted}")
     if leaves.get("trainer.selection") == "validation":
         sources = [key for key in _VALIDATION_KEYS if key in leaves]
-        if not any(leaves[key] for key in sources):
+        if not any(leaves[key] for key in sources) and "validation" not in leaves.get("data.test_sets", []):
             ways_out = " or ".join(["trainer.selection=last", *(f"{key}=…" for key in sources)])
             raise BadInput(f"trainer.selection=validation needs a set to select on, and there is none; set {ways_out}")
 

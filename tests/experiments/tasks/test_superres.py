@@ -116,9 +116,11 @@ def test_a_set_named_validation_can_select_the_epoch(superres, images):
     assert outcome.result["headline_value"] == best["psnr_y"]
 
 
-def test_selection_without_a_set_to_select_on_is_refused(superres):
-    with pytest.raises(BadInput, match=r"trainer\.selection=validation needs a set named validation .* only test"):
-        superres("trainer.selection=validation")
+def test_selection_without_a_set_to_select_on_is_refused(tmp_path):
+    with pytest.raises(
+        BadInput, match=r"trainer\.selection=validation needs a set to select on.* trainer\.selection=last"
+    ):
+        check_command(["task=superres", "trainer.selection=validation", f"output_root={tmp_path}"])
 
 
 def test_tiles_leave_the_metrics_as_they_are(superres):

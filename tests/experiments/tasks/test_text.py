@@ -281,5 +281,5 @@ def test_a_wrong_argument_is_answered_with_the_way_out(argument, parts_of_the_an
 
 
 def test_selection_on_validation_is_refused_where_there_is_none():
-    with pytest.raises(BadInput, match=r"set data\.held_out"):
+    with pytest.raises(BadInput, match=r"or data\.held_out=…"):
         check_command(["task=text", "data=sst2", "trainer.selection=validation"])
