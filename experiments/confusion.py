@@ -14,8 +14,8 @@ from experiments.checkpoint import write_atomically
 LARGEST_PICTURE = 30
 """Classes up to which a picture can be read."""
 
-_CELL, _MARGIN, _FONT_SIZE = 72, 150, 14
-"""Pixels."""
+_CELL, _MARGIN, _BORDER, _FONT_SIZE = 72, 150, 30, 14
+"""Pixels; the margin, left and above, is for the names."""
 
 
 def confusion_matrix(labels: Tensor, predictions: Tensor, classes: int) -> Tensor:
@@ -64,7 +64,7 @@ def write(matrix: Tensor, names: Sequence[str], folder: Path) -> list[Path]:
 
 def picture(matrix: Tensor, names: Sequence[str]) -> Image.Image:
     """The matrix as a grid, each cell with its count, and the darker the larger its share of its row."""
-    side = _MARGIN + _CELL * len(names)
+    side = _MARGIN + _CELL * len(names) + _BORDER
     image = Image.new("RGB", (side, side), "white")
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(_FONT_SIZE)
     draw.text((8, 8), "rows: true class\ncolumns: prediction", "gray", font)

@@ -16,6 +16,8 @@ from experiments.terminal import Display
 ROOT = Path(__file__).parent.parent
 
 os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test touches the network
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
 torch.set_num_threads(1)  # tiny models gain nothing from more, and a busy machine loses much
 
 

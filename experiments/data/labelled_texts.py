@@ -145,6 +145,8 @@ def _table(file: Path, columns: Columns) -> pa.Table:
         for name in names:
             if name not in table.column_names:
                 raise unknown(f"column of {file}, asked for by {key}:", name, table.column_names)
+            if table.column_names.count(name) > 1:
+                raise BadInput(f"{file} has several columns named {name!r}, asked for by {key}; give each its own name")
     return table
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import filelock
 from omegaconf import DictConfig
 
+from experiments.data.hub import why_unreachable
 from experiments.data.labelled_texts import Columns, LabelledTexts, Rows, find_classes, read_rows, with_labels
 from experiments.errors import BadInput
 
@@ -144,6 +145,8 @@ def _fetched(data: DictConfig, part: str) -> list[Path]:
 
 
 def _fetch(data: DictConfig) -> None:
+    if reason := why_unreachable():
+        raise ConnectionError(reason)
     import datasets
 
     for split, rows in datasets.load_dataset(data.hub, data.hub_config).items():

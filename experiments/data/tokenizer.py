@@ -9,6 +9,7 @@ import tokenizers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from experiments.data.cache import cached_folder, content_key
+from experiments.data.hub import where_from
 from experiments.errors import BadInput
 
 PADDING, UNKNOWN, FIRST, SEPARATOR = SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
@@ -118,7 +119,7 @@ def pretrained_tokenizer(name: str, key: str) -> TextTokenizer:
     from transformers import AutoTokenizer
 
     try:
-        loaded = AutoTokenizer.from_pretrained(name)
+        loaded = AutoTokenizer.from_pretrained(name, **where_from(name))
         backend = Tokenizer.from_str(loaded.backend_tokenizer.to_str())
     except Exception as error:  # the hub's client and the tokenizers raise errors of many kinds
         raise BadInput(

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from carelu import ActivationFactory, replace_activations
 from carelu.surgery import TORCH_ACTIVATIONS
+from experiments.data.hub import where_from
 from experiments.errors import BadInput
 from experiments.models import TextShape, activation_over_features
 
@@ -91,7 +92,11 @@ def _pretrained(activation: ActivationFactory, shape: TextShape, name: str) -> T
     logging.set_verbosity_error()  # that the classification head is new is what fine-tuning means
     try:
         classifier = AutoModelForSequenceClassification.from_pretrained(
-            name, num_labels=shape.classes, attn_implementation="sdpa", ignore_mismatched_sizes=True
+            name,
+            num_labels=shape.classes,
+            attn_implementation="sdpa",
+            ignore_mismatched_sizes=True,
+            **where_from(name),
         )
     except Exception as error:  # the hub's client and the models raise errors of many kinds
         raise BadInput(

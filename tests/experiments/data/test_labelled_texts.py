@@ -71,6 +71,7 @@ def test_rows_with_an_empty_text_are_dropped_where_that_is_asked_for(parquet_fil
         ("text,lable\na,0\n", ["data.label", "did you mean lable"]),
         ("text,label\na,0,1\n", ["cannot be read as CSV"]),
         (b"text,label\n\xff\xfe,0\n", ["cannot be read as CSV"]),
+        ("text,text,label\na,b,0\n", ["several columns named 'text'", "data.text"]),
         ("text,label\n", ["no rows"]),
         ("", ["is empty", "text, label"]),
     ],

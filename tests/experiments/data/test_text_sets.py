@@ -22,6 +22,7 @@ def no_hub(monkeypatch):
     def unreachable(*_):
         raise ConnectionError("no route to host")
 
+    monkeypatch.setattr(text_sets, "why_unreachable", lambda: None)
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
 
 
@@ -100,6 +101,7 @@ def test_a_fetched_set_is_kept_under_root_and_read_from_there(tmp_path, monkeypa
         asked.append((name, configuration))
         return {part: datasets.Dataset(table) for part, table in parts.items()}
 
+    monkeypatch.setattr(text_sets, "why_unreachable", lambda: None)
     monkeypatch.setattr(datasets, "load_dataset", from_hub)
     data = data_of("snli", f"data.root={tmp_path}", "data.train_rows=3000")
     first, again = (text_sets.load(data) for _ in range(2))

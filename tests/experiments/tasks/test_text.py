@@ -129,8 +129,12 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(run, monkeypatch, tmp_path,
     assert metrics_of(resumed) == metrics_of(expected)
 
 
-def test_bfloat16_autocast_runs_on_the_cpu(run):
-    assert run("trainer.precision=bfloat16", "trainer.max_steps=2").result["status"] == "finished"
+@pytest.mark.parametrize("model", ["bert", "bilstm"])
+@pytest.mark.parametrize("option", ["trainer.precision=bfloat16", "trainer.compile=true"])
+def test_an_option_of_training_runs(run, monkeypatch, option, model):
+    usual = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: usual(self, backend="eager"))
+    assert run(option, f"model={model}", "act=carelu", "trainer.max_steps=2").result["status"] == "finished"
 
 
 @pytest.mark.parametrize("task_loss", [0.0, 0.2])
