@@ -102,10 +102,10 @@ class WandbMirror:
 
     def show(self, files: list[Path]) -> None:
         """Sends the pictures among `files`."""
-        import wandb
-
         pictures = [file for file in files if file.suffix == ".png"]
         if self._run and pictures:
+            import wandb
+
             self._guarded(lambda: self._run.log({file.stem: wandb.Image(str(file)) for file in pictures}))
 
     def finish(self, result: dict[str, object] | None) -> None:

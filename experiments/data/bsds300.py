@@ -2,13 +2,13 @@
 
 import hashlib
 import shutil
-import socket
 import tempfile
 from pathlib import Path
 
 import filelock
 from torchvision.datasets.utils import download_and_extract_archive
 
+from experiments.data.downloads import impatient_connections
 from experiments.data.superres import Source
 from experiments.errors import BadInput
 
@@ -21,8 +21,6 @@ SAMPLE_CHECKSUMS = {
     "test": "156683792d15cd858247d12afa0a46d281f90a32e385af04f8ecee80ab229646",
 }
 """SHA-256 of the sample's folders, as `scripts/make_bsds300_sample.py` prints them."""
-
-_CONNECTION_SECONDS = 20
 
 
 def folders(root: str, download: bool) -> tuple[Source, Source]:
@@ -66,15 +64,10 @@ def _fetch(root: Path) -> None:
     with filelock.FileLock(root / ".bsds300.lock"):  # two first runs at once: one fetches, one waits
         if _found(str(root)):
             return
-        before = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(_CONNECTION_SECONDS)
-        try:
-            with tempfile.TemporaryDirectory(dir=root, prefix=".part-") as part:
-                download_and_extract_archive(URL, part, remove_finished=True)
-                # Moved only when whole, so that a broken download never looks like the set.
-                shutil.move(Path(part, "BSDS300", "images"), root / "images")
-        finally:
-            socket.setdefaulttimeout(before)
+        with impatient_connections(), tempfile.TemporaryDirectory(dir=root, prefix=".part-") as part:
+            download_and_extract_archive(URL, part, remove_finished=True)
+            # Moved only when whole, so that a broken download never looks like the set.
+            shutil.move(Path(part, "BSDS300", "images"), root / "images")
 
 
 def sample(folder: Path = SAMPLE_DIR) -> tuple[Source, Source]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import socket
 from pathlib import Path
 
 import filelock
@@ -12,6 +11,7 @@ from PIL import Image
 from torchvision.datasets import CIFAR100
 from torchvision.datasets.utils import check_integrity
 
+from experiments.data.downloads import impatient_connections
 from experiments.data.images import LabelledImages
 from experiments.errors import BadInput
 
@@ -28,8 +28,6 @@ SHEETS = {
 """The sample's sheets and their SHA-256, as `scripts/make_cifar100_sample.py` prints them."""
 TILE = 32
 """Height and width of an image, in pixels."""
-
-_CONNECTION_SECONDS = 20
 
 
 def load(root: str, download: bool) -> tuple[LabelledImages, LabelledImages]:
@@ -63,7 +61,8 @@ def _mend(root: str, download: bool) -> list[CIFAR100]:
                 with contextlib.suppress(RuntimeError):
                     return _read(root)
                 _refuse_damaged(root, ways_out)
-                _fetch(root)
+                with impatient_connections():
+                    CIFAR100(root, download=True)
             return _read(root)
         except (OSError, RuntimeError) as error:
             reason = f"it cannot be fetched: {error}"
@@ -81,15 +80,6 @@ def _refuse_damaged(root: str, ways_out: str) -> None:
                 f"data.root={root}: {file} is damaged or partly unpacked (its MD5 is not that of the public file)\n"
                 f"delete it and run again to fetch it, {ways_out}"
             )
-
-
-def _fetch(root: str) -> None:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_CONNECTION_SECONDS)
-    try:
-        CIFAR100(root, download=True)
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def load_sample(folder: Path = SAMPLE_DIR) -> tuple[LabelledImages, LabelledImages]:

@@ -13,10 +13,10 @@ from experiments.configuration import check_command, compose, identify
 from experiments.data import text_sets
 from experiments.data.tokens import TextBatch
 from experiments.errors import BadInput
-from experiments.run_directory import read_metrics
 from experiments.runner import perform
 from experiments.tasks.text import TextClassification
 from experiments.terminal import Display
+from tests.experiments.test_runner import metrics_of, weights_of
 
 SETTLED = ["trainer.device=cpu", "trainer.precision=float32"]
 
@@ -60,15 +60,6 @@ def run(tiny):
         return perform(*compose([*tiny, *heads, *overrides]), Display())
 
     return perform_with
-
-
-def weights_of(outcome):
-    return torch.load(outcome.identity.directory / "checkpoint.pt", weights_only=True)["model"]
-
-
-def metrics_of(outcome):
-    records = read_metrics(outcome.identity.directory / "metrics.jsonl")
-    return [{key: value for key, value in record.items() if key != "seconds"} for record in records]
 
 
 @pytest.mark.parametrize("model", ["bert", "bilstm"])
