@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -49,6 +50,20 @@ class LabelledImages:
         return LabelledImages(self.images[index], self.labels[index])
 
 
+class Moves(NamedTuple):
+    """How each of N images is cropped, mirrored and then rotated.
+
+    Args:
+        shift: int64 2×N, rows and columns by which the crop is moved against the image.
+        mirrored: bool N, left and right.
+        degrees: float32 N, counter-clockwise about the centre, nearest pixel; None: no rotation.
+    """
+
+    shift: Tensor
+    mirrored: Tensor
+    degrees: Tensor | None
+
+
 @dataclass(frozen=True)
 class Augmentation:
     """Random crop from a zero-padded image, mirroring and rotation, in this order, one draw per image.
@@ -67,45 +82,61 @@ class Augmentation:
     flip: bool
     rotation_degrees: float
 
-    def __call__(self, images: Tensor, draw: torch.Generator) -> Tensor:
-        """`images` (uint8 N×C×H×W) moved by numbers from `draw`, which lives on their device."""
-        count, device = len(images), images.device
+    def draw(self, count: int, draw: torch.Generator) -> Moves:
+        """Moves for `count` images, on the device of `draw`."""
+        device = draw.device
         shift = torch.randint(-self.crop_padding, self.crop_padding + 1, (2, count), generator=draw, device=device)
         mirrored = torch.rand(count, generator=draw, device=device) < (0.5 if self.flip else 0.0)
-        angles = (torch.rand(count, generator=draw, device=device) * 2 - 1) * self.rotation_degrees
-        return move_pixels(images, shift, mirrored, angles if self.rotation_degrees else None)
+        degrees = (torch.rand(count, generator=draw, device=device) * 2 - 1) * self.rotation_degrees
+        return Moves(shift, mirrored, degrees if self.rotation_degrees else None)
 
 
-def move_pixels(images: Tensor, shift: Tensor, mirrored: Tensor, angles: Tensor | None = None) -> Tensor:
-    """Crops at an offset, mirrors, then rotates each image.
+class PixelTable:
+    """Images with the channels of a pixel side by side, so that moving a pixel is one copy.
 
     Args:
-        images: N×C×H×W, any dtype.
-        shift: int64 2×N, rows and columns by which the crop is moved against the image.
-        mirrored: bool N.
-        angles: degrees N, counter-clockwise, or None.
-
-    Returns:
-        A new tensor like `images`, zero where a pixel comes from outside.
+        images: uint8 N×C×H×W.
     """
-    count, channels, height, width = images.shape
-    row = torch.arange(height, device=images.device).view(1, -1, 1)
-    column = torch.arange(width, device=images.device).view(1, 1, -1)
-    inside = None
-    if angles is not None:
-        radians = torch.deg2rad(angles).view(-1, 1, 1)
-        y, x = row - (height - 1) / 2, column - (width - 1) / 2
+
+    def __init__(self, images: Tensor):
+        count, channels, self.height, self.width = images.shape
+        self._outside = count * self.height * self.width
+        self._place_dtype = torch.int32 if 3 * self._outside < 2**31 else torch.int64  # sums of three are clamped
+        self._pixels = images.new_zeros(self._outside + 1, channels)  # the last one is what lies outside of an image
+        self.images = self._pixels[:-1].view(count, self.height, self.width, channels)
+        self.images.copy_(images.permute(0, 2, 3, 1))
+
+    def moved(self, chosen: Tensor, moves: Moves) -> Tensor:
+        """The images `chosen` (int64 N), moved: uint8 N×H×W×C, zero where a pixel comes from outside."""
+        count, height, width = len(chosen), self.height, self.width
+        border = 0 if moves.degrees is None else 1  # stands for everything outside, for a rotation to point at
+        rows, columns = (torch.arange(-border, size + border, device=chosen.device) for size in (height, width))
+        columns = torch.where(moves.mirrored.view(-1, 1), width - 1 - columns, columns)
+        row_starts = self._cropped(rows, moves.shift[0], height, width) + (chosen * (height * width)).view(-1, 1)
+        columns = self._cropped(columns, moves.shift[1], width, 1)
+        places = row_starts.to(self._place_dtype).unsqueeze(2) + columns.to(self._place_dtype).unsqueeze(1)
+        places = places.flatten()
+        if moves.degrees is not None:
+            places = places.index_select(0, self._rotated(moves.degrees))
+        return self._pixels.index_select(0, places.clamp_(max=self._outside)).view(count, height, width, -1)
+
+    def _cropped(self, line: Tensor, shift: Tensor, length: int, step: int) -> Tensor:
+        """Where each row or column of `line` begins, in pixels; `_outside` if it is not in the image."""
+        source = line + shift.view(-1, 1)
+        inside = (line >= 0) & (line < length) & (source >= 0) & (source < length)
+        return torch.where(inside, source * step, self._outside)
+
+    def _rotated(self, degrees: Tensor) -> Tensor:
+        """For each pixel of N images its source in N images with a border of one pixel, N·H·W places."""
+        radians = torch.deg2rad(degrees).view(-1, 1, 1)
         cos, sin = torch.cos(radians), torch.sin(radians)
-        column = torch.round(cos * x - sin * y + (width - 1) / 2).long()
-        row = torch.round(sin * x + cos * y + (height - 1) / 2).long()
-        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-    column = torch.where(mirrored.view(-1, 1, 1), width - 1 - column, column)
-    row, column = row + shift[0].view(-1, 1, 1), column + shift[1].view(-1, 1, 1)
-    within = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-    inside = within if inside is None else inside & within
-    source = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1)).view(count, 1, -1)
-    moved = images.flatten(2).gather(2, source.expand(-1, channels, -1)).view_as(images)
-    return moved * inside.view(count, 1, height, width)
+        y = (torch.arange(self.height, device=degrees.device) - (self.height - 1) / 2).view(1, -1, 1)
+        x = (torch.arange(self.width, device=degrees.device) - (self.width - 1) / 2).view(1, 1, -1)
+        column = (cos * x - sin * y).add_((self.width - 1) / 2).round_().clamp_(-1, self.width)
+        row = (sin * x + cos * y).add_((self.height - 1) / 2).round_().clamp_(-1, self.height)
+        size = (self.height + 2) * (self.width + 2)
+        first = torch.arange(len(degrees), device=degrees.device, dtype=torch.int32) * size + (self.width + 3)
+        return (column.add_(row, alpha=self.width + 2).int() + first.view(-1, 1, 1)).flatten()
 
 
 class ImageBatches:
@@ -128,33 +159,39 @@ class ImageBatches:
         channels_last: bool,
         augmentation: Augmentation | None = None,
     ):
-        self.data = data
+        self.labels = data.labels
+        self.pixels = PixelTable(data.images)
         self.batch_size = batch_size
-        device = data.images.device
-        self.mean = torch.tensor(mean, device=device).view(1, -1, 1, 1) * 255
-        self.std = torch.tensor(std, device=device).view(1, -1, 1, 1) * 255
-        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        width = self.pixels.width
+        # A row of pixels is one vector, so that the arithmetic runs over more than its three channels at a time.
+        self.mean, self.std = (torch.tensor(values * width, device=data.labels.device) * 255 for values in (mean, std))
+        self.channels_last = channels_last
         self.augmentation = augmentation
 
     def __len__(self) -> int:
-        return -(-len(self.data) // self.batch_size)
+        return -(-len(self.labels) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         """Every image once, in order, not augmented."""
-        for start in range(0, len(self.data), self.batch_size):
+        for start in range(0, len(self.labels), self.batch_size):
             stop = start + self.batch_size
-            yield self._normalised(self.data.images[start:stop]), self.data.labels[start:stop]
+            yield self._normalised(self.pixels.images[start:stop]), self.labels[start:stop]
 
     def epoch(self, seed: int, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The training batches of one epoch from batch `start` on: a function of (seed, epoch, step) alone."""
-        device = self.data.images.device
-        order = torch.randperm(len(self.data), generator=generator("cpu", seed, epoch, "order")).to(device)
+        device = self.labels.device
+        order = torch.randperm(len(self.labels), generator=generator("cpu", seed, epoch, "order")).to(device)
         for step in range(start, len(self)):
-            chosen = self.data[order[step * self.batch_size : (step + 1) * self.batch_size]]
-            images = chosen.images
+            chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
             if self.augmentation:
-                images = self.augmentation(images, generator(device, seed, epoch, step, "augmentation"))
-            yield self._normalised(images), chosen.labels
+                moves = self.augmentation.draw(len(chosen), generator(device, seed, epoch, step, "augmentation"))
+                images = self.pixels.moved(chosen, moves)
+            else:
+                images = self.pixels.images[chosen]
+            yield self._normalised(images), self.labels[chosen]
 
     def _normalised(self, images: Tensor) -> Tensor:
-        return images.to(memory_format=self.memory_format).float().sub_(self.mean).div_(self.std)
+        """Float32 N×C×H×W of uint8 N×H×W×C."""
+        rows = images.flatten(2).float().sub_(self.mean).div_(self.std)
+        normalised = rows.view(images.shape).permute(0, 3, 1, 2)
+        return normalised if self.channels_last else normalised.contiguous()

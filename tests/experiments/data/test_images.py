@@ -5,11 +5,16 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as reference
 
-from experiments.data.images import Augmentation, ImageBatches, LabelledImages, move_pixels
+from experiments.data.images import Augmentation, ImageBatches, LabelledImages, Moves, PixelTable
 from experiments.randomness import generator
 
-NONE = torch.zeros(2, 1, dtype=torch.int64)
-NOT_MIRRORED = torch.zeros(1, dtype=torch.bool)
+
+def moved(images, moves):
+    return PixelTable(images).moved(torch.arange(len(images)), moves).permute(0, 3, 1, 2)
+
+
+def augmented(images, augmentation):
+    return moved(images, augmentation.draw(len(images), generator("cpu", 0)))
 
 
 @pytest.fixture
@@ -33,33 +38,33 @@ def test_moved_pixels_equal_those_of_torchvision(images, rows, columns, mirrored
     image = images[:1]
     shift = torch.tensor([[rows], [columns]])
     angles = None if degrees is None else torch.tensor([degrees])
-    moved = move_pixels(image, shift, torch.tensor([mirrored]), angles)
+    result = moved(image, Moves(shift, torch.tensor([mirrored]), angles))
     expected = reference.crop(reference.pad(image, [4]), 4 + rows, 4 + columns, 32, 32)
     if mirrored:
         expected = reference.hflip(expected)
     if degrees:
         expected = reference.rotate(expected, degrees, InterpolationMode.NEAREST)
-    assert moved.dtype == torch.uint8
-    agreeing = (moved == expected).float().mean()
+    assert result.dtype == torch.uint8
+    agreeing = (result == expected).float().mean()
     # Where a source lies exactly between two pixels the two may round differently.
     assert agreeing == 1 if degrees in (None, 0.0, 90.0) else agreeing > 0.995
 
 
 def test_augmentation_without_moves_changes_nothing(images):
-    assert torch.equal(Augmentation(0, False, 0.0)(images, generator("cpu", 0)), images)
+    assert torch.equal(augmented(images, Augmentation(0, False, 0.0)), images)
 
 
 def test_augmentation_moves_each_image_by_its_own_draw(images):
     same = images[:1].expand(40, -1, -1, -1)
-    moved = Augmentation(4, True, 15.0)(same, generator("cpu", 0))
-    assert len({image.numpy().tobytes() for image in moved}) > 30
+    results = augmented(same, Augmentation(4, True, 15.0))
+    assert len({image.numpy().tobytes() for image in results}) > 30
 
 
 def test_half_of_the_images_are_mirrored(images):
     same = images[:1].expand(1000, -1, -1, -1)
-    moved = Augmentation(0, True, 0.0)(same, generator("cpu", 0))
-    mirrored = (moved == images[:1].flip(3)).flatten(1).all(1)
-    assert ((moved == images[:1]).flatten(1).all(1) ^ mirrored).all()
+    results = augmented(same, Augmentation(0, True, 0.0))
+    mirrored = (results == images[:1].flip(3)).flatten(1).all(1)
+    assert ((results == images[:1]).flatten(1).all(1) ^ mirrored).all()
     assert 400 < int(mirrored.sum()) < 600
 
 
@@ -72,6 +77,17 @@ def test_an_epoch_is_a_function_of_seed_epoch_and_step(data):
         assert torch.equal(labels, same_labels)
     for other in (train.epoch(4, 5), train.epoch(3, 6)):
         assert not torch.equal(next(iter(other))[0], first[0][0])
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_images_that_are_not_square_have_their_rows_and_columns_told_apart(channels_last):
+    images = torch.arange(2 * 3 * 4 * 6, dtype=torch.uint8).view(2, 3, 4, 6)
+    data = LabelledImages(images, torch.arange(2))
+    train = ImageBatches(data, 2, (0.0,) * 3, (1 / 255,) * 3, channels_last, Augmentation(0, False, 0.0))
+    batch, labels = next(train.epoch(0, 0))
+    torch.testing.assert_close(batch, images[labels].float())
+    upside_down = moved(images, Moves(torch.zeros(2, 2).long(), torch.zeros(2).bool(), torch.full((2,), 180.0)))
+    assert torch.equal(upside_down, images.flip(2, 3))
 
 
 def test_an_epoch_resumed_at_a_step_yields_the_remaining_batches(data):
