@@ -128,6 +128,7 @@ class TextBatches:
         self, data: TokenArrays, batch_size: int, tokens_per_batch: int, padding_id: int, device: torch.device
     ):
         self.data = data
+        self.batch_size = batch_size
         self.padding_id = padding_id
         self.device = device
         self.boundaries = _boundaries(np.sort(data.lengths), batch_size, tokens_per_batch)
@@ -154,9 +155,12 @@ class TextBatches:
 
     def _batch(self, order: np.ndarray, place: int) -> TextBatch:
         chosen = order[self.boundaries[place] : self.boundaries[place + 1]]
-        lengths = self.data.lengths[chosen][:, None]
-        positions = np.arange(padded(int(lengths.max())))
-        mask = positions < lengths
+        return self.of_texts(chosen, padded(int(self.data.lengths[chosen].max())))
+
+    def of_texts(self, chosen: np.ndarray, length: int) -> TextBatch:
+        """The batch of the texts `chosen` (int64 N), filled up to `length` tokens."""
+        positions = np.arange(length)
+        mask = positions < self.data.lengths[chosen][:, None]
         source = np.where(mask, self.data.offsets[chosen][:, None] + positions, 0)
         tokens = np.where(mask, self.data.tokens[source], self.padding_id).astype(np.int64)
         segments = np.where(mask, self.data.segments[source], 0).astype(np.int64)

@@ -1,0 +1,223 @@
+"""Runs that are measured from inside and pause between turns; the work of a `Worker`.
+
+`train_in_turns` performs the run that a command line describes, with the suite's own engine, and lets it go on for so
+many steps at a time. The phases of a step are told apart from outside of the engine: by its questions for data, by the
+task's `loss`, and by torch's hooks around an optimiser step.
+"""
+
+import itertools
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from hydra.utils import get_class
+from omegaconf import DictConfig
+from rich.console import Console
+from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from experiments.configuration import compose
+from experiments.environment import peak_memory_mib
+from experiments.tasks import Batch, Splits, Task, TrainingBatches
+
+PHASES = ("data", "forward", "backward", "optimiser", "other")
+"""What a step consists of: making the batch; model and loss; their gradients, and clipping them; the update; and
+what is left, like the sums of metrics and the schedule."""
+
+MANY_STEPS = 10**6
+"""Steps of a run that is measured: never reached, so that its end and its schedule play no part."""
+
+ITEMS: dict[str, tuple[str, Callable[[Batch], Tensor | int]]] = {
+    "cifar100": ("images", lambda batch: len(batch[1])),
+    "superres": ("patches", lambda batch: len(batch[0])),
+    "text": ("tokens", lambda batch: batch.mask.sum()),
+}
+"""What the speed of a task is counted in, and how many of them a batch has; padding does not count."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A request for some steps of training.
+
+    Args:
+        steps: how many.
+        split: wait for the device after each phase, so that phases can be told apart. On CUDA that costs time, so
+            that speed is measured without it; a CPU needs no waiting.
+    """
+
+    steps: int
+    split: bool = False
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """A request for an evaluation on so many batches of the test set; there is no training after it."""
+
+    batches: int
+
+
+@dataclass
+class Answer:
+    """What a turn took.
+
+    Args:
+        seconds: in all.
+        items: images, patches or tokens in its batches.
+        phases: the seconds of each of `PHASES`; zeros where they were not told apart.
+        memory_mib: the most memory in use since the run began, see `peak_memory_mib`.
+    """
+
+    seconds: float = 0.0
+    items: float = 0.0
+    phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
+    memory_mib: float = 0.0
+
+
+class Pace:
+    """The clock of a process that is measured, and its line to the one who measures.
+
+    Args:
+        receive: gives the next request.
+        send: takes its answer.
+    """
+
+    def __init__(self, receive: Callable[[], Turn | Evaluate], send: Callable[[Answer], None]):
+        self.receive, self._send = receive, send
+        self.device = torch.device("cpu")
+        self._answer, self._split, self._begun_at, self._marked_at = Answer(), False, 0.0, 0.0
+
+    def begin(self, split: bool = False) -> None:
+        """Starts the clock."""
+        self._answer, self._split = Answer(), split or self.device.type == "cpu"
+        self._begun_at = self._marked_at = self._now()
+
+    def mark(self, phase: str) -> None:
+        """Counts the time since the last mark as that of `phase`."""
+        if self._split:
+            now = self._now()
+            self._answer.phases[phase] += now - self._marked_at
+            self._marked_at = now
+
+    def end(self, items: float | Tensor) -> None:
+        """Stops the clock and answers."""
+        self._answer.seconds = self._now() - self._begun_at
+        self._answer.items = float(items)
+        self._answer.memory_mib = peak_memory_mib(self.device)
+        self._send(self._answer)
+
+    def _now(self) -> float:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+
+class PacedBatches:
+    """Training batches without end, of which a run gets as many as are asked for and then waits.
+
+    Args:
+        batches: the task's own.
+        pace: where requests come from; the first that is no `Turn` ends the epoch and is kept in `request`.
+        items: counts what is in a batch.
+    """
+
+    def __init__(self, batches: TrainingBatches, pace: Pace, items: Callable[[Batch], Tensor | int]):
+        self.batches, self.pace, self.items = batches, pace, items
+        self.request: Turn | Evaluate | None = None
+
+    def __len__(self) -> int:
+        return MANY_STEPS
+
+    def epoch(self, seed: int, epoch: int, start: int = 0) -> Iterator[Batch]:
+        endless = itertools.chain.from_iterable(self.batches.epoch(seed, each) for each in itertools.count())
+        while isinstance(request := self.pace.receive(), Turn):
+            counts = []
+            self.pace.begin(request.split)
+            for _ in range(request.steps):
+                batch = next(endless)
+                counts.append(self.items(batch))
+                self.pace.mark("data")
+                yield batch
+                self.pace.mark("other")
+            self.pace.end(sum(counts))
+        self.request = request
+
+
+class PacedTask(Task):
+    """A task that is paused and timed; the configuration's `task._target_` names it in place of the task itself."""
+
+    pace: ClassVar[Pace]
+    """Of this process."""
+    replace_batches: ClassVar[list[Callable[[TrainingBatches], TrainingBatches]]] = []
+    """What is done to the task's training batches."""
+
+    def __init__(self, cfg: DictConfig):
+        usual, _ = compose([f"task={cfg.task.name}"])
+        self.task: Task = get_class(usual.task._target_)(cfg)
+        self.headline = self.task.headline
+        self.items = ITEMS[cfg.task.name][1]
+
+    def build_data(self, cfg: DictConfig, device: torch.device) -> Splits:
+        self.pace.device = device
+        splits = self.task.build_data(cfg, device)
+        train = splits.train
+        for replace in self.replace_batches:
+            train = replace(train)
+        self.batches = PacedBatches(train, self.pace, self.items)
+        return Splits(self.batches, splits.evaluation)
+
+    def build_model(self, *arguments: object) -> nn.Module:
+        return self.task.build_model(*arguments)
+
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor], int]:
+        self.pace.mark("other")
+        result = self.task.loss(model, batch)
+        self.pace.mark("forward")
+        return result
+
+    def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+        request, self.batches.request = self.batches.request, None
+        if not isinstance(request, Evaluate):  # before the first step
+            return self.task.evaluate(model, batches)
+        chosen = list(itertools.islice(batches, request.batches))
+        self.pace.begin()
+        metrics = self.task.evaluate(model, chosen)
+        self.pace.end(sum(self.items(batch) for batch in chosen))
+        return metrics
+
+
+def train_in_turns(
+    receive: Callable[[], Turn | Evaluate],
+    send: Callable[[Answer], None],
+    overrides: list[str],
+    replace_batches: Callable[[TrainingBatches], TrainingBatches] | None = None,
+) -> None:
+    """Performs the run of `python run.py` with `overrides`, a turn for each request; nothing of it is kept.
+
+    Args:
+        receive: gives the next request.
+        send: takes its answer.
+        overrides: as on the command line.
+        replace_batches: puts other training batches in the place of the task's own.
+
+    Raises:
+        BadInput: as `run.py` would answer it.
+        RuntimeError: the run failed; the message holds why.
+    """
+    from experiments.runner import perform  # here, so that a process's start-up is that of a run
+    from experiments.terminal import Display
+
+    PacedTask.pace = Pace(receive, send)
+    PacedTask.replace_batches = [replace_batches] if replace_batches else []
+    register_optimizer_step_pre_hook(lambda *_: PacedTask.pace.mark("backward"))
+    register_optimizer_step_post_hook(lambda *_: PacedTask.pace.mark("optimiser"))
+    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as silence:
+        paced = [f"task._target_={PacedTask.__module__}.PacedTask", "trainer.epochs=1", "trainer.max_steps=null"]
+        paced += ["trainer.evaluate_every=1"]
+        kept = [f"output_root={folder}", "trainer.checkpoint_minutes=1000", "logger=none"]
+        outcome = perform(*compose([*overrides, *paced, *kept]), Display(Console(file=silence)))
+    if outcome.result and outcome.result["status"] != "finished":
+        raise RuntimeError(outcome.result["reason"])

@@ -1,0 +1,117 @@
+"""The plain ways that the suite is held against: the usual CIFAR-100 script, PIL transforms, and padding to the longest."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from hydra.utils import get_class
+from omegaconf import DictConfig
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset, RandomSampler
+from torchvision import transforms
+
+from carelu import ActivationFactory
+from experiments.benchmarking.pacing import MANY_STEPS, Answer, Evaluate, Pace, Turn
+from experiments.configuration import as_dict, compose
+from experiments.data import cifar100
+from experiments.data.images import LabelledImages
+from experiments.data.tokens import TextBatch, TextBatches
+from experiments.randomness import generator
+from experiments.runner import settle
+
+
+class PilImages(Dataset):
+    """CIFAR-100 as torchvision's own data set gives it: a PIL image made of an array, then transforms.
+
+    Args:
+        data: the images.
+        augmentation: options of `experiments.data.images.Augmentation`.
+    """
+
+    def __init__(self, data: LabelledImages, augmentation: dict[str, object]):
+        self.images = data.images.permute(0, 2, 3, 1).contiguous().numpy()
+        self.labels = data.labels.tolist()
+        steps = [transforms.RandomCrop(cifar100.TILE, padding=augmentation["crop_padding"])]
+        if augmentation["flip"]:
+            steps.append(transforms.RandomHorizontalFlip())
+        if augmentation["rotation_degrees"]:
+            steps.append(transforms.RandomRotation(augmentation["rotation_degrees"]))
+        self.transform = transforms.Compose(
+            [*steps, transforms.ToTensor(), transforms.Normalize(cifar100.MEAN, cifar100.STD)]
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.transform(Image.fromarray(self.images[index])), self.labels[index]
+
+
+def training_images(data: DictConfig) -> LabelledImages:
+    """The training images that `data`, a configuration of configs/data/cifar100, describes.
+
+    Raises:
+        BadInput: they are not there.
+    """
+    train, _ = cifar100.load_sample() if data.bundled else cifar100.load(data.root, data.download)
+    return train
+
+
+def train_plainly(
+    receive: Callable[[], Turn | Evaluate], send: Callable[[Answer], None], overrides: list[str], processes: int
+) -> None:
+    """Trains as the usual CIFAR-100 script does, a turn for each request, until one is no `Turn`.
+
+    PIL transforms in the processes of a DataLoader, float32, contiguous, the loss read off after each step; model,
+    batch size, optimiser and augmentation are those of `overrides`, as on the command line of `run.py`.
+    """
+    cfg, _ = compose(overrides)
+    cfg = settle(cfg)
+    device = torch.device(cfg.trainer.device)
+    images = PilImages(training_images(cfg.data), as_dict(cfg)["task"]["augmentation"])
+    # One long epoch: starting the processes anew for each would make this slower still, above all on a small set.
+    sampler = RandomSampler(images, num_samples=MANY_STEPS * cfg.trainer.batch_size)
+    loader = iter(DataLoader(images, cfg.trainer.batch_size, sampler=sampler, num_workers=processes))
+    factory = ActivationFactory(cfg.act.name, **as_dict(cfg)["act"]["kwargs"])
+    model = get_class(cfg.task._target_)(cfg).build_model(cfg, factory).to(device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9, weight_decay=5e-4)
+    pace = Pace(receive, send)
+    pace.device = device
+    model.train()
+    while isinstance(request := pace.receive(), Turn):
+        pace.begin(request.split)
+        for _ in range(request.steps):
+            inputs, labels = (each.to(device) for each in next(loader))
+            pace.mark("data")
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(inputs), labels)
+            pace.mark("forward")
+            loss.backward()
+            pace.mark("backward")
+            optimizer.step()
+            pace.mark("optimiser")
+            loss.item()
+            pace.mark("other")
+        pace.end(request.steps * cfg.trainer.batch_size)
+
+
+class PaddedBatches:
+    """Texts in a random order, each batch as long as the longest text of the whole set.
+
+    Args:
+        batches: the suite's own; these have the same texts and the same number of texts in a batch at most.
+    """
+
+    def __init__(self, batches: TextBatches):
+        self.batches = batches
+        self.length = int(batches.data.lengths.max())
+
+    def __len__(self) -> int:
+        return -(-len(self.batches.data) // self.batches.batch_size)
+
+    def epoch(self, seed: int, epoch: int, start: int = 0) -> Iterator[TextBatch]:
+        order = torch.randperm(len(self.batches.data), generator=generator("cpu", seed, epoch, "order")).numpy()
+        for step in range(start, len(self)):
+            chosen = order[step * self.batches.batch_size : (step + 1) * self.batches.batch_size]
+            yield self.batches.of_texts(chosen, self.length)

@@ -1,0 +1,104 @@
+"""Processes that work in turns: while one is measured, the others, with whatever they started, stand still."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import tempfile
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from experiments.errors import BadInput
+
+
+class WorkerFailed(Exception):
+    """The work of a process ended with an error; the message holds its traceback."""
+
+
+class Worker:
+    """A process of its own that answers requests, one after the other, and is stopped in between.
+
+    Each configuration that is measured has such a process, so that memory, compiled code, threads and data-loading
+    processes of one never touch the figures of another.
+
+    Args:
+        work: a module-level function `work(receive, send, **arguments)` that the process runs: it takes each
+            request with `receive()` and answers it with one `send(answer)`.
+        environment: variables that are set before the process starts.
+        **arguments: further arguments of `work`.
+    """
+
+    def __init__(self, work: Callable[..., None], environment: dict[str, str] | None = None, **arguments: object):
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._scratch = tempfile.TemporaryDirectory(prefix="carelu-benchmark-")
+        self._process = context.Process(target=_serve, args=(theirs, self._scratch.name, work, arguments))
+        before = dict(os.environ)
+        os.environ.update(environment or {})
+        try:
+            self._process.start()
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+        theirs.close()
+
+    def ask(self, request: object) -> Any:
+        """Lets the process go on, hands it the request, waits for its answer and stops it again.
+
+        Raises:
+            WorkerFailed: the process raised an error or ended.
+            BadInput: it did.
+        """
+        self._signal(signal.SIGCONT)
+        try:
+            self._connection.send(request)
+            answer = self._connection.recv()
+        except (EOFError, OSError) as error:
+            self._process.join(timeout=10)
+            raise WorkerFailed(f"the process ended with exit code {self._process.exitcode}") from error
+        if isinstance(answer, _Raised):
+            raise BadInput(answer.message) if answer.is_bad_input else WorkerFailed(answer.message)
+        self._signal(signal.SIGSTOP)
+        return answer
+
+    def close(self) -> None:
+        """Ends the process and whatever it started, and removes its scratch folder."""
+        self._connection.close()  # it ends by itself if it waits for a request
+        self._signal(signal.SIGCONT)
+        self._process.join(timeout=2)
+        self._signal(signal.SIGKILL)
+        self._process.kill()
+        self._process.join()
+        self._scratch.cleanup()
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Sends a signal to the process and to whatever it started, which share a process group."""
+        with contextlib.suppress(ProcessLookupError):  # all have ended, or the group is not made yet
+            os.killpg(self._process.pid, number)
+
+
+class _Raised:
+    """An error of the process on its way to the one that asks."""
+
+    def __init__(self, error: BaseException):
+        self.is_bad_input = isinstance(error, BadInput)
+        self.message = str(error) if self.is_bad_input else "".join(traceback.format_exception(error)).strip()
+
+
+def _serve(connection: Connection, scratch: str, work: Callable[..., None], arguments: dict[str, object]) -> None:
+    # A group of its own can be stopped as a whole; should the parent die, the kernel ends a stopped group.
+    os.setpgrp()
+    os.environ["TMPDIR"] = tempfile.tempdir = scratch
+    with contextlib.suppress(EOFError, OSError):  # nobody asks any more
+        try:
+            work(connection.recv, connection.send, **arguments)
+        except Exception as error:
+            connection.send(_Raised(error))
