@@ -1,0 +1,52 @@
+"""What the metrics of a ledger are: unit, decimals worth printing, and which direction is better."""
+
+from dataclasses import dataclass
+
+from experiments.errors import unknown
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is written and compared."""
+
+    title: str
+    unit: str
+    """"%", "dB" or "" for a number without unit."""
+    decimals: int
+    higher_is_better: bool
+
+    @property
+    def heading(self) -> str:
+        """The title with its unit, for the head of a column or an axis."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
+
+
+METRICS = {
+    "top1": Metric("top-1 accuracy", "%", 2, True),
+    "top5": Metric("top-5 accuracy", "%", 2, True),
+    "accuracy": Metric("accuracy", "%", 2, True),
+    "macro_f1": Metric("macro F1", "%", 2, True),
+    "psnr_y": Metric("PSNR (luma)", "dB", 3, True),
+    "psnr_rgb": Metric("PSNR (RGB)", "dB", 3, True),
+    "bicubic_psnr_y": Metric("bicubic PSNR (luma)", "dB", 3, True),
+    "ssim_y": Metric("SSIM (luma)", "", 4, True),
+    "loss": Metric("loss", "", 4, False),
+}
+"""By the name of the column without the set it is measured on."""
+
+
+def describe_metric(name: str) -> Metric:
+    """The metric of a column; `set5/psnr_y` is `psnr_y` with the set in its title.
+
+    Raises:
+        BadInput: nothing says which direction of this metric is better.
+    """
+    measured_on, _, base = name.rpartition("/")
+    if base not in METRICS:
+        raise unknown(
+            "metric", name, METRICS, f"known (METRICS in experiments/report/metrics.py): {', '.join(METRICS)}"
+        )
+    metric = METRICS[base]
+    if not measured_on:
+        return metric
+    return Metric(f"{metric.title} on {measured_on}", metric.unit, metric.decimals, metric.higher_is_better)
