@@ -3,6 +3,7 @@
 A damaged row is named and left out; it never changes what the others say.
 """
 
+import contextlib
 import csv
 import json
 import math
@@ -144,12 +145,13 @@ def read_evidence(ledger: Path) -> Evidence:
     # damages its own row only.
     lines = ledger.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     header = _header(ledger, lines)
+    metrics = _metric_columns(header, lines)
     runs, problems = [], []
     for number, line in enumerate(lines[1:], start=2):
         if not line.strip():
             continue
         try:
-            runs.append(_run(_row(header, line)))
+            runs.append(_run(_row(header, line), metrics))
         except _Damaged as damage:
             problems.append(f"line {number} of {ledger.name} is left out: {damage}")
     if not runs:
@@ -174,6 +176,17 @@ def _header(ledger: Path, lines: list[str]) -> list[str]:
     return header
 
 
+def _metric_columns(header: list[str], lines: list[str]) -> list[str]:
+    """The columns beyond those of every ledger that hold a number somewhere; others are remarks."""
+    further = [column for column in header if column not in COLUMNS and column not in NOT_A_METRIC]
+    found = set()
+    for line in lines[1:]:
+        with contextlib.suppress(_Damaged):
+            row = _row(header, line)
+            found |= {column for column in further if _is_number(row[column])}
+    return [column for column in further if column in found]
+
+
 def _row(header: list[str], line: str) -> dict[str, str]:
     try:
         cells = next(csv.reader([line], strict=True))
@@ -194,7 +207,7 @@ def _shown(cells: list[str]) -> str:
     return repr(cells[-1][:40])
 
 
-def _run(row: dict[str, str]) -> Run:
+def _run(row: dict[str, str], metrics: list[str]) -> Run:
     status = _read(row, "status", _one_of(*STATUSES), " or ".join(STATUSES))
     text = {column: _read(row, column, _some_text, "some text") for column in ("run_id", "act", "headline_metric")}
     fields = {column: _read(row, column, _some_text, "some text") for column in Setting.__dataclass_fields__}
@@ -217,11 +230,7 @@ def _run(row: dict[str, str]) -> Run:
         torch=row["torch"],
         command=row["command"],
         finished_at=_read(row, "finished_at", _time, "a time like 2026-01-31T12:00:00Z"),
-        metrics={
-            column: _read(row, column, _number, "a number")
-            for column, cell in row.items()
-            if column not in COLUMNS and column not in NOT_A_METRIC and cell
-        },
+        metrics={column: _read(row, column, _number, "a number") for column in metrics if row[column]},
     )
 
 
@@ -255,6 +264,13 @@ def _number(cell: str) -> float:
     if not math.isfinite(number):
         raise ValueError
     return number
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
 
 
 def _count(cell: str) -> int:
