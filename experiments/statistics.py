@@ -1,7 +1,7 @@
 """What a set of runs allows to be said: means with intervals, paired comparisons by seed, ranks across tasks.
 
 Pure functions of numbers on NumPy and SciPy; where the numbers come from (`report.evidence`) and how they are
-shown (`report.tables`) is not known here. Random draws have a fixed seed, so equal input gives equal output.
+shown (`report.tables`) is not known here.
 """
 
 import math
@@ -12,10 +12,10 @@ from functools import lru_cache
 import numpy as np
 from scipy import optimize, stats
 
+from experiments.resampling import bootstrap_interval, sign_flip_p_value
+
 LEVEL = 0.05  # two-sided level of every test; intervals cover 1 − LEVEL
 POWER = 0.80  # power at which a difference counts as detectable (the convention of Cohen 1988)
-EXACT_PAIRS = 20  # up to here all sign flips are enumerated
-DRAWS = 20_000  # bootstrap resamples, and sign flips where they are drawn
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def compare_paired(
     if sd <= rounding:
         p_value = 1.0 if abs(mean) <= rounding else None
         return PairedComparison(n, mean, None, None, p_value, permutation, None, improvement, None)
-    low, high = bootstrap_interval(differences)
+    low, high = bootstrap_interval(differences, LEVEL)
     t = mean / sd * math.sqrt(n)
     return PairedComparison(
         n=n,
@@ -129,56 +129,6 @@ def compare_paired(
         probability_of_improvement=improvement,
         detectable=detectable_difference(n, sd, LEVEL / comparisons),
     )
-
-
-def bootstrap_interval(differences: np.ndarray) -> tuple[float, float]:
-    """95 % interval of the mean by the smoothed studentised bootstrap.
-
-    Studentised: the distribution of (mean* − mean) / se* over resamples takes the place of the t table (bootstrap-t,
-    Efron & Tibshirani 1993, chapter 12). Smoothed: each resampled value gets normal noise of variance sd²/n, so that
-    resamples have the variance sd² and not (n − 1)/n of it (Hesterberg 2004, "Unbiasing the bootstrap"), and none
-    is constant, which leaves the plain bootstrap-t unbounded at n = 3.
-
-    Args:
-        differences: at least two values, shape (n,), not all equal.
-    """
-    n = len(differences)
-    chosen, noise = _bootstrap_draws(n)
-    standardised = (differences - differences.mean()) / differences.std(ddof=1)
-    resamples = standardised[chosen] + noise / math.sqrt(n)
-    t = resamples.mean(axis=1) / resamples.std(axis=1, ddof=1)  # in units of sd: se* without its √n
-    upper, lower = np.quantile(t, [1 - LEVEL / 2, LEVEL / 2])
-    sd = differences.std(ddof=1)
-    return float(differences.mean() - upper * sd), float(differences.mean() - lower * sd)
-
-
-@lru_cache(maxsize=8)
-def _bootstrap_draws(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices and standard normal noise, each (DRAWS, n): the same for every comparison of n pairs.
-
-    The noise comes with both signs, so that exchanging treatment and baseline mirrors the interval exactly.
-    """
-    generator = np.random.default_rng(0)
-    chosen = generator.integers(n, size=(DRAWS // 2, n))
-    noise = generator.standard_normal((DRAWS // 2, n))
-    return np.concatenate([chosen, chosen]), np.concatenate([noise, -noise])
-
-
-def sign_flip_p_value(differences: np.ndarray) -> float:
-    """Two-sided p-value of the mean under random signs of the differences (Fisher 1935, §21).
-
-    All 2ⁿ signs up to n = 20; above, drawn ones, with the observed one counted among them (Phipson & Smyth 2010).
-    """
-    magnitudes = np.abs(differences)
-    if len(magnitudes) <= EXACT_PAIRS:
-        sums = magnitudes[:1]  # the first sign is held: the other half of the sums is the negative of this one
-        for magnitude in magnitudes[1:]:
-            sums = np.concatenate([sums + magnitude, sums - magnitude])
-    else:
-        signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(DRAWS, len(magnitudes)))
-        sums = np.concatenate([signs @ magnitudes, [differences.sum()]])
-    # Sums that are equal but for rounding count as equal.
-    return float(np.mean(np.abs(sums) >= abs(differences.sum()) - 1e-9 * magnitudes.sum()))
 
 
 def _hedges_correction(degrees_of_freedom: int) -> float:
@@ -199,18 +149,18 @@ def power(n: int, sd: float, difference: float, alpha: float = LEVEL) -> float:
         alpha: level of the test.
 
     Raises:
-        ValueError: sd is negative, a number is not finite, or alpha is not between 0 and 1.
+        ValueError: sd is negative, a number is not finite, or alpha is not from 1e-6 to 1.
     """
-    if not (math.isfinite(sd) and sd >= 0 and math.isfinite(difference) and 0 < alpha < 1):
-        raise ValueError(f"power needs finite numbers, sd ≥ 0, 0 < alpha < 1; got {sd=}, {difference=}, {alpha=}")
+    if not (math.isfinite(difference) and 0 <= sd < math.inf and 1e-6 <= alpha < 1):
+        raise ValueError(f"power needs finite numbers, sd ≥ 0, 1e-6 ≤ alpha < 1; got {sd=}, {difference=}, {alpha=}")
     if n < 2:
         return 0.0
-    if difference == 0:
-        return alpha
     if sd == 0:
-        return 1.0
-    # Beyond 1e4 the power is 1 for every alpha that could be meant, and squares may overflow.
-    noncentrality = min(abs(difference) / sd * math.sqrt(n), 1e4) ** 2
+        return alpha if difference == 0 else 1.0
+    # SciPy's series does not converge beyond 1e16, where the power is 1 at every level allowed here ...
+    noncentrality = min(math.sqrt(n) * abs(difference) / sd, 1e8) ** 2
+    if noncentrality < 1e-12:  # ... and takes no noncentrality of 0
+        return alpha
     return float(stats.ncf.sf(stats.f.isf(alpha, 1, n - 1), 1, n - 1, noncentrality))
 
 
@@ -218,7 +168,12 @@ def detectable_difference(n: int, sd: float, alpha: float = LEVEL, wanted: float
     """Smallest true |difference| that the paired t test finds with the wanted power: the inverse of `power`.
 
     None for n < 2, and for sd = 0, where nothing is known of the noise.
+
+    Raises:
+        ValueError: as for `power`, or the wanted power is not between alpha and 1.
     """
+    if not alpha < wanted < 1:
+        raise ValueError(f"the wanted power is {wanted}; accepted: above alpha = {alpha} and below 1")
     if n < 2 or sd == 0:
         return None
     return sd * _detectable_in_sd(n, alpha, wanted)
@@ -360,9 +315,8 @@ def normalised_gain(treatment: float, baseline: float, best_possible: float | No
     _finite([treatment, baseline], "treatment and baseline")
     if best_possible is None:
         return 1 - 10 ** (-(treatment - baseline) / 10)
-    left, removed = best_possible - treatment, treatment - baseline
-    error = best_possible - baseline
-    if left * error < 0:
+    removed, error = treatment - baseline, best_possible - baseline
+    if (best_possible - treatment) * error < 0:
         raise ValueError(f"{treatment} and {baseline} lie on different sides of the best possible {best_possible}")
     if error == 0:
         return 0.0 if removed == 0 else -math.inf
