@@ -34,8 +34,24 @@ def read_json(file: Path) -> dict[str, object] | None:
 
 
 def read_metrics(file: Path) -> list[dict[str, object]]:
-    """The records of a metrics.jsonl, in order."""
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    """The records of a metrics.jsonl, in order.
+
+    Raises:
+        BadInput: a line of the file is damaged.
+    """
+    records = []
+    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
+            raise BadInput(
+                f"{file}, line {number} is damaged: {line[:60]!r} is not the record of an epoch; "
+                "put the undamaged file back, or make the run again with force=true"
+            )
+        records.append(record)
+    return records
 
 
 def to_json(content: object) -> bytes:
