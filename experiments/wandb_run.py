@@ -114,7 +114,7 @@ def settle_mode(mode: str) -> str:
         return mode
     logged_in = wandb.login(prompt=False, verify=False)
     if mode == "online" and not logged_in:
-        raise BadInput("online mode needs `wandb login`; the modes auto and offline do not")
+        raise BadInput("online mode needs `wandb login` and no WANDB_MODE=offline; the modes auto and offline need neither")
     return "online" if mode == "online" or (logged_in and _reachable(wandb.setup().settings.base_url)) else "offline"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def offline_runs(folder: Path) -> list[OfflineRun]:
 
 
 def _read(file: Path) -> OfflineRun:
-    records = _records(file.read_bytes())
+    records = _whole(file)
     (run,) = [record.run for record in records if record.WhichOneof("record_type") == "run"]
     config = {item.key: json.loads(item.value_json) for item in run.config.update if item.key != "_wandb"}
     offline = OfflineRun(file.parent, run, config)
@@ -57,6 +58,17 @@ def _read(file: Path) -> OfflineRun:
         for key in OF_THE_CLOCK:
             values.pop(key, None)
     return offline
+
+
+def _whole(file: Path) -> list[wandb_internal_pb2.Record]:
+    """The records of a run that ended; W&B's own process may still be writing them when `finish` returns."""
+    deadline = time.monotonic() + 30
+    while True:
+        records = _records(file.read_bytes())
+        if any(record.WhichOneof("record_type") == "exit" for record in records):
+            return records
+        assert time.monotonic() < deadline, f"{file} never got its end"
+        time.sleep(0.02)
 
 
 def _values(items) -> dict[str, object]:
@@ -84,6 +96,8 @@ def _records(content: bytes) -> list[wandb_internal_pb2.Record]:
         _checksum, length, kind = struct.unpack_from("<IHB", content, place)
         parts.append(content[place + HEADER : place + HEADER + length])
         place += HEADER + length
+        if place > len(content):
+            break  # still being written
         if kind in (1, 4):  # whole, or the last of several parts
             records.append(wandb_internal_pb2.Record.FromString(b"".join(parts)))
             parts = []
