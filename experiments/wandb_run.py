@@ -59,10 +59,10 @@ def describe_run(
     labels = (names["task"], names["act"], names["recipe"], names["data"], *tags)
     return Description(
         wandb_id=wandb_id,
-        group=_within(f"{names['task']}/{names['recipe']}", _NAME_LENGTH),
+        group=f"{names['task']}/{names['recipe']}",
         job_type=TRAINING,
-        name=_within(f"{names['act']}-s{names['seed']}", _NAME_LENGTH),
-        tags=tuple(dict.fromkeys(_within(tag, _TAG_LENGTH) for tag in labels)),
+        name=f"{names['act']}-s{names['seed']}",
+        tags=tuple(dict.fromkeys(labels)),
         config={**config, "environment": environment, "run_id": names["run_id"], "command": names["command"]},
     )
 
@@ -114,7 +114,9 @@ def settle_mode(mode: str) -> str:
         return mode
     logged_in = wandb.login(prompt=False, verify=False)
     if mode == "online" and not logged_in:
-        raise BadInput("online mode needs `wandb login` and no WANDB_MODE=offline; the modes auto and offline need neither")
+        raise BadInput(
+            "online mode needs `wandb login` and no WANDB_MODE=offline; the modes auto and offline need neither"
+        )
     return "online" if mode == "online" or (logged_in and _reachable(wandb.setup().settings.base_url)) else "offline"
 
 
@@ -156,10 +158,10 @@ class WandbRun:
             id=description.wandb_id,
             resume="allow",
             reinit="create_new",  # a run that an earlier job of this process left open is not written to
-            group=description.group,
+            group=_within(description.group, _NAME_LENGTH),
             job_type=description.job_type,
-            name=description.name,
-            tags=description.tags,
+            name=_within(description.name, _NAME_LENGTH),
+            tags=[_within(tag, _TAG_LENGTH) for tag in description.tags],
             config=description.config,
             dir=str(folder),
             settings=wandb.Settings(
@@ -193,9 +195,13 @@ class WandbRun:
         if pictures:
             self._run.log({**pictures, "epoch": self._epoch}, step=self._epoch + 1, commit=True)
 
-    def log_media(self, media: Mapping[str, object]) -> None:
-        """Writes W&B media (tables, images) under their names."""
-        self._run.log(dict(media))
+    def log_comparison(self, tables: Mapping[str, list[dict[str, object]]], figures: Iterable[Path]) -> None:
+        """Writes tables (rows by column) as `tables/<name>` and pictures as `figures/<name>`."""
+        media: dict[str, object] = {f"figures/{file.stem}": self._wandb.Image(str(file)) for file in figures}
+        for name, rows in tables.items():
+            data = [list(row.values()) for row in rows]
+            media[f"tables/{name}"] = self._wandb.Table(columns=list(rows[0]), data=data, allow_mixed_types=True)
+        self._run.log(media)
 
     def finish(self, result: Mapping[str, object] | None) -> None:
         """Closes it; `result` becomes its summary, None says that the run will go on later."""

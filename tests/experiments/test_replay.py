@@ -3,14 +3,16 @@
 import json
 import runpy
 import sys
+from dataclasses import asdict
 
 import pytest
 from PIL import Image
 
 from experiments import checkpoint, ledger
+from experiments.configuration import compose, identify
 from experiments.errors import BadInput
 from experiments.replay import replay, runs_in, runs_of
-from experiments.run_directory import RESULT
+from experiments.run_directory import RESULT, RunDirectory
 from experiments.tasks.cifar100 import CIFAR100
 from tests.conftest import ROOT
 from tests.wandb_files import offline_runs
@@ -32,12 +34,41 @@ def picture(monkeypatch):
 
 
 @pytest.fixture
-def evidence(run, picture, tmp_path):
+def evidence(tmp_path):
     """(folder of a finished run of CAReLU that was not mirrored, ledger that publishes it)."""
-    folder = run("act=carelu").identity.directory
-    published = tmp_path / "results"
-    ledger.publish(tmp_path / "runs", published, {"act": "carelu"}, allow_dirty=True)
-    return folder, published / "ledger.csv"
+    words = ["act=carelu", "data=sample", "trainer.device=cpu", "trainer.precision=float32"]
+    cfg, choices = compose([*words, "recipe=small", f"output_root={tmp_path / 'runs'}"])
+    identity = identify(cfg, choices)
+    directory = RunDirectory(identity.directory)
+    directory.create()
+    environment = {
+        "git_commit": "0" * 40,
+        "git_dirty": False,
+        "python": "3.11",
+        "torch": "2.6",
+        "device": "cpu (1 threads)",
+    }
+    directory.begin(cfg, environment)
+    learned = {"act1": {"alpha": 0.25, "beta": 0.8}}
+    directory.write_metrics(
+        [
+            {"epoch": 0, "activations": learned},
+            *({"epoch": epoch, "top1": 10.0 + epoch, "activations": learned} for epoch in (1, 2)),
+        ]
+    )
+    (directory.path / "artifacts").mkdir()
+    Image.new("RGB", (3, 2), "orange").save(directory.path / "artifacts" / "strip.png")
+    directory.finish(
+        {
+            **dict.fromkeys(ledger.COLUMNS, 1),
+            **{key: value for key, value in asdict(identity).items() if key in ledger.COLUMNS},
+            **environment,
+            **{"status": "finished", "headline_metric": "top1", "headline_value": 12.0, "top1": 12.0, "reason": ""},
+            **{"precision": "float32", "finished_at": "2026-01-31T12:00:00Z"},
+        }
+    )
+    ledger.publish(tmp_path / "runs", tmp_path / "results", {"act": "carelu"})
+    return identity.directory, tmp_path / "results" / "ledger.csv"
 
 
 def only_run(folder):

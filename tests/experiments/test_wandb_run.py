@@ -5,21 +5,24 @@ import wandb
 
 from experiments import wandb_run
 from experiments.errors import BadInput
-from experiments.wandb_run import describe_run, history_values, settle_mode
-
-NAMES = {"task": "text", "act": "relu", "recipe": "small", "data": "snli", "seed": 3, "run_id": "r", "command": "c"}
-
-
-def described(**names):
-    return describe_run({**NAMES, **names}, {}, {}, [], "id")
+from experiments.wandb_run import WandbRun, describe_run, destination, history_values, settle_mode
+from tests.wandb_files import offline_runs
 
 
-def test_long_labels_are_shortened_to_what_wandb_takes_and_stay_different():
-    long = [described(recipe="small(" + "x" * 200 + f"={value})", act="a" * 140) for value in (1, 2)]
-    assert all(len(each.group) <= 128 and len(each.name) <= 128 for each in long)
-    assert all(0 < len(tag) <= 64 for each in long for tag in each.tags)
-    assert long[0].group != long[1].group
-    assert set(long[0].tags) != set(long[1].tags)
+@pytest.mark.usefixtures("no_login")
+def test_long_labels_are_shortened_to_what_wandb_takes_and_stay_different(tmp_path):
+    names = {"task": "text", "act": "a" * 140, "data": "snli", "seed": 3, "run_id": "r", "command": "c"}
+    written = []
+    for value in (1, 2):
+        description = describe_run({**names, "recipe": "small(" + "x" * 200 + f"={value})"}, {}, {}, [], "id")
+        folder = tmp_path / str(value)
+        folder.mkdir()
+        WandbRun(description, destination(mode="offline"), folder, live=False).finish({"status": "finished"})
+        written.append(offline_runs(folder)[0].run)
+    assert all(len(run.run_group) <= 128 and len(run.display_name) <= 128 for run in written)
+    assert all(0 < len(tag) <= 64 for run in written for tag in run.tags)
+    assert written[0].run_group != written[1].run_group
+    assert set(written[0].tags) != set(written[1].tags)
 
 
 def test_what_a_layer_has_learned_is_a_section_of_its_own():
