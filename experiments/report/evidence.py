@@ -6,15 +6,26 @@ A damaged row is named and left out; it never changes what the others say.
 import contextlib
 import csv
 import json
-import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from experiments.errors import BadInput
 from experiments.ledger import COLUMNS, REBUILD
+from experiments.report.cells import (
+    Damaged,
+    count,
+    is_number,
+    number,
+    one_of,
+    read,
+    read_metric,
+    some_text,
+    split_row,
+    time,
+)
 from experiments.run_directory import METRICS as METRICS_FILE
 
 STATUSES = ("finished", "diverged", "failed")
@@ -116,11 +127,11 @@ def activation_order(act: str, baseline: str = "relu") -> tuple[bool, str, str]:
 
 def _records(file: Path) -> list[dict[str, object]]:
     records = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for place, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             records.append(json.loads(line))
         except ValueError as error:
-            raise BadInput(f"{file}, line {number} is not JSON ({error}); publish the run again") from error
+            raise BadInput(f"{file}, line {place} is not JSON ({error}); publish the run again") from error
     return records
 
 
@@ -143,17 +154,17 @@ def read_evidence(ledger: Path) -> Evidence:
         )
     # Line by line, since no field of a ledger holds a line break: a quote that is never closed then
     # damages its own row only.
-    lines = ledger.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    lines = ledger.read_text(encoding="utf-8-sig", errors="replace").split("\n")
     header = _header(ledger, lines)
     metrics = _metric_columns(header, lines)
     runs, problems = [], []
-    for number, line in enumerate(lines[1:], start=2):
+    for place, line in enumerate(lines[1:], start=2):
         if not line.strip():
             continue
         try:
-            runs.append(_run(_row(header, line), metrics))
-        except _Damaged as damage:
-            problems.append(f"line {number} of {ledger.name} is left out: {damage}")
+            runs.append(_run(split_row(header, line), metrics))
+        except Damaged as damage:
+            problems.append(f"line {place} of {ledger.name} is left out: {damage}.")
     if not runs:
         found = "; ".join(problems) or "it has no rows"
         raise BadInput(f"{ledger} has no row that can be used: {found}; rebuild it with {REBUILD}")
@@ -161,12 +172,11 @@ def read_evidence(ledger: Path) -> Evidence:
     return Evidence(ledger, tuple(used), (*problems, *repeated))
 
 
-class _Damaged(Exception):
-    """A row that cannot be used; says the column and the value."""
-
-
 def _header(ledger: Path, lines: list[str]) -> list[str]:
-    header = next(csv.reader(lines[:1]), [])
+    try:
+        header = next(csv.reader(lines[:1]), [])
+    except csv.Error as error:
+        raise BadInput(f"{ledger} is not a ledger ({error}); rebuild it with {REBUILD}") from error
     missing = [column for column in COLUMNS if column not in header]
     if missing:
         raise BadInput(f"{ledger} is not a ledger: column {missing[0]!r} is missing; rebuild it with {REBUILD}")
@@ -181,39 +191,19 @@ def _metric_columns(header: list[str], lines: list[str]) -> list[str]:
     further = [column for column in header if column not in COLUMNS and column not in NOT_A_METRIC]
     found = set()
     for line in lines[1:]:
-        with contextlib.suppress(_Damaged):
-            row = _row(header, line)
-            found |= {column for column in further if _is_number(row[column])}
+        with contextlib.suppress(Damaged):
+            row = split_row(header, line)
+            found |= {column for column in further if is_number(row[column])}
     return [column for column in further if column in found]
 
 
-def _row(header: list[str], line: str) -> dict[str, str]:
-    try:
-        cells = next(csv.reader([line], strict=True))
-    except csv.Error as error:
-        raise _Damaged(f"it is not CSV ({error})") from error
-    if len(cells) < len(header):
-        raise _Damaged(f"it ends before column {header[len(cells)]!r}")
-    if len(cells) > len(header):
-        raise _Damaged(f"it has {len(cells)} cells for {len(header)} columns; the first too many is {_shown(cells)}")
-    row = dict(zip(header, cells, strict=True))
-    for column, cell in row.items():
-        if "\N{REPLACEMENT CHARACTER}" in cell or "\0" in cell:
-            raise _Damaged(f"column {column!r} is {cell!r}, not text in UTF-8")
-    return row
-
-
-def _shown(cells: list[str]) -> str:
-    return repr(cells[-1][:40])
-
-
 def _run(row: dict[str, str], metrics: list[str]) -> Run:
-    status = _read(row, "status", _one_of(*STATUSES), " or ".join(STATUSES))
-    text = {column: _read(row, column, _some_text, "some text") for column in ("run_id", "act", "headline_metric")}
-    fields = {column: _read(row, column, _some_text, "some text") for column in Setting.__dataclass_fields__}
+    status = read(row, "status", one_of(*STATUSES), " or ".join(STATUSES))
+    text = {column: read(row, column, some_text, "some text") for column in ("run_id", "act", "headline_metric")}
+    fields = {column: read(row, column, some_text, "some text") for column in Setting.__dataclass_fields__}
     setting = Setting(**{**fields, "device": re.sub(r" \(\d+ threads?\)$", "", fields["device"])})
-    number = {column: _read(row, column, _number, "a number") for column in _MEASURES}
-    whole = {column: _read(row, column, _count, "an integer ≥ 0") for column in ("seed", "parameters", "steps")}
+    measured = {column: read(row, column, number, "a number") for column in _MEASURES}
+    counted = {column: read(row, column, count, "an integer ≥ 0") for column in ("seed", "parameters", "steps")}
     finished = status == "finished"
     return Run(
         setting=setting,
@@ -221,68 +211,20 @@ def _run(row: dict[str, str], metrics: list[str]) -> Run:
         status=status,
         act=text["act"],
         metric=text["headline_metric"],
-        value=_read(row, "headline_value", _number, "a number, as the run is finished") if finished else None,
-        **whole,
-        **number,
+        value=read_metric(row, "headline_value", text["headline_metric"]) if finished else None,
+        **counted,
+        **measured,
         full_device=fields["device"],
         git_commit=row["git_commit"],
-        git_dirty=_read(row, "git_dirty", _one_of("True", "False"), "True or False") == "True",
+        git_dirty=read(row, "git_dirty", one_of("True", "False"), "True or False") == "True",
         torch=row["torch"],
         command=row["command"],
-        finished_at=_read(row, "finished_at", _time, "a time like 2026-01-31T12:00:00Z"),
-        metrics={column: _read(row, column, _number, "a number") for column in metrics if row[column]},
+        finished_at=read(row, "finished_at", time, "a time like 2026-01-31T12:00:00Z"),
+        metrics={column: read_metric(row, column, column) for column in metrics if row[column]},
     )
 
 
 _MEASURES = ("step_milliseconds", "wall_seconds", "peak_memory_mib")
-
-
-def _read(row: dict[str, str], column: str, convert: Callable[[str], object], accepted: str) -> object:
-    try:
-        return convert(row[column])
-    except ValueError as error:
-        raise _Damaged(f"column {column!r} is {row[column]!r}, not {accepted}") from error
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def convert(cell: str) -> str:
-        if cell not in words:
-            raise ValueError
-        return cell
-
-    return convert
-
-
-def _some_text(cell: str) -> str:
-    if not cell.strip():
-        raise ValueError
-    return cell
-
-
-def _number(cell: str) -> float:
-    number = float(cell)
-    if not math.isfinite(number):
-        raise ValueError
-    return number
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        return math.isfinite(float(cell))
-    except ValueError:
-        return False
-
-
-def _count(cell: str) -> int:
-    number = int(cell)
-    if number < 0:
-        raise ValueError
-    return number
-
-
-def _time(cell: str) -> str:
-    datetime.fromisoformat(cell)
-    return cell
 
 
 def _newest(runs: list[Run]) -> tuple[list[Run], list[str]]:
@@ -302,5 +244,5 @@ def _sentences(older: list[Run], newest: Run) -> Iterator[str]:
     for run in older:
         yield (
             f"{run.run_id} of {run.finished_at} is not used: {newest.run_id} of {newest.finished_at} is newer and has "
-            f"the same setting, activation ({run.act}) and seed ({run.seed})"
+            f"the same setting, activation ({run.act}) and seed ({run.seed})."
         )

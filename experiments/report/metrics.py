@@ -1,6 +1,6 @@
 """What the metrics of a ledger are: unit, decimals worth printing, and which direction is better."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from experiments.errors import unknown
 
@@ -14,6 +14,8 @@ class Metric:
     """"%", "dB" or "" for a number without unit."""
     decimals: int
     higher_is_better: bool
+    best_possible: float | None
+    """None for PSNR, which has none."""
 
     @property
     def heading(self) -> str:
@@ -22,15 +24,15 @@ class Metric:
 
 
 METRICS = {
-    "top1": Metric("top-1 accuracy", "%", 2, True),
-    "top5": Metric("top-5 accuracy", "%", 2, True),
-    "accuracy": Metric("accuracy", "%", 2, True),
-    "macro_f1": Metric("macro F1", "%", 2, True),
-    "psnr_y": Metric("PSNR (luma)", "dB", 3, True),
-    "psnr_rgb": Metric("PSNR (RGB)", "dB", 3, True),
-    "bicubic_psnr_y": Metric("bicubic PSNR (luma)", "dB", 3, True),
-    "ssim_y": Metric("SSIM (luma)", "", 4, True),
-    "loss": Metric("loss", "", 4, False),
+    "top1": Metric("top-1 accuracy", "%", 2, True, 100.0),
+    "top5": Metric("top-5 accuracy", "%", 2, True, 100.0),
+    "accuracy": Metric("accuracy", "%", 2, True, 100.0),
+    "macro_f1": Metric("macro F1", "%", 2, True, 100.0),
+    "psnr_y": Metric("PSNR (luma)", "dB", 3, True, None),
+    "psnr_rgb": Metric("PSNR (RGB)", "dB", 3, True, None),
+    "bicubic_psnr_y": Metric("bicubic PSNR (luma)", "dB", 3, True, None),
+    "ssim_y": Metric("SSIM (luma)", "", 4, True, 1.0),
+    "loss": Metric("loss", "", 4, False, 0.0),
 }
 """By the name of the column without the set it is measured on."""
 
@@ -49,4 +51,4 @@ def describe_metric(name: str) -> Metric:
     metric = METRICS[base]
     if not measured_on:
         return metric
-    return Metric(f"{metric.title} on {measured_on}", metric.unit, metric.decimals, metric.higher_is_better)
+    return replace(metric, title=f"{metric.title} on {measured_on}")

@@ -21,7 +21,7 @@ def interval(low: float | None, high: float | None, decimals: int, signed: bool 
 
 
 def with_deviation(mean: float | None, deviation: float | None, decimals: int) -> str:
-    """mean ± standard deviation, or the mean alone."""
+    """Mean ± standard deviation, or the mean alone."""
     return fixed(mean, decimals) + ("" if deviation is None else f" ± {fixed(deviation, decimals)}")
 
 

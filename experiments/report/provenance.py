@@ -14,9 +14,7 @@ DEFAULT_LEDGER = "results/ledger.csv"
 
 def describe_setting(setting: Setting) -> str:
     """Data, model, recipe, device and precision in one line."""
-    return (
-        f"data {setting.data}, model {setting.model}, recipe {setting.recipe}, {setting.device}, {setting.precision}"
-    )
+    return f"Data {setting.data}, model {setting.model}, recipe {setting.recipe}, {setting.device}, {setting.precision}"
 
 
 def describe_runs(runs: Sequence[Run]) -> str:

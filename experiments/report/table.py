@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from experiments.report.numbers import ABSENT
+
 RESULT, STATISTICS, CSV = "result", "statistics", "csv"
 """The views of a table. The printed ones are parted so that each stays readable; the CSV holds everything."""
 
@@ -35,9 +37,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Block:
-    """The rows that are compared with each other, under a caption line of their own."""
+    """The rows that are compared with each other, under a title and a caption line of their own."""
 
+    title: str
     caption: str
+    """Data, model, recipe, device, precision, number of runs, commits."""
     rows: tuple[tuple[Cell, ...], ...]
     """One cell a column of the table."""
     notes: tuple[str, ...] = ()
@@ -55,9 +59,11 @@ class Table:
     columns: tuple[Column, ...]
     blocks: tuple[Block, ...]
     notes: tuple[str, ...]
-    """What a reader must know beyond the blocks' own notes, like damaged rows of the ledger."""
+    """How to read the columns."""
     commands: tuple[str, ...]
     """First the one that makes this table again from its ledger, then those that make the runs."""
+    warnings: tuple[str, ...] = ()
+    """What is missing: damaged or repeated rows of the ledger, tasks that are left out."""
 
     @property
     def rows(self) -> tuple[tuple[Cell, ...], ...]:
@@ -67,6 +73,12 @@ class Table:
     def places(self, view: str) -> list[int]:
         """The places of the columns that a view shows."""
         return [place for place, column in enumerate(self.columns) if view in column.views]
+
+    def printed(self, block: Block, view: str) -> list[tuple[Cell, ...]]:
+        """The cells of a printed view of a block; rows that have nothing to say there are left out."""
+        places = self.places(view)
+        rows = (tuple(row[place] for place in places) for row in block.rows)
+        return [row for row in rows if any(cell.text not in ("", ABSENT) for cell in row[1:])]
 
     def records(self) -> Iterator[dict[str, float | int | str | None]]:
         """The raw values of each row by column key, for columns of the CSV."""
