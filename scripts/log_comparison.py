@@ -13,7 +13,7 @@ from pathlib import Path
 from experiments.command import FAILED, complain
 from experiments.errors import BadInput
 from experiments.report.wandb_comparison import write_comparison
-from experiments.wandb_run import destination, settle_mode
+from experiments.wandb_run import destination
 
 
 def main() -> int:
@@ -33,9 +33,8 @@ def main() -> int:
     arguments = vars(parser.parse_args())
     to, folder = {key: arguments.pop(key) for key in ("project", "entity", "mode")}, arguments.pop("output_root")
     try:
-        logger = destination(**{**to, "mode": settle_mode(to["mode"])})
         folder.mkdir(parents=True, exist_ok=True)
-        print(write_comparison(logger=logger, folder=folder, **arguments))
+        print(write_comparison(logger=destination(**to), folder=folder, **arguments))
     except BadInput as error:
         return complain(error)
     except Exception as error:

@@ -4,16 +4,16 @@ import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict, fields
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from experiments.errors import BadInput
-from experiments.report.evidence import Evidence, read_evidence
-from experiments.report.provenance import describe_setting
+from experiments.report.evidence import Evidence, Setting, read_evidence
 from experiments.report.table import Table
 from experiments.report.tables import EACH, build_tables
-from experiments.wandb_run import COMPARISON, Description, WandbRun, clear_offline_copies
+from experiments.wandb_run import COMPARISON, Description, WandbRun, clear_offline_copies, settle_mode
 
 
 def log_comparison(ledger: Path, logger: DictConfig, say: Callable[[str], None]) -> None:
@@ -48,8 +48,10 @@ def write_comparison(
         logger: `project`, `entity` and `mode`, as in configs/logger/wandb.yaml.
         folder: where W&B keeps its own files (`<folder>/wandb`).
         figures: a folder whose PNG files are the figures; None: they are made from the ledger.
-        baseline, metric, tuned: as for `build_tables`.
+        baseline: as for `build_tables`.
         recipe: as for `build_tables`; None takes each by itself where a task has several.
+        metric: as for `build_tables`.
+        tuned: as for `build_tables`.
         suite: the name of what is compared; None: that of the ledger's folder.
 
     Returns:
@@ -59,6 +61,7 @@ def write_comparison(
         BadInput: the ledger or what is asked of it does not fit, or online is asked for without a login.
     """
     evidence = read_evidence(ledger)
+    to = OmegaConf.merge(logger, {"mode": settle_mode(logger.mode)})
     if recipe is None and tuned is None and _several_recipes(evidence):
         recipe = EACH
     tables = build_tables(evidence, baseline, recipe, metric, tuned)
@@ -71,9 +74,9 @@ def write_comparison(
             raise BadInput(f"{figures} holds no PNG file; name the folder of the figures, or leave it out")
         description = describe_comparison(evidence, tables, suite)
         clear_offline_copies(folder, description.wandb_id)
-        session = WandbRun(description, logger, folder, live=False)
+        session = WandbRun(description, to, folder, live=False)
         try:
-            session.log_comparison({table.name: list(table.records()) for table in tables}, pictures)
+            session.log_comparison({table.name: rows_for_wandb(table) for table in tables}, pictures)
             place = session.place
             session.finish({"status": "finished", "runs": len(evidence.runs)})
         except BaseException:
@@ -94,7 +97,7 @@ def describe_comparison(evidence: Evidence, tables: list[Table], suite: str | No
         "commits": sorted({run.git_commit for run in evidence.runs}),
         "uncommitted_changes": any(run.git_dirty for run in evidence.runs),
         "torch": sorted({run.torch for run in evidence.runs}),
-        "settings": [describe_setting(setting) for setting in evidence.settings()],
+        "settings": [asdict(setting) for setting in evidence.settings()],
         "problems": list(evidence.problems),
         "tables": {
             table.name: {"title": table.title, "caption": table.caption, "notes": list(table.notes)} for table in tables
@@ -109,6 +112,12 @@ def describe_comparison(evidence: Evidence, tables: list[Table], suite: str | No
         tags=(COMPARISON, *sorted({run.setting.task for run in evidence.runs})),
         config=config,
     )
+
+
+def rows_for_wandb(table: Table) -> list[dict[str, object]]:
+    """The raw values of each row; what is the same in most rows comes last, where a wide table is cut off."""
+    last = [*(field.name for field in fields(Setting)), "metric", "unit", "baseline"]
+    return [dict(sorted(record.items(), key=lambda item: item[0] in last)) for record in table.records()]
 
 
 def _several_recipes(evidence: Evidence) -> bool:
