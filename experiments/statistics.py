@@ -87,8 +87,8 @@ def compare_paired(
         baseline: value by seed.
         higher_is_better: decides only which of two values counts as an improvement.
         comparisons: how many comparisons `holm` corrects together. `detectable` is then found at level
-            5 % / comparisons, to which Holm holds the smallest p-value, so a finding after the correction has at
-            least the power that is stated.
+            5 % / comparisons, to which Holm holds the smallest p-value, so that a true difference of this size is
+            found after the correction with at least 80 % power.
 
     Raises:
         ValueError: a value is nan or infinite (a diverged run has no value: leave it out), or comparisons < 1.
@@ -252,7 +252,9 @@ def rank(scores: Mapping[str, Sequence[float]], higher_is_better: bool = True) -
     distance = None if p_value is None else critical_difference(k, n)
     found = p_value is not None and p_value < LEVEL
     cliques = _cliques(ordered, distance if found else math.inf)
-    return Ranking(tuple(n for n, _ in ordered), tuple(r for _, r in ordered), n, p_value, distance, cliques)
+    return Ranking(
+        tuple(name for name, _ in ordered), tuple(mean for _, mean in ordered), n, p_value, distance, cliques
+    )
 
 
 def friedman_p_value(ranks: np.ndarray) -> float:

@@ -162,7 +162,10 @@ def read_evidence(ledger: Path) -> Evidence:
         )
     # Line by line, since no field of a ledger holds a line break: a quote that is never closed then
     # damages its own row only.
-    lines = ledger.read_text(encoding="utf-8-sig", errors="replace").split("\n")
+    try:
+        lines = ledger.read_text(encoding="utf-8-sig", errors="replace").split("\n")
+    except OSError as error:
+        raise BadInput(f"{ledger} cannot be read: {error.strerror}; name another with --ledger") from error
     header = _header(ledger, lines)
     metrics = _metric_columns(header, lines)
     runs, problems = [], []
