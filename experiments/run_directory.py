@@ -17,6 +17,8 @@ from experiments.errors import BadInput
 RESULT, METRICS, CHECKPOINT = "result.json", "metrics.jsonl", "checkpoint.pt"
 ENVIRONMENT, CONFIG, TRACEBACK = "environment.json", "config.yaml", "traceback.txt"
 ARTIFACTS = "artifacts"
+PICTURE = "comparison.png"
+"""The artifact that is published with a run that has one."""
 
 
 def read_json(file: Path) -> dict[str, object] | None:

@@ -5,21 +5,28 @@ import io
 from pathlib import Path
 
 from experiments.checkpoint import write_atomically
+from experiments.errors import BadInput
 from experiments.report.latex import to_latex
 from experiments.report.table import CSV, RESULT, STATISTICS, Block, Cell, Table
 
 
 def write_tables(tables: list[Table], folder: Path) -> list[Path]:
-    """Writes each table as `<name>.md`, `.tex` and `.csv`; returns the files."""
+    """Writes each table as `<name>.md`, `.tex` and `.csv`; returns the files.
+
+    Raises:
+        BadInput: the folder cannot be written.
+    """
     forms = {"md": to_markdown, "tex": to_latex, "csv": to_csv}
-    written = []
-    for table in tables:
-        for suffix, render in forms.items():
-            file = folder / f"{table.name}.{suffix}"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, render(table).encode())
-            written.append(file)
-    return written
+    texts = {folder / f"{table.name}.{suffix}": render(table) for table in tables for suffix, render in forms.items()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, text in texts.items():
+            write_atomically(file, text.encode())
+    except OSError as error:
+        raise BadInput(
+            f"the tables cannot be written to {folder}: {error.strerror}; name a folder with --out"
+        ) from error
+    return list(texts)
 
 
 def to_csv(table: Table) -> str:
