@@ -20,6 +20,7 @@ from experiments.run_directory import (
     CONFIG,
     ENVIRONMENT,
     METRICS,
+    PICTURE,
     RESULT,
     read_json,
     read_metrics,
@@ -45,7 +46,8 @@ class RecordedRun:
     """Empty where the record does not hold it."""
     environment: dict[str, object]
     history: list[dict[str, object]]
-    pictures: list[Path]
+    pictures: dict[str, Path]
+    """By name."""
     wandb_id: str
     note: str = ""
     """What could not be found out, in one line."""
@@ -139,7 +141,7 @@ def _from_directory(directory: Path, result: dict[str, object]) -> RecordedRun:
         config=config,
         environment=environment,
         history=_history(directory / METRICS, result),
-        pictures=sorted((directory / ARTIFACTS).glob("*.png")),
+        pictures={file.stem: file for file in sorted((directory / ARTIFACTS).glob("*.png"))},
         wandb_id=wandb_id or _derived_id(result),
     )
 
@@ -148,7 +150,7 @@ def _history(file: Path, result: Mapping[str, object]) -> list[dict[str, object]
     if file.exists():
         return read_metrics(file)
     if result["status"] == "finished":
-        raise BadInput(f"{file} is missing; put it back, or make the run again with force=true")
+        raise BadInput(f"{file} is missing; put it back, or replay the run from its own folder")
     return []  # it failed before the first record
 
 
@@ -160,8 +162,12 @@ def _derived_id(result: Mapping[str, object]) -> str:
 # --- from a ledger -------------------------------------------------------------------------------
 
 
+_NEEDED = ("task", "act", "recipe", "data", "seed", "status", "command", "finished_at")
+"""The columns without which a run cannot be named in W&B."""
+
+
 def runs_of(file: Path, run_ids: Sequence[str] = ()) -> list[RecordedRun]:
-    """The runs of a ledger, with metrics/<run_id>.jsonl and pictures/<run_id>/ beside it.
+    """The runs of a ledger, with metrics/<run_id>.jsonl and pictures/<run_id>.png beside it.
 
     Args:
         file: the ledger.
@@ -181,17 +187,19 @@ def runs_of(file: Path, run_ids: Sequence[str] = ()) -> list[RecordedRun]:
 
 def _from_row(file: Path, row: dict[str, str]) -> RecordedRun:
     result = {column: _value(file, row, column) for column, text in row.items() if text}
-    for column in ("finished_at", "command", "status"):
+    for column in _NEEDED:
         if column not in result:
             raise BadInput(f"{file}, run {row['run_id']}: column {column!r} is empty; {ledger.REBUILD} makes it anew")
     config = _recomposed(result)
+    metrics = file.parent / "metrics" / f"{row['run_id']}.jsonl"
+    picture = file.parent / "pictures" / f"{row['run_id']}.png"
     commit = result.get("git_commit", "unknown")
     return RecordedRun(
         result=result,
         config=config,
         environment={key: result[key] for key in _OF_ENVIRONMENT if key in result},
-        history=_history(file.parent / "metrics" / f"{row['run_id']}.jsonl", result),
-        pictures=sorted((file.parent / "pictures" / row["run_id"]).glob("*.png")),
+        history=_history(metrics, result),
+        pictures={Path(PICTURE).stem: picture} if picture.exists() else {},
         wandb_id=_derived_id(result),
         note="" if config else f"without its configuration, which the configs/ of commit {commit[:10]} hold",
     )

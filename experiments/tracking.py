@@ -63,7 +63,8 @@ class WandbMirror:
     def show(self, files: list[Path]) -> None:
         """Sends the pictures among `files`."""
         if self._run:
-            self._guarded(lambda: self._run.show(files))
+            pictures = {file.stem: file for file in files if file.suffix == ".png"}
+            self._guarded(lambda: self._run.show(pictures))
 
     def finish(self, result: dict[str, object] | None) -> None:
         """Closes the W&B run; `result` becomes its summary, None says that the run will go on later."""

@@ -189,11 +189,11 @@ class WandbRun:
         self._epoch = record["epoch"]
         self._run.log(history_values(record), step=self._epoch, commit=True)
 
-    def show(self, files: Iterable[Path]) -> None:
-        """Writes the pictures among `files`, as `pictures/<name>`, at the step after the last epoch."""
-        pictures = {f"pictures/{file.stem}": self._wandb.Image(str(file)) for file in files if file.suffix == ".png"}
-        if pictures:
-            self._run.log({**pictures, "epoch": self._epoch}, step=self._epoch + 1, commit=True)
+    def show(self, pictures: Mapping[str, Path]) -> None:
+        """Writes picture files by name, as `pictures/<name>`, at the step after the last epoch."""
+        images = {f"pictures/{name}": self._wandb.Image(str(file)) for name, file in pictures.items()}
+        if images:
+            self._run.log({**images, "epoch": self._epoch}, step=self._epoch + 1, commit=True)
 
     def log_comparison(self, tables: Mapping[str, list[dict[str, object]]], figures: Iterable[Path]) -> None:
         """Writes tables (rows by column) as `tables/<name>` and pictures as `figures/<name>`."""

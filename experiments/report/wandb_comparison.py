@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.errors import BadInput
 from experiments.report.evidence import Evidence, Setting, read_evidence
+from experiments.report.figures import make_figures, write_figures
 from experiments.report.table import Table
 from experiments.report.tables import EACH, build_tables
 from experiments.wandb_run import COMPARISON, Description, WandbRun, clear_offline_copies, settle_mode
@@ -62,13 +63,12 @@ def write_comparison(
     """
     evidence = read_evidence(ledger)
     to = OmegaConf.merge(logger, {"mode": settle_mode(logger.mode)})
-    if recipe is None and tuned is None and _several_recipes(evidence):
-        recipe = EACH
-    tables = build_tables(evidence, baseline, recipe, metric, tuned)
+    each = EACH if recipe is None and _several_recipes(evidence) else recipe
+    tables = build_tables(evidence, baseline, recipe if tuned else each, metric, tuned)
     with tempfile.TemporaryDirectory() as made:
         if figures is None:
             figures = Path(made)
-            write_figures(evidence, figures)
+            write_figures(make_figures(evidence, baseline, each), figures)
         pictures = sorted(figures.glob("*.png"))
         if not pictures:
             raise BadInput(f"{figures} holds no PNG file; name the folder of the figures, or leave it out")

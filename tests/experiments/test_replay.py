@@ -12,7 +12,7 @@ from experiments import checkpoint, ledger
 from experiments.configuration import compose, identify
 from experiments.errors import BadInput
 from experiments.replay import replay, runs_in, runs_of
-from experiments.run_directory import RESULT, RunDirectory
+from experiments.run_directory import PICTURE, RESULT, RunDirectory
 from experiments.tasks.cifar100 import CIFAR100
 from tests.conftest import ROOT
 from tests.wandb_files import offline_runs
@@ -57,7 +57,7 @@ def evidence(tmp_path):
         ]
     )
     (directory.path / "artifacts").mkdir()
-    Image.new("RGB", (3, 2), "orange").save(directory.path / "artifacts" / "strip.png")
+    Image.new("RGB", (3, 2), "orange").save(directory.path / "artifacts" / PICTURE)
     directory.finish(
         {
             **dict.fromkeys(ledger.COLUMNS, 1),
@@ -112,9 +112,6 @@ def test_a_second_replay_is_the_same_wandb_run(evidence, tmp_path):
 
 def test_the_evidence_replays_as_the_run_itself(evidence, tmp_path):
     folder, published = evidence
-    strips = published.parent / "pictures" / runs_in(folder)[0].run_id
-    strips.mkdir(parents=True)
-    (strips / "strip.png").write_bytes((folder / "artifacts" / "strip.png").read_bytes())
     for recorded, place in ((runs_in(folder), "own"), (runs_of(published), "published")):
         (tmp_path / place).mkdir()
         replay(recorded[0], {**OFFLINE, "project": "theirs"}, tmp_path / place)
