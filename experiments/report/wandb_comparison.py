@@ -4,7 +4,7 @@ import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -22,9 +22,11 @@ def log_comparison(ledger: Path, logger: DictConfig, say: Callable[[str], None])
 
     Args:
         ledger: the ledger; figures are made from it, and W&B keeps its own files in wandb/ beside it.
-        logger: `project`, `entity` and `mode`, as in configs/logger/wandb.yaml.
+        logger: the chosen file of configs/logger; nothing is done with `logger=none`.
         say: tells the person one line.
     """
+    if logger.name != "wandb":
+        return
     try:
         say(f"comparison in W&B: {write_comparison(ledger, logger, ledger.parent)}")
     except Exception as error:
@@ -50,7 +52,8 @@ def write_comparison(
         folder: where W&B keeps its own files (`<folder>/wandb`).
         figures: a folder whose PNG files are the figures; None: they are made from the ledger.
         baseline: as for `build_tables`.
-        recipe: as for `build_tables`; None takes each by itself where a task has several.
+        recipe: as for `build_tables`; None takes each by itself where a task has several, and leaves out
+            those that have no run of the baseline.
         metric: as for `build_tables`.
         tuned: as for `build_tables`.
         suite: the name of what is compared; None: that of the ledger's folder.
@@ -62,6 +65,8 @@ def write_comparison(
         BadInput: the ledger or what is asked of it does not fit, or online is asked for without a login.
     """
     evidence = read_evidence(ledger)
+    if recipe is None:
+        evidence = _with_baseline(evidence, baseline)
     to = OmegaConf.merge(logger, {"mode": settle_mode(logger.mode)})
     each = EACH if recipe is None and _several_recipes(evidence) else recipe
     tables = build_tables(evidence, baseline, recipe if tuned else each, metric, tuned)
@@ -118,6 +123,17 @@ def rows_for_wandb(table: Table) -> list[dict[str, object]]:
     """The raw values of each row; what is the same in most rows comes last, where a wide table is cut off."""
     last = [*(field.name for field in fields(Setting)), "metric", "unit", "baseline"]
     return [dict(sorted(record.items(), key=lambda item: item[0] in last)) for record in table.records()]
+
+
+def _with_baseline(evidence: Evidence, baseline: str) -> Evidence:
+    """Without the recipes that nobody has run the baseline with: a single trial must not stop the comparison."""
+    recipes = {run.setting.recipe for run in evidence.runs if run.act == baseline}
+    left_out = {run.setting.recipe for run in evidence.runs} - recipes
+    if not recipes or not left_out:
+        return evidence
+    runs = tuple(run for run in evidence.runs if run.setting.recipe in recipes)
+    remarks = (f"recipe {recipe} is left out: it has no run of {baseline}" for recipe in sorted(left_out))
+    return replace(evidence, runs=runs, problems=(*evidence.problems, *remarks))
 
 
 def _several_recipes(evidence: Evidence) -> bool:

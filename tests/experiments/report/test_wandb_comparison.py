@@ -5,6 +5,7 @@ import runpy
 import sys
 
 import pytest
+from omegaconf import OmegaConf
 from PIL import Image
 
 from experiments.report.evidence import read_evidence
@@ -101,11 +102,26 @@ def test_several_recipes_are_set_side_by_side(ledger, figures, tmp_path):
     assert comparison.run.run_group == "study/several recipes"
 
 
+def test_a_recipe_without_baseline_does_not_stop_the_others(ledger, figures, tmp_path):
+    write(ledger, [*grid(["relu", "carelu"], range(2)), *grid(["carelu"], range(1), recipe="fast")])
+    write_comparison(ledger, OFFLINE, tmp_path, figures)
+    comparison = written(tmp_path)
+    assert comparison.config["problems"] == ["recipe fast is left out: it has no run of relu"]
+    assert comparison.config["runs"] == 4
+    assert "tables/cifar100" in comparison.summary
+
+
 def test_the_end_of_a_sweep_says_where_the_comparison_is(ledger):
     said = []
     log_comparison(ledger, OFFLINE, said.append)
     assert said == [f"comparison in W&B: {written(ledger.parent).folder}"]
     assert any(key.startswith("figures/") for key in written(ledger.parent).summary)
+
+
+def test_a_sweep_without_wandb_says_nothing(ledger):
+    said = []
+    log_comparison(ledger, OmegaConf.create({"name": "none"}), said.append)
+    assert (said, offline_runs(ledger.parent)) == ([], [])
 
 
 @pytest.mark.parametrize(
