@@ -17,7 +17,10 @@ _SOURCES = ("run.py", "carelu", "experiments", "configs")
 
 _NOT_IN_RESULTS = {
     f"experiments/{name}.py"
-    for name in ("command", "configuration", "environment", "errors", "ledger", "run_directory", "terminal", "tracking")
+    for name in (
+        *("command", "configuration", "environment", "errors", "ledger", "replay", "run_directory"),
+        *("terminal", "tracking", "wandb_run"),
+    )
 }
 """Files that only name, show or store what was computed."""
 

@@ -26,6 +26,7 @@ from experiments.report.cells import (
     split_row,
     time,
 )
+from experiments.run_directory import ARTIFACTS, PICTURE
 from experiments.run_directory import METRICS as METRICS_FILE
 
 STATUSES = ("finished", "diverged", "failed")
@@ -105,18 +106,22 @@ class Evidence:
     def metrics_of(self, run: Run) -> list[dict[str, object]] | None:
         """The records of a run's metrics.jsonl, or None where there is none.
 
-        It is looked for as metrics/<run_id>.jsonl beside the ledger (published runs), then in the
-        run directories beside it (runs of this checkout).
-
         Raises:
             BadInput: a line of the file is damaged.
         """
+        file = self._file_of(run, f"metrics/{run.run_id}.jsonl", METRICS_FILE)
+        return None if file is None else _records(file)
+
+    def picture_of(self, run: Run) -> Path | None:
+        """The comparison picture of a run, or None where there is none."""
+        return self._file_of(run, f"pictures/{run.run_id}.png", f"{ARTIFACTS}/{PICTURE}")
+
+    def _file_of(self, run: Run, published: str, own: str) -> Path | None:
+        """What a run left: beside the ledger (published runs), else in the run directories beside it (own runs)."""
         folder = self.file.parent
         config_hash = run.run_id.rpartition("-")[2]
-        published = folder / "metrics" / f"{run.run_id}.jsonl"
-        own = folder.glob(f"{run.setting.task}/*/*/s{run.seed}-{config_hash}/{METRICS_FILE}")
-        file = published if published.exists() else next(own, None)
-        return None if file is None else _records(file)
+        found = folder.glob(f"{run.setting.task}/*/*/s{run.seed}-{config_hash}/{own}")
+        return folder / published if (folder / published).exists() else next(found, None)
 
 
 def activation_order(act: str, baseline: str = "relu") -> tuple[bool, str, str]:
@@ -127,11 +132,14 @@ def activation_order(act: str, baseline: str = "relu") -> tuple[bool, str, str]:
 
 def _records(file: Path) -> list[dict[str, object]]:
     records = []
-    for place, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for place, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)
         except ValueError as error:
             raise BadInput(f"{file}, line {place} is not JSON ({error}); publish the run again") from error
+        if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
+            raise BadInput(f"{file}, line {place} is not the record of an epoch; publish the run again")
+        records.append(record)
     return records
 
 

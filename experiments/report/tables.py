@@ -46,11 +46,9 @@ def build_tables(
     _check_metric(evidence, metric)
     tuning = tune(evidence, tuned) if tuned else None
     used = tuning.evidence if tuning else evidence
-    _check_recipes(used, recipe)
     tables = []
-    for label, part in _parts(used, recipe):
-        _check_baseline(part, baseline)
-        suffix = f"_{_file_name(label)}" if recipe == EACH else ""
+    for label, part in parts(used, baseline, recipe):
+        suffix = f"_{file_name(label)}" if recipe == EACH else ""
         for table in _tables(part, baseline, metric, tuning):
             left_out = _left_out(used, part, metric) if table.name in ("across_tasks", "cost") else ()
             finished = replace(
@@ -72,19 +70,29 @@ def _tables(evidence: Evidence, baseline: str, metric: str | None, tuning: Tunin
     return [table for table in tables if table is not None]
 
 
-def _file_name(label: str) -> str:
+def parts(evidence: Evidence, baseline: str, recipe: str | None) -> list[tuple[str, Evidence]]:
+    """(recipe, its runs) of each recipe that is asked for; everything under one name where none is.
+
+    Raises:
+        BadInput: no recipe is named and a task has several, the one that is named is not there, or
+            the baseline is not.
+    """
+    _check_recipes(evidence, recipe)
+    found = [("", evidence)]
+    if recipe is not None:
+        labels = sorted({run.setting.recipe for run in evidence.runs}) if recipe == EACH else [recipe]
+        found = [
+            (label, replace(evidence, runs=tuple(run for run in evidence.runs if run.setting.recipe == label)))
+            for label in labels
+        ]
+    for _, part in found:
+        _check_baseline(part, baseline)
+    return found
+
+
+def file_name(label: str) -> str:
+    """A label of a ledger as part of the name of a file."""
     return re.sub(r"[^\w.=+-]+", "-", label).strip("-")
-
-
-def _parts(evidence: Evidence, recipe: str | None) -> list[tuple[str, Evidence]]:
-    """(recipe, its runs) of each recipe that is asked for; everything under one name where none is."""
-    if recipe is None:
-        return [("", evidence)]
-    labels = sorted({run.setting.recipe for run in evidence.runs}) if recipe == EACH else [recipe]
-    return [
-        (label, replace(evidence, runs=tuple(run for run in evidence.runs if run.setting.recipe == label)))
-        for label in labels
-    ]
 
 
 def _left_out(evidence: Evidence, part: Evidence, metric: str | None) -> tuple[str, ...]:
