@@ -120,12 +120,12 @@ def test_the_records_of_a_run_are_found_beside_a_published_ledger_and_beside_a_l
     published = tmp_path / "metrics" / f"{evidence.runs[0].run_id}.jsonl"
     local = tmp_path / "cifar100" / "small" / "relu" / "s1-1abc" / "metrics.jsonl"
     broken = tmp_path / "metrics" / f"{evidence.runs[3].run_id}.jsonl"
-    for file, text in ((published, '{"epoch": 1}\n{"epoch": 2}\n'), (local, '{"epoch": 9}\n'), (broken, '{}\n{"ep')):
+    for file, text in ((published, '{"epoch": 1}\n{"epoch": 2}\n'), (local, '{"epoch": 9}\n'), (broken, '{"epoch": 0}\n{"ep')):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     first, second, third, fourth = evidence.runs
     assert evidence.metrics_of(first) == [json.loads('{"epoch": 1}'), {"epoch": 2}]
     assert evidence.metrics_of(second) == [{"epoch": 9}]
     assert evidence.metrics_of(third) is None
-    with pytest.raises(BadInput, match=r"line 2 is not JSON"):
+    with pytest.raises(BadInput, match=r"line 2 is damaged"):
         evidence.metrics_of(fourth)
