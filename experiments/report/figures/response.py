@@ -6,35 +6,36 @@ from matplotlib.axes import Axes
 from carelu import CAReLU, activation_names, create_activation
 from carelu.functional import carelu
 from experiments.report.figures.canvas import Figure, canvas
-from experiments.report.figures.style import SMALL
+from experiments.report.figures.style import PAPER, SMALL
 from experiments.report.figures.subject import Subject
+from experiments.report.numbers import fixed
 
 _Z = torch.linspace(-3, 3, 241)
 _SHARES = {0.0: "#0b78c2", 0.25: "#6c74d6", 0.5: "#7b828c", 0.75: "#c2497f", 1.0: "#d35400"}
-"""Shares p that are shown, with their colours: blue where the negative values win, orange where the positive ones do."""
-_KEY = {"frameon": False, "fontsize": SMALL + 0.5, "labelcolor": "linecolor"}
+"""Shares p that are shown, with their colours: blue where the negative values win, orange where the others do."""
+_KEY = {"fontsize": SMALL + 0.5, "labelcolor": "linecolor", "edgecolor": "none", "facecolor": PAPER, "framealpha": 1}
 _SIGN = "carelu_sign"
 """The start as the smoothed sign: there the response depends on p (`carelu` starts as ReLU at every p)."""
 
 
 def response(subject: Subject) -> Figure:
-    """Left to itself an activation answers so, before any training: those of the ledger, then CAReLU's smoothed sign."""
+    """How activations answer before any training: those of the ledger, then CAReLU started as the smoothed sign."""
     modules = {act: create_activation(act) for act in subject.looks if act in activation_names()}
     by_value = {act: module for act, module in modules.items() if not isinstance(module, CAReLU)}
     competing = [act for act in modules if act not in by_value]
     sign = create_activation(_SIGN)
-    title = f"CAReLU, α = {sign.alpha.item():g}, β = {sign.beta.item():g}, K = {sign.gain:g}"
+    title = f"CAReLU, α = {sign.alpha.item():g}, β = {fixed(sign.beta.item(), 0)}, K = {sign.gain:g}"
     note = (
-        "Before training; learned slopes at their start. CAReLU scales all values of one input alike, by the share p of "
+        "CAReLU scales all values of one input alike, by the share p of "
         "the positive ones in their energy: below the share at which the scale is 0, the negative values pass, with "
         "their sign flipped. act=carelu starts as ReLU at every p."
     )
     drawn = canvas(
         "Responses before training",
-        "",
+        "y over z; learned slopes at their start",
         note,
         heights=[2.3, 2.3] if by_value else [2.3],
-        width=4.1,
+        width=3.7,
         gap=0.75,
     )
     if by_value:
@@ -49,8 +50,8 @@ def response(subject: Subject) -> Figure:
     return drawn.figure(
         "responses",
         f"Responses before training. {note}",
-        f"Line charts of y over z: {shown}CAReLU at shares p from 0, where only negative values pass, sign flipped, to 1, "
-        f"where only positive ones do.{' In the ledger: ' + ', '.join(competing) + '.' if competing else ''}",
+        f"Line charts of y over z: {shown}CAReLU at shares p from 0, where only negative values pass, sign flipped, "
+        f"to 1, where only positive ones do.{' In the ledger: ' + ', '.join(competing) + '.' if competing else ''}",
     )
 
 

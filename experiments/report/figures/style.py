@@ -16,7 +16,7 @@ from scipy.optimize import isotonic_regression
 INK, MUTED, FAINT, PAPER = "#1b1f24", "#5c6570", "#d4d9df", "#ffffff"
 """Colours of text, of secondary text, of thin lines and of the ground; the page replaces them in its dark mode."""
 
-TEXT, SMALL = 9.0, 7.5
+TEXT, SMALL = 9.5, 8.0
 """Sizes of letters in points."""
 LINE_HEIGHT = 1.3
 """Of text, in font sizes."""

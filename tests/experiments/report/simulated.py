@@ -1,4 +1,4 @@
-"""Simulated evidence for tests of the report: a ledger with metrics and pictures, as publishing would have left them."""
+"""Simulated evidence: a ledger with metrics and pictures beside it, as publishing would have left them."""
 
 import json
 
