@@ -6,7 +6,7 @@ from statistics import median
 
 from experiments.report.evidence import Evidence, Run, Setting
 from experiments.report.numbers import ABSENT, fixed
-from experiments.report.provenance import describe_runs, describe_setting, run_commands
+from experiments.report.provenance import describe_conditions, describe_runs, run_commands
 from experiments.report.table import CSV, RESULT, Block, Cell, Column, Table
 
 _PRINTED = (RESULT, CSV)
@@ -65,7 +65,7 @@ def _block(evidence: Evidence, setting: Setting, baseline: str) -> Block:
     devices = sorted({run.full_device for run in every})
     return Block(
         title=f"Cost in {setting.task}: {setting.model} on {setting.data}",
-        caption=f"{describe_setting(setting)}. {describe_runs(every)}. On {', '.join(devices)}.",
+        caption=f"{describe_conditions(setting)}. {describe_runs(every)}. On {', '.join(devices)}.",
         rows=tuple(_row(setting, act, runs, base, act == baseline) for act, runs in finished.items()),
         notes=tuple(
             f"{act}: no run with a seed and a device (with its threads) that {baseline} has too, so no ratios."

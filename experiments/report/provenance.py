@@ -13,8 +13,13 @@ DEFAULT_LEDGER = "results/ledger.csv"
 
 
 def describe_setting(setting: Setting) -> str:
-    """Data, model, recipe, device and precision in one line."""
-    return f"Data {setting.data}, model {setting.model}, recipe {setting.recipe}, {setting.device}, {setting.precision}"
+    """Model, data, recipe, device and precision in one line."""
+    return f"{setting.model} on {setting.data}, recipe {setting.recipe}, {setting.device}, {setting.precision}"
+
+
+def describe_conditions(setting: Setting) -> str:
+    """Recipe, device and precision, for where model and data stand in the title."""
+    return f"Recipe {setting.recipe}, {setting.device}, {setting.precision}"
 
 
 def describe_runs(runs: Sequence[Run]) -> str:

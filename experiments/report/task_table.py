@@ -1,14 +1,14 @@
 """The table of one task: every activation against the baseline, a block for each setting and metric."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from experiments.report.comparison import Entry, compare, metrics_shown
 from experiments.report.evidence import Evidence, Setting
 from experiments.report.metrics import Metric, describe_metric
 from experiments.report.numbers import ABSENT, fixed, interval, p_text, with_deviation
 from experiments.report.paper import PAPER, PAPER_RESULTS
-from experiments.report.provenance import describe_runs, describe_setting, run_commands
+from experiments.report.provenance import describe_conditions, describe_runs, run_commands
 from experiments.report.remarks import remarks
 from experiments.report.table import CSV, RESULT, STATISTICS, Block, Cell, Column, Table
 from experiments.report.tuning import Tuning
@@ -51,15 +51,17 @@ def task_table(
     kinds = dict.fromkeys(describe_metric(metric or name.rpartition("/")[2]) for _, name in contents)
     fields = _fields(baseline, " / ".join(kind.heading for kind in kinds), tuning)
     blocks = tuple(_block(evidence, setting, name, baseline, fields, tuning) for setting, name in contents)
-    return Table(
+    table = Table(
         name=task,
         title=f"{task}: {' and '.join(kind.heading for kind in kinds)}",
         caption=_caption(kinds, baseline, metric, tuning),
         columns=tuple(column for column, _ in fields),
         blocks=blocks,
-        notes=_legend(task, baseline),
+        notes=(),
         commands=run_commands(run for run in evidence.runs if run.setting in settings),
     )
+    has_statistics = any(table.printed(block, STATISTICS) for block in table.blocks)
+    return replace(table, notes=(*_legend(task, baseline), *(_STATISTICS_LEGEND if has_statistics else ())))
 
 
 def _block(
@@ -71,7 +73,7 @@ def _block(
     notes = remarks(entries, baseline, name) + (tuning.notes.get(setting, ()) if tuning else ())
     return Block(
         title=f"{_capitalised(describe_metric(name).title)}: {setting.model} on {setting.data}",
-        caption=f"{describe_setting(setting)}. {describe_runs(runs)}.",
+        caption=f"{describe_conditions(setting)}. {describe_runs(runs)}.",
         rows=tuple(tuple(cell(row) for _, cell in fields) for row in rows),
         notes=notes,
     )
@@ -212,9 +214,9 @@ def _paper(row: _Row) -> Cell:
 
 
 def _caption(kinds: Iterable[Metric], baseline: str, metric: str | None, tuning: Tuning | None) -> str:
-    measured = "test set" if metric is None else f"set that {metric} names"
+    measured = "data that the runs were tested on" if metric is None else f"set that {metric} names"
     if metric and metric.startswith("validation/"):
-        measured = "part of train that is held out for choosing, not on the test set"
+        measured = "validation set, which is there to choose by, and not on test data"
     direction = "higher is better" if all(kind.higher_is_better for kind in kinds) else "lower is better"
     chosen = f" {tuning.key} was chosen for each activation: {tuning.rule}." if tuning else ""
     return (
@@ -232,10 +234,14 @@ def _legend(task: str, baseline: str) -> tuple[str, ...]:
         "Paper: the source of each number is in the CSV."
         if known
         else f"Paper: empty, since no number of the paper ({PAPER}) could be read.",
-        "95 % interval: of the mean, by Student's t.",
-        "p: before the correction. p (permutation): exact sign-flip test; with n pairs it cannot fall below 2/2ⁿ, "
-        "so it decides nothing here.",
-        "g: Hedges' g of the paired differences. P(better): share of the pairs that the activation wins, ties ½.",
-        "Detectable: the smallest true difference that these pairs would have found, after the correction, with 80 % "
-        "power.",
     )
+
+
+_STATISTICS_LEGEND = (
+    "95 % interval: of the mean, by Student's t.",
+    "p: before the correction. p (permutation): exact sign-flip test; with n pairs it cannot fall below 2/2ⁿ, "
+    "so it decides nothing here.",
+    "g: Hedges' g of the paired differences. P(better): share of the pairs that the activation wins, ties ½.",
+    "Detectable: the smallest true difference that these pairs would have found, after the correction, with 80 % "
+    "power.",
+)

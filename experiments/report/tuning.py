@@ -1,4 +1,4 @@
-"""One key tuned for each activation: what was tried, the value that the held-out part of train prefers, its runs."""
+"""One key tuned for each activation: what was tried, the value that does best on the validation set, its runs."""
 
 import re
 import shlex
@@ -70,7 +70,7 @@ def tune(evidence: Evidence, key: str) -> Tuning:
     }
     return Tuning(
         key=key,
-        rule="the value with the best mean on a held-out part of train, out of equally many values × seeds each",
+        rule="the value with the best mean on the validation set, out of equally many values × seeds each",
         evidence=replace(evidence, runs=tuple(runs)),
         trials=families,
         chosen=chosen,

@@ -6,7 +6,7 @@ from experiments.report.comparison import values_by_seed
 from experiments.report.evidence import Run, Setting
 from experiments.report.metrics import describe_metric
 from experiments.report.numbers import with_deviation
-from experiments.report.provenance import describe_runs, describe_setting, run_commands
+from experiments.report.provenance import describe_conditions, describe_runs, run_commands
 from experiments.report.table import CSV, RESULT, Block, Cell, Column, Table
 from experiments.report.tuning import Trials, Tuning
 from experiments.statistics import summarise
@@ -24,7 +24,7 @@ def tuning_table(tuning: Tuning, task: str, settings: Collection[Setting]) -> Ta
         Column("activation", "activation", _PRINTED, numeric=False),
         Column("tuned_value", tuning.key, _PRINTED),
         Column("n", "seeds", _PRINTED),
-        Column("validation_mean", f"held-out part: {heading}", _PRINTED),
+        Column("validation_mean", f"validation: {heading}", _PRINTED),
         Column("validation_sd", "validation_sd"),
         Column("test_mean", f"test: {heading}", _PRINTED),
         Column("test_sd", "test_sd"),
@@ -37,7 +37,7 @@ def tuning_table(tuning: Tuning, task: str, settings: Collection[Setting]) -> Ta
             for act, trials in acts.items()
             for value, of_value in trials.items()
         ]
-        caption = f"{describe_setting(setting)}. {describe_runs(_all_runs(acts))}."
+        caption = f"{describe_conditions(setting)}. {describe_runs(_all_runs(acts))}."
         title = f"Values of {tuning.key}: {setting.model} on {setting.data}"
         blocks.append(Block(title, caption, tuple(rows), tuning.notes[setting]))
     return Table(

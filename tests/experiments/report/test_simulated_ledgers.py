@@ -8,7 +8,7 @@ import pytest
 from experiments.statistics import LEVEL, power
 from tests.experiments.report.ledgers import cells, row, tables_of
 
-LEDGERS, SEEDS = 400, 5
+LEDGERS, SEEDS = 300, 5
 NOISE = 0.5
 """Standard deviation of a run around what its seed has in common with the others, in points of accuracy."""
 

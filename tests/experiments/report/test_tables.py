@@ -74,7 +74,7 @@ def test_another_metric_may_be_compared_against_another_baseline(tmp_path):
     found = cells(tables["cifar100"])
     assert list(found) == acts
     assert found["carelu"]["mean"].value == pytest.approx(sum(r["top1"] + 1 for r in rows[::4][:3]) / 3)
-    assert "held out for choosing, not on the test set" in tables["cifar100"].caption
+    assert "validation set, which is there to choose by, and not on test data" in tables["cifar100"].caption
     assert tables["cost"].warnings == ("text has no table: none of its runs has validation/top1.",)
 
 
