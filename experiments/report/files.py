@@ -17,6 +17,8 @@ def write_files(contents: Mapping[Path, bytes]) -> list[Path]:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise BadInput(f"{file} cannot be written: {error.strerror}; name another place with --out") from error
+            raise BadInput(
+                f"{file.parent} cannot be written: {error.strerror}; name another place with --out"
+            ) from error
         write_atomically(file, content)
     return list(contents)

@@ -92,7 +92,9 @@ def _count(found: list[Finding], what: str) -> str:
     of_all = f"{plural(len(found), 'comparison')} {what}"
     if not better and not worse:
         return f"None of {of_all} stands." if len(found) > 1 else f"The comparison {what} does not stand."
-    return f"Of {of_all}, {_stand(better, 'better')} and {_stand(worse, 'worse')}; {len(found) - better - worse} do not."
+    return (
+        f"Of {of_all}, {_stand(better, 'better')} and {_stand(worse, 'worse')}; {len(found) - better - worse} do not."
+    )
 
 
 def _stand(count: int, direction: str) -> str:

@@ -6,7 +6,7 @@ from experiments.report.comparison import Entry
 from experiments.report.cost_table import Ratio, ratio
 from experiments.report.evidence import Setting
 from experiments.report.figures.canvas import Figure, canvas
-from experiments.report.figures.ends import label_ends, space_for_labels
+from experiments.report.figures.ends import height_for_labels, label_ends, space_for_labels
 from experiments.report.figures.style import INK, PAPER, Look
 from experiments.report.figures.subject import Subject, describe, finished
 from experiments.report.numbers import fixed
@@ -23,13 +23,14 @@ def quality_against_cost(subject: Subject, setting: Setting) -> Figure | None:
     timed = [(entry, ratios[entry.act]) for entry in entries if ratios[entry.act]]
     if len(timed) < 2:
         return None
+    acts = [entry.act for entry, _ in timed]
     note = " ".join((_READING, *_untimed(entries, ratios), *remarks(entries, subject.baseline, name)))
     drawn = canvas(
         f"{setting.task}: quality against cost",
         describe(setting),
         note,
-        heights=[2.6],
-        right=space_for_labels([entry.act for entry, _ in timed]),
+        heights=[height_for_labels(acts, usual=2.6)],
+        right=space_for_labels(acts),
     )
     (axes,) = drawn.panels
     axes.grid(True, axis="both")

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from experiments.report.comparison import Entry
 from experiments.report.evidence import Setting
 from experiments.report.figures.canvas import Canvas, Figure, canvas
-from experiments.report.figures.ends import label_ends, space_for_labels
+from experiments.report.figures.ends import height_for_labels, label_ends, space_for_labels
 from experiments.report.figures.style import Look
 from experiments.report.figures.subject import Subject, describe, finished
 from experiments.report.metrics import Metric
@@ -26,6 +26,7 @@ def curves(subject: Subject, setting: Setting) -> Figure | None:
     """The training curves of a setting; None where no finished run has its metrics."""
     name, metric = subject.headline(setting)
     entries = subject.entries(setting, name)
+    acts = [entry.act for entry in entries]
     recorded = {entry.act: _records(subject, entry) for entry in entries}
     panels = _panels(recorded, name, metric)
     if not panels:
@@ -35,8 +36,8 @@ def curves(subject: Subject, setting: Setting) -> Figure | None:
         f"{setting.task}: training curves",
         describe(setting),
         note,
-        heights=[2.3] + [1.6] * (len(panels) - 1),
-        right=space_for_labels([entry.act for entry in entries]),
+        heights=[height_for_labels(acts, usual) for usual in (2.3, 1.6)[: len(panels)]],
+        right=space_for_labels(acts),
     )
     for axes, (label, by_act) in zip(drawn.panels, panels, strict=True):
         axes.set_ylabel(label)

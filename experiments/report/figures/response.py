@@ -45,7 +45,7 @@ def response(subject: Subject) -> Figure:
     for axes in drawn.panels:
         axes.set_ylabel("y")
         axes.set_xlabel("z")
-        axes.set_xlim(_Z[0], _Z[-1])
+        axes.set_xlim(_Z[0].item(), _Z[-1].item())
     shown = f"{', '.join(by_value)}; below it " if by_value else ""
     return drawn.figure(
         "responses",
@@ -59,7 +59,7 @@ def _values_alone(axes: Axes, modules: dict[str, torch.nn.Module], subject: Subj
     with torch.no_grad():
         for act, module in modules.items():
             look = subject.looks[act]
-            axes.plot(_Z, module(_Z), color=look.colour, linestyle=look.line, label=act)
+            axes.plot(_Z.numpy(), module(_Z).numpy(), color=look.colour, linestyle=look.line, label=act)
     axes.set_title("each value alone", loc="left", size=SMALL + 0.5)
     axes.legend(loc="upper left", ncols=1 + (len(modules) > 7), **_KEY)
 
@@ -68,5 +68,5 @@ def _by_share(axes: Axes, sign: CAReLU) -> None:
     for share, colour in _SHARES.items():
         with torch.no_grad():
             y = carelu(_Z, sign.alpha, sign.beta, gain=sign.gain, share=torch.tensor(share))
-        axes.plot(_Z, y, color=colour, label=f"p = {share:g}")
+        axes.plot(_Z.numpy(), y.numpy(), color=colour, label=f"p = {share:g}")
     axes.legend(loc="upper center", **_KEY)

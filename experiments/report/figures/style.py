@@ -121,12 +121,24 @@ def short(act: str) -> str:
     return name + "(\n  " + options.replace(", ", ",\n  ")
 
 
-def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """Places at least `gap` apart, in the same order and as near to the wanted ones as can be (least squares)."""
+def spread(wanted: Sequence[float], sizes: Sequence[float], low: float, high: float) -> list[float]:
+    """Places for labels that do not overlap, in the same order and as near to the wanted ones as can be.
+
+    Near in the sense of least squares.
+
+    Args:
+        wanted: where the middle of each label would best be.
+        sizes: of the labels, in the same unit.
+        low: where the first may begin.
+        high: where the last may end; where there is too little room, they go beyond.
+    """
     if not len(wanted):
         return []
     order = np.argsort(wanted, kind="stable")
-    steps = gap * np.arange(len(wanted))
+    sizes = np.asarray(sizes, dtype=float)[order]
+    steps = np.concatenate([[0.0], np.cumsum((sizes[:-1] + sizes[1:]) / 2)])
+    first, last = low + sizes[0] / 2, high - sizes[-1] / 2 - steps[-1]
+    fitted = isotonic_regression(np.asarray(wanted, dtype=float)[order] - steps).x
     places = np.empty(len(wanted))
-    places[order] = isotonic_regression(np.asarray(wanted, dtype=float)[order] - steps).x + steps
+    places[order] = np.clip(fitted, first, max(first, last)) + steps
     return places.tolist()
