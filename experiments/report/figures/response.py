@@ -32,7 +32,7 @@ def response(subject: Subject) -> Figure:
     )
     drawn = canvas(
         "Responses before training",
-        "y over z; learned slopes at their start",
+        "First: each value alone, learned slopes at their start" if by_value else title,
         note,
         heights=[2.3, 2.3] if by_value else [2.3],
         width=3.7,
@@ -40,8 +40,8 @@ def response(subject: Subject) -> Figure:
     )
     if by_value:
         _values_alone(drawn.panels[0], by_value, subject)
+        drawn.panels[-1].set_title(title, loc="left", size=SMALL + 0.5)
     _by_share(drawn.panels[-1], sign)
-    drawn.panels[-1].set_title(title, loc="left", size=SMALL + 0.5)
     for axes in drawn.panels:
         axes.set_ylabel("y")
         axes.set_xlabel("z")
@@ -60,7 +60,6 @@ def _values_alone(axes: Axes, modules: dict[str, torch.nn.Module], subject: Subj
         for act, module in modules.items():
             look = subject.looks[act]
             axes.plot(_Z.numpy(), module(_Z).numpy(), color=look.colour, linestyle=look.line, label=act)
-    axes.set_title("each value alone", loc="left", size=SMALL + 0.5)
     axes.legend(loc="upper left", ncols=1 + (len(modules) > 7), **_KEY)
 
 
