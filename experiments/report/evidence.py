@@ -111,6 +111,11 @@ class Evidence:
         file = self._file_of(run, f"metrics/{run.run_id}.jsonl", METRICS_FILE)
         return None if file is None else read_metrics(file)
 
+    def without_metrics(self) -> list[str]:
+        """A sentence for each finished run of which no curve can be drawn."""
+        lacking = [run for run in self.runs if run.status == "finished" and not self.metrics_of(run)]
+        return [f"{run.run_id} has no metrics.jsonl beside {self.file.name}: no curves of it" for run in lacking]
+
     def picture_of(self, run: Run) -> Path | None:
         """The comparison picture of a run, or None where there is none."""
         return self._file_of(run, f"pictures/{run.run_id}.png", f"{ARTIFACTS}/{PICTURE}")
