@@ -7,7 +7,8 @@ import traceback
 from omegaconf import DictConfig
 
 from experiments.configuration import BY_TASK, GROUPS, check_choices, check_values, words_of
-from experiments.errors import BadInput
+from experiments.errors import BadInput, OtherProcessFailed
+from experiments.launch import speaks
 
 FINISHED, FAILED, BAD_INPUT, DIVERGED, STOPPED = 0, 1, 2, 3, 75
 """Exit codes. STOPPED (a signal came, a checkpoint is written) is the usual code for "try again"."""
@@ -72,8 +73,9 @@ def _listed(words: dict[str, str], indent: int) -> list[str]:
 
 
 def complain(error: BadInput) -> int:
-    """Prints the error; returns its exit code."""
-    print(f"error: {error}", file=sys.stderr)
+    """Prints the error, once where several processes share a run; returns its exit code."""
+    if speaks():
+        print(f"error: {error}", file=sys.stderr)
     return BAD_INPUT
 
 
@@ -87,10 +89,14 @@ def run_job(cfg: DictConfig, choices: dict[str, str]) -> int:
         from experiments.runner import perform
         from experiments.terminal import Display
 
-        display = Display()
+        display = Display(quiet=not speaks())
         outcome = perform(cfg, choices, display)
     except BadInput as error:
         return complain(error)
+    except OtherProcessFailed as error:
+        if str(error):
+            print(f"error: {error}", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("stopped outside of training; what was written is kept, the same command goes on", file=sys.stderr)
         return STOPPED
