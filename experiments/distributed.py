@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from experiments.data.sharding import WHOLE, Shard
 from experiments.errors import BadInput, OtherProcessFailed
-from experiments.launch import Launch, read_launch
+from experiments.launch import HOW_TO_START, Launch, read_launch
 from experiments.randomness import derived_seed
 
 if TYPE_CHECKING:
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_MEETING = timedelta(minutes=5)
+"""How long the processes wait at the start until all are there."""
+
 _PATIENCE = timedelta(hours=2)
-"""How long a process waits for another: one may fetch data, or write to W&B, while the others wait."""
+"""How long a process waits for another later on: one may fetch data, or write to W&B, while the others wait."""
 
 _LOST = "another process of this run is gone: it was killed or ran out of memory; the same command goes on"
 
@@ -81,7 +84,7 @@ class OneProcess:
         """Means over the `whole` batch of `values`, means over the `examples` of this process."""
         return values
 
-    def any(self, *flags: bool) -> tuple[bool, ...]:
+    def anywhere(self, *flags: bool) -> tuple[bool, ...]:
         """For each flag, whether it is true in any process."""
         return flags
 
@@ -110,6 +113,9 @@ class OneOfSeveral(OneProcess):
 
     What is small and what decides goes over gloo between CPUs; gradients, metrics and statistics go over NCCL
     where the run is on GPUs.
+
+    Raises:
+        BadInput: the others are not there.
     """
 
     def __init__(self, launch: Launch):
@@ -120,8 +126,16 @@ class OneOfSeveral(OneProcess):
         self.shard = Shard(launch.rank, launch.size)
         self._parent = os.getppid()
         self._broken = False
-        store, _, _ = next(dist.rendezvous("env://", timeout=_PATIENCE))
-        dist.init_process_group("gloo", store=store, rank=launch.rank, world_size=launch.size, timeout=_PATIENCE)
+        try:
+            store, _, _ = next(dist.rendezvous("env://", timeout=_MEETING))
+            # torchrun may keep one store over its restarts, with the addresses of processes that are gone.
+            store = dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+            dist.init_process_group("gloo", store=store, rank=launch.rank, world_size=launch.size, timeout=_PATIENCE)
+        except (RuntimeError, ValueError) as error:
+            raise BadInput(
+                f"the {launch.size} processes of this run (WORLD_SIZE) could not meet at MASTER_ADDR="
+                f"{os.environ['MASTER_ADDR']} MASTER_PORT={os.environ['MASTER_PORT']}: {error}; {HOW_TO_START}"
+            ) from error
         self._store: Store = dist.PrefixStore("carelu", store)
         self._device_group = dist.group.WORLD
 
@@ -138,7 +152,7 @@ class OneOfSeveral(OneProcess):
             )
         if name == "cuda":
             here, number = torch.cuda.device_count(), self._launch.local_rank
-            if number >= here:
+            if any(self.anywhere(number >= here)):
                 raise BadInput(
                     f"torchrun started {self._launch.local_size} processes on a machine with {here} GPUs; give it "
                     f"--nproc_per_node={here}, or set trainer.device=cpu"
@@ -153,6 +167,7 @@ class OneOfSeveral(OneProcess):
 
         from experiments.synchronised_norm import synchronise_batch_norm
 
+        self.wait()  # whoever failed so far is missed here, over gloo; on a GPU it would be waited for in vain
         synchronise_batch_norm(model, self.device, self._device_group)
         devices = None if self.device.type == "cpu" else [self.device]
         # Buffers need no broadcast: the statistics are the same in every process.
@@ -172,7 +187,7 @@ class OneOfSeveral(OneProcess):
         self._dist.all_reduce(sums, group=self._device_group)
         return dict(zip(values, (sums / whole).unbind(), strict=True))
 
-    def any(self, *flags: bool) -> tuple[bool, ...]:
+    def anywhere(self, *flags: bool) -> tuple[bool, ...]:
         return tuple(count > 0 for count in summed(torch.tensor(flags, dtype=torch.int64))[0].tolist())
 
     def wait(self) -> None:

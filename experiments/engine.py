@@ -188,7 +188,7 @@ class Engine:
                 shown = {name: float(value) for name, value in values.items()}
                 self.display.step(counters.steps, counters.epoch + 1, self.cfg.trainer.epochs, shown)
             checkpoint_due = time.perf_counter() - saved_at > 60 * self.cfg.trainer.checkpoint_minutes
-            diverged, stop, checkpoint_due = self.processes.any(diverged, stop_requested(), checkpoint_due)
+            diverged, stop, checkpoint_due = self.processes.anywhere(diverged, stop_requested(), checkpoint_due)
             if diverged:
                 break
             if stop:
@@ -251,7 +251,7 @@ class Engine:
             shard = self.processes.shard
             for number, batch in enumerate(batches):
                 # Asked once a round of batches, which is as often in a process that has none in the last one.
-                if number % shard.count == 0 and any(self.processes.any(stop_requested())):
+                if number % shard.count == 0 and any(self.processes.anywhere(stop_requested())):
                     self._stop("other_seconds")
                 if number % shard.count == shard.index:
                     yield batch

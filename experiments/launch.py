@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from experiments.errors import BadInput
 
-_START = "start several processes with: torchrun --nproc_per_node=N run.py …"
+HOW_TO_START = "start several processes with: torchrun --nproc_per_node=N run.py …"
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,15 @@ def read_launch(environment: Mapping[str, str] = os.environ) -> Launch:
         value = environment.get(name)
         if value is None or not value.isdecimal():
             problem = f"{name}={value} is no number" if value else f"{name} is missing"
-            raise BadInput(f"{given[0]}={environment[given[0]]} is set, but {problem}; unset it, or {_START}")
+            raise BadInput(f"{given[0]}={environment[given[0]]} is set, but {problem}; unset it, or {HOW_TO_START}")
         numbers[name] = int(value)
     if not environment.get("MASTER_ADDR"):
-        raise BadInput(f"WORLD_SIZE={numbers['WORLD_SIZE']} is set, but MASTER_ADDR is missing; unset it, or {_START}")
+        raise BadInput(
+            f"WORLD_SIZE={numbers['WORLD_SIZE']} is set, but MASTER_ADDR is missing; unset it, or {HOW_TO_START}"
+        )
     for number, count in (("RANK", "WORLD_SIZE"), ("LOCAL_RANK", "LOCAL_WORLD_SIZE")):
         if numbers[number] >= numbers[count]:
-            raise BadInput(f"{number}={numbers[number]} does not fit {count}={numbers[count]}; {_START}")
+            raise BadInput(f"{number}={numbers[number]} does not fit {count}={numbers[count]}; {HOW_TO_START}")
     return Launch(numbers["RANK"], numbers["WORLD_SIZE"], numbers["LOCAL_RANK"], numbers["LOCAL_WORLD_SIZE"])
 
 

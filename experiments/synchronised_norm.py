@@ -27,7 +27,7 @@ class SynchronisedBatchNorm(_BatchNorm):
             return super().forward(input)
         dims = [dim for dim in range(input.ndim) if dim != 1]
         shape = [-1 if dim == 1 else 1 for dim in range(input.ndim)]
-        x = input.float()
+        x = input.to(torch.promote_types(input.dtype, torch.float32))
         count = all_reduce(x.new_tensor(x.numel() // x.shape[1]), group=self.group)
         mean = all_reduce(x.sum(dims), group=self.group) / count
         centred = x - mean.view(shape)
