@@ -17,18 +17,22 @@ _SOURCES = ("run.py", "carelu", "experiments", "configs")
 
 _NOT_IN_RESULTS = {
     f"experiments/{name}.py"
-    for name in ("command", "configuration", "environment", "errors", "ledger", "run_directory", "terminal", "tracking")
+    for name in (
+        *("command", "configuration", "environment", "errors", "ledger", "replay", "run_directory"),
+        *("terminal", "tracking", "wandb_run"),
+    )
 }
 """Files that only name, show or store what was computed."""
 
 
 def code_hash() -> str:
-    """A fingerprint of the source files that a result depends on."""
+    """A fingerprint of the source files that a result depends on: not of what only evaluates results."""
+    evaluation = ("experiments/report/", "experiments/statistics.py", "experiments/resampling.py")
     files = [*(ROOT / "carelu").rglob("*.py"), *(ROOT / "experiments").rglob("*.py")]
     digest = hashlib.sha256()
     for file in sorted(files):
         name = file.relative_to(ROOT).as_posix()
-        if name not in _NOT_IN_RESULTS:
+        if name not in _NOT_IN_RESULTS and not name.startswith(evaluation):
             digest.update(name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 
