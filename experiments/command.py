@@ -48,6 +48,7 @@ Examples
   python run.py task=cifar100 act=carelu data=sample recipe=small   a small run on bundled images
   python run.py task=cifar100 act=relu                              the published recipe (for a GPU)
   python run.py -m act=carelu,relu,gelu seed=0,1,2 recipe=small     a sweep of nine runs
+  torchrun --nproc_per_node=4 run.py task=cifar100 act=relu         one run on four GPUs
 
 Exit codes: 0 finished, 1 failed, 2 bad input, 3 diverged, 75 stopped by a signal (the same command goes on).
 Hydra's own options: python run.py --hydra-help"""

@@ -18,7 +18,7 @@ _SOURCES = ("run.py", "carelu", "experiments", "configs")
 _NOT_IN_RESULTS = {
     f"experiments/{name}.py"
     for name in (
-        *("command", "configuration", "environment", "errors", "ledger", "replay", "run_directory"),
+        *("command", "configuration", "environment", "errors", "launch", "ledger", "replay", "run_directory"),
         *("terminal", "tracking", "wandb_run"),
     )
 }
