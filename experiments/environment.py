@@ -18,7 +18,7 @@ _SOURCES = ("run.py", "carelu", "experiments", "configs")
 _NOT_IN_RESULTS = {
     f"experiments/{name}.py"
     for name in (
-        *("command", "configuration", "environment", "errors", "ledger", "replay", "run_directory"),
+        *("command", "configuration", "environment", "errors", "launch", "ledger", "replay", "run_directory"),
         *("terminal", "tracking", "wandb_run"),
     )
 }
@@ -62,8 +62,8 @@ def device_name(device: torch.device) -> str:
     return f"{processor} ({torch.get_num_threads()} threads)"
 
 
-def describe(device: torch.device) -> dict[str, object]:
-    """Everything about code and machine that a record keeps."""
+def describe(device: torch.device, processes: int = 1) -> dict[str, object]:
+    """Everything about code and machine that a record keeps; `processes` train together, each on such a device."""
     commit, dirty = git_state()
     return {
         "code_hash": code_hash(),
@@ -74,7 +74,8 @@ def describe(device: torch.device) -> dict[str, object]:
         "torchvision": torchvision.__version__,
         "cuda": torch.version.cuda if device.type == "cuda" else None,
         "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,
-        "device": device_name(device),
+        "device": device_name(device) if processes == 1 else f"{processes} × {device_name(device)}",
+        "processes": processes,
         "threads": torch.get_num_threads(),
         "platform": f"{platform.system()} {platform.machine()}",
     }

@@ -147,6 +147,10 @@ class RunDirectory:
     def checkpoint(self) -> Path:
         return self.path / CHECKPOINT
 
+    def save(self, content: dict[str, object]) -> None:
+        """Writes checkpoint.pt, as `checkpoint.save` does."""
+        checkpoint.save(self.checkpoint, content)
+
     def result(self) -> dict[str, object] | None:
         return read_json(self.path / RESULT)
 
@@ -155,3 +159,22 @@ class RunDirectory:
         if result["status"] != "failed":
             (self.path / TRACEBACK).unlink(missing_ok=True)
         checkpoint.write_atomically(self.path / RESULT, to_json(result))
+
+
+class OthersRunDirectory(RunDirectory):
+    """The files of a run as seen by a process that leaves them to another: it reads, and writes nothing."""
+
+    def create(self) -> None: ...
+
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def set_aside(self) -> None: ...
+
+    def begin(self, cfg: DictConfig, environment: dict[str, object]) -> None: ...
+
+    def write_metrics(self, history: list[dict[str, object]]) -> None: ...
+
+    def save(self, content: dict[str, object]) -> None: ...
+
+    def finish(self, result: dict[str, object]) -> None: ...

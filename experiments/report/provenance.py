@@ -46,7 +46,7 @@ def run_commands(runs: Iterable[Run]) -> tuple[str, ...]:
     for run in runs:
         words = _words(run.command)
         act = [word for word in words if word.startswith("act=")]
-        if len(act) != 1 or f"seed={run.seed}" not in words:
+        if len(act) != 1 or f"seed={run.seed}" not in words or words[0] == "torchrun":  # which cannot sweep
             others.append(run.command)
             continue
         rest = tuple("seed=" if word == f"seed={run.seed}" else "act=" if word == act[0] else word for word in words)

@@ -93,7 +93,8 @@ def split_label(label: str, key: str) -> tuple[str, str | None]:
 def own_value(run: Run, key: str) -> str:
     """The value that `key` has in the run's recipe, which a label does not name; `OWN` where that cannot be told."""
     try:
-        cfg, _ = compose(shlex.split(run.command)[2:])
+        words = shlex.split(run.command)
+        cfg, _ = compose(words[words.index("run.py") + 1 :])
     except (ValueError, HydraException, OmegaConfBaseException):  # a command of other configs than these
         return OWN
     value = OmegaConf.select(cfg, key)

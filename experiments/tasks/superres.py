@@ -20,6 +20,7 @@ from experiments.data.superres import (
     TrainingPatches,
     load_pairs,
 )
+from experiments.distributed import summed
 from experiments.errors import BadInput
 from experiments.image_quality import (
     EQUAL_IMAGES_DB,
@@ -105,6 +106,7 @@ class SuperResolution(Task):
             sums = torch.stack(values).sum(1)
             totals = totals.to(sums.device) + sums
             count += len(low)
+        totals, count = summed(totals, count)
         means = (totals / count).tolist()
         return dict(zip(("psnr_y", "ssim_y", "psnr_rgb", "bicubic_psnr_y"), means, strict=True))
 

@@ -31,6 +31,11 @@ def test_a_sweep_makes_no_run_that_was_not_there(tmp_path):
     assert commands_of(tmp_path, commands) == ("python run.py -m act=relu seed=0,1", "python run.py act=elu seed=0")
 
 
+def test_runs_of_several_processes_are_started_one_by_one(tmp_path):
+    commands = [(seed, f"torchrun --nproc_per_node=2 run.py act=relu seed={seed}") for seed in (0, 1)]
+    assert commands_of(tmp_path, commands) == tuple(command for _, command in commands)
+
+
 def test_quoted_values_and_strange_commands_are_kept(tmp_path):
     quoted = """python run.py act=relu 'data.test_sets=["set5"]' seed=0"""
     strange = "made by hand 'without an end"
