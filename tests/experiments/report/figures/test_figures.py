@@ -147,7 +147,7 @@ def test_each_recipe_has_figures_of_its_own(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "answer"), [("{", "line 6 is not JSON"), (json.dumps({"step": 1}), "line 6 is not the record of an epoch")]
+    ("line", "answer"), [("{", "line 6 is damaged"), (json.dumps({"step": 1}), "line 6 is damaged")]
 )
 def test_damaged_metrics_are_named(tmp_path, line, answer):
     rows = grid(("relu", "gelu"), (0,))
