@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from experiments.command import STOPPED, complain, help_text, run_job
 from experiments.configuration import check_command
 from experiments.errors import BadInput
+from experiments.launch import check_launch
 
 exit_codes: list[int] = []
 
@@ -27,6 +28,7 @@ def main() -> int:
         print(help_text())
         return 0
     try:
+        check_launch(sys.argv[1:])
         check_command(sys.argv[1:])
     except BadInput as error:
         return complain(error)

@@ -7,7 +7,8 @@ import traceback
 from omegaconf import DictConfig
 
 from experiments.configuration import BY_TASK, GROUPS, check_choices, check_values, words_of
-from experiments.errors import BadInput
+from experiments.errors import BadInput, OtherProcessFailed
+from experiments.launch import speaks
 
 FINISHED, FAILED, BAD_INPUT, DIVERGED, STOPPED = 0, 1, 2, 3, 75
 """Exit codes. STOPPED (a signal came, a checkpoint is written) is the usual code for "try again"."""
@@ -47,6 +48,7 @@ Examples
   python run.py task=cifar100 act=carelu data=sample recipe=small   a small run on bundled images
   python run.py task=cifar100 act=relu                              the published recipe (for a GPU)
   python run.py -m act=carelu,relu,gelu seed=0,1,2 recipe=small     a sweep of nine runs
+  torchrun --nproc_per_node=4 run.py task=cifar100 act=relu         one run on four GPUs
 
 Exit codes: 0 finished, 1 failed, 2 bad input, 3 diverged, 75 stopped by a signal (the same command goes on).
 Hydra's own options: python run.py --hydra-help"""
@@ -72,8 +74,9 @@ def _listed(words: dict[str, str], indent: int) -> list[str]:
 
 
 def complain(error: BadInput) -> int:
-    """Prints the error; returns its exit code."""
-    print(f"error: {error}", file=sys.stderr)
+    """Prints the error, once where several processes share a run; returns its exit code."""
+    if speaks():
+        print(f"error: {error}", file=sys.stderr)
     return BAD_INPUT
 
 
@@ -87,10 +90,14 @@ def run_job(cfg: DictConfig, choices: dict[str, str]) -> int:
         from experiments.runner import perform
         from experiments.terminal import Display
 
-        display = Display()
+        display = Display(quiet=not speaks())
         outcome = perform(cfg, choices, display)
     except BadInput as error:
         return complain(error)
+    except OtherProcessFailed as error:
+        if str(error):
+            print(f"error: {error}", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("stopped outside of training; what was written is kept, the same command goes on", file=sys.stderr)
         return STOPPED

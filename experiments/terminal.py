@@ -13,10 +13,15 @@ from experiments.configuration import Identity
 
 
 class Display:
-    """A run on the terminal: a live bar where there is one, a line an epoch where the output goes to a file."""
+    """A run on the terminal: a live bar where there is one, a line an epoch where the output goes to a file.
 
-    def __init__(self, console: Console | None = None):
-        self.console = console or Console(highlight=False, markup=False, soft_wrap=True)
+    Args:
+        console: where it is shown; None: the standard output.
+        quiet: show nothing, as in all but one of the processes that share a run.
+    """
+
+    def __init__(self, console: Console | None = None, quiet: bool = False):
+        self.console = console or Console(highlight=False, markup=False, soft_wrap=True, quiet=quiet)
         self._progress: Progress | None = None
         self._shown_at = 0.0
 
@@ -37,7 +42,7 @@ class Display:
 
     def start(self, total_steps: int, done_steps: int) -> None:
         """Opens the bar."""
-        if self.console.is_terminal:
+        if self.console.is_terminal and not self.console.quiet:
             self._progress = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),

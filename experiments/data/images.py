@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from experiments.data.sharding import WHOLE, Shard
 from experiments.randomness import generator
 
 Batch = tuple[Tensor, Tensor]
@@ -62,6 +63,11 @@ class Moves(NamedTuple):
     shift: Tensor
     mirrored: Tensor
     degrees: Tensor | None
+
+    def of(self, images: slice) -> "Moves":
+        """Those of some of the images."""
+        degrees = None if self.degrees is None else self.degrees[images]
+        return Moves(self.shift[:, images], self.mirrored[images], degrees)
 
 
 @dataclass(frozen=True)
@@ -177,15 +183,21 @@ class ImageBatches:
             stop = start + self.batch_size
             yield self._normalised(self.pixels.images[start:stop]), self.labels[start:stop]
 
-    def epoch(self, seed: int, epoch: int, start: int = 0) -> Iterator[Batch]:
+    @property
+    def smallest(self) -> int:
+        return len(self.labels) % self.batch_size or self.batch_size
+
+    def epoch(self, seed: int, epoch: int, start: int = 0, shard: Shard = WHOLE) -> Iterator[Batch]:
         """The training batches of one epoch from batch `start` on: a function of (seed, epoch, step) alone."""
         device = self.labels.device
         order = torch.randperm(len(self.labels), generator=generator("cpu", seed, epoch, "order")).to(device)
         for step in range(start, len(self)):
-            chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
+            batch = order[step * self.batch_size : (step + 1) * self.batch_size]
+            own = shard.of(len(batch))
+            chosen = batch[own]
             if self.augmentation:
-                moves = self.augmentation.draw(len(chosen), generator(device, seed, epoch, step, "augmentation"))
-                images = self.pixels.moved(chosen, moves)
+                moves = self.augmentation.draw(len(batch), generator(device, seed, epoch, step, "augmentation"))
+                images = self.pixels.moved(chosen, moves.of(own))
             else:
                 images = self.pixels.images[chosen]
             yield self._normalised(images), self.labels[chosen]
