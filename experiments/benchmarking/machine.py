@@ -1,27 +1,13 @@
-"""The machine that is measured: its devices, their name in a file's name, and the size of their caches."""
+"""The machine that is measured: its name in a file's name, its caches, and who else is at work on it."""
 
+import os
 import re
+import time
 from pathlib import Path
 
 import torch
 
 from experiments.environment import device_name
-from experiments.errors import BadInput
-
-
-def find_device(word: str) -> torch.device:
-    """The device that `--device` names; "auto" is CUDA where there is one, else the CPU.
-
-    Raises:
-        BadInput: it is not on this machine.
-    """
-    cuda = torch.cuda.is_available()
-    if word == "auto":
-        word = "cuda" if cuda else "cpu"
-    here = ["cpu", *(["cuda"] if cuda else [])]
-    if word not in here:
-        raise BadInput(f"--device={word} is not on this machine; accepted here: {', '.join(['auto', *here])}")
-    return torch.device(word)
 
 
 def slug(device: torch.device) -> str:
@@ -30,11 +16,43 @@ def slug(device: torch.device) -> str:
 
 
 def cache_bytes(device: torch.device) -> int | None:
-    """What one core (a CPU: level 2) or the whole chip (a GPU: level 2) caches, in bytes; None where it does not say."""
+    """What one core keeps close (a CPU's level 2, a GPU's shared memory), in bytes; None where it does not say."""
     if device.type == "cuda":
-        return torch.cuda.get_device_properties(device).L2_cache_size
+        return torch.cuda.get_device_properties(device).shared_memory_per_multiprocessor
     for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
         if (index / "level").read_text().strip() == "2":
             number, unit = re.fullmatch(r"(\d+)([KM])", (index / "size").read_text().strip()).groups()
             return int(number) * {"K": 2**10, "M": 2**20}[unit]
     return None
+
+
+class Bystanders:
+    """How busy other processes kept the machine since this object was made."""
+
+    def __init__(self):
+        self._all, self._own, self._begun_at = _busy_seconds(), _own_seconds(), time.monotonic()
+
+    def share(self) -> float | None:
+        """Their part of the time of all processors; None where the system does not say.
+
+        What this process and the children that it has waited for took does not count.
+        """
+        now = _busy_seconds()
+        if now is None or self._all is None:
+            return None
+        others = now - self._all - (_own_seconds() - self._own)
+        return max(0.0, others) / (time.monotonic() - self._begun_at) / os.cpu_count()
+
+
+def _busy_seconds() -> float | None:
+    """What all processors together have worked since the machine started."""
+    try:
+        words = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+        user, nice, system, _, _, *interrupts = map(int, words[1:9])
+        return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError):  # not on Linux
+        return None
+
+
+def _own_seconds() -> float:
+    return sum(os.times()[:4])

@@ -168,7 +168,7 @@ def measure(
 def _calls(
     plan: Plan, site: Site, tensors: list[Tensor], note: Callable[[str], None]
 ) -> dict[Case, Callable[[], object]]:
-    """Everything to be timed at a site on three tensors: the input, its gradient, and the input before normalisation."""
+    """What is timed at a site, on three tensors: input, incoming gradient, and the input before normalisation."""
     z, gradient, before_norm = tensors
     target = torch.empty_like(z)
     calls: dict[Case, Callable[[], object]] = {Case(COPY, "", COPY): lambda: target.copy_(z)}

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from experiments.configuration import compose
+from experiments.data.sharding import WHOLE, Shard
 from experiments.environment import peak_memory_mib
 from experiments.tasks import Batch, Splits, Task, TrainingBatches
 
@@ -29,7 +30,7 @@ PHASES = ("data", "forward", "backward", "optimiser", "other")
 what is left, like the sums of metrics and the schedule."""
 
 MANY_STEPS = 10**6
-"""Steps of a run that is measured: never reached, so that its end and its schedule play no part."""
+"""Steps of an epoch, and epochs, of a run that is measured: never reached, so that its end plays no part."""
 
 ITEMS: dict[str, tuple[str, Callable[[Batch], Tensor | int]]] = {
     "cifar100": ("images", lambda batch: len(batch[1])),
@@ -55,7 +56,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """A request for an evaluation on so many batches of the test set; there is no training after it."""
+    """A request for an evaluation on so many batches of the test set."""
 
     batches: int
 
@@ -120,7 +121,7 @@ class PacedBatches:
 
     Args:
         batches: the task's own.
-        pace: where requests come from; the first that is no `Turn` ends the epoch and is kept in `request`.
+        pace: where requests come from; one that is no `Turn` ends the epoch and is kept in `request`.
         items: counts what is in a batch.
     """
 
@@ -128,16 +129,23 @@ class PacedBatches:
         self.batches, self.pace, self.items = batches, pace, items
         self.request: Turn | Evaluate | None = None
 
+        self._endless: Iterator[Batch] | None = None
+
     def __len__(self) -> int:
         return MANY_STEPS
 
-    def epoch(self, seed: int, epoch: int, start: int = 0) -> Iterator[Batch]:
-        endless = itertools.chain.from_iterable(self.batches.epoch(seed, each) for each in itertools.count())
+    @property
+    def smallest(self) -> int:
+        return self.batches.smallest
+
+    def epoch(self, seed: int, epoch: int, start: int = 0, shard: Shard = WHOLE) -> Iterator[Batch]:
+        if self._endless is None:
+            self._endless = itertools.chain.from_iterable(self.batches.epoch(seed, each) for each in itertools.count())
         while isinstance(request := self.pace.receive(), Turn):
             counts = []
             self.pace.begin(request.split)
             for _ in range(request.steps):
-                batch = next(endless)
+                batch = next(self._endless)
                 counts.append(self.items(batch))
                 self.pace.mark("data")
                 yield batch
@@ -180,7 +188,7 @@ class PacedTask(Task):
 
     def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
         request, self.batches.request = self.batches.request, None
-        if not isinstance(request, Evaluate):  # before the first step
+        if not isinstance(request, Evaluate):  # the run's own, like that of the activations at the start
             return self.task.evaluate(model, batches)
         chosen = list(itertools.islice(batches, request.batches))
         self.pace.begin()
@@ -215,8 +223,8 @@ def train_in_turns(
     register_optimizer_step_pre_hook(lambda *_: PacedTask.pace.mark("backward"))
     register_optimizer_step_post_hook(lambda *_: PacedTask.pace.mark("optimiser"))
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as silence:
-        paced = [f"task._target_={PacedTask.__module__}.PacedTask", "trainer.epochs=1", "trainer.max_steps=null"]
-        paced += ["trainer.evaluate_every=1"]
+        paced = [f"task._target_={PacedTask.__module__}.PacedTask", f"trainer.epochs={MANY_STEPS}"]
+        paced += ["trainer.max_steps=null", "trainer.evaluate_every=1"]
         kept = [f"output_root={folder}", "trainer.checkpoint_minutes=1000", "logger=none"]
         outcome = perform(*compose([*overrides, *paced, *kept]), Display(Console(file=silence)))
     if outcome.result and outcome.result["status"] != "finished":

@@ -1,4 +1,4 @@
-"""The plain ways that the suite is held against: the usual CIFAR-100 script, PIL transforms, and padding to the longest."""
+"""The plain ways that the suite is held against: the usual CIFAR-100 script, and padding to the longest text."""
 
 from collections.abc import Callable, Iterator
 
@@ -16,6 +16,7 @@ from experiments.benchmarking.pacing import MANY_STEPS, Answer, Evaluate, Pace, 
 from experiments.configuration import as_dict, compose
 from experiments.data import cifar100
 from experiments.data.images import LabelledImages
+from experiments.data.sharding import WHOLE, Shard
 from experiments.data.tokens import TextBatch, TextBatches
 from experiments.randomness import generator
 from experiments.runner import settle
@@ -110,8 +111,13 @@ class PaddedBatches:
     def __len__(self) -> int:
         return -(-len(self.batches.data) // self.batches.batch_size)
 
-    def epoch(self, seed: int, epoch: int, start: int = 0) -> Iterator[TextBatch]:
+    @property
+    def smallest(self) -> int:
+        return len(self.batches.data) % self.batches.batch_size or self.batches.batch_size
+
+    def epoch(self, seed: int, epoch: int, start: int = 0, shard: Shard = WHOLE) -> Iterator[TextBatch]:
         order = torch.randperm(len(self.batches.data), generator=generator("cpu", seed, epoch, "order")).numpy()
         for step in range(start, len(self)):
             chosen = order[step * self.batches.batch_size : (step + 1) * self.batches.batch_size]
+            chosen = chosen[shard.of(len(chosen))]
             yield self.batches.of_texts(chosen, self.length)

@@ -67,7 +67,7 @@ class Worker:
         """Ends the process and whatever it started, and removes its scratch folder."""
         self._connection.close()  # it ends by itself if it waits for a request
         self._signal(signal.SIGCONT)
-        self._process.join(timeout=2)
+        self._process.join(timeout=20)
         self._signal(signal.SIGKILL)
         self._process.kill()
         self._process.join()

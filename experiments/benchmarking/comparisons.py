@@ -1,0 +1,282 @@
+"""Whole training steps compared in turn: activation with activation, and the suite with the plain way."""
+
+import itertools
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch.utils.data import default_collate
+
+from experiments.benchmarking.operations import BASELINE
+from experiments.benchmarking.pacing import ITEMS, PHASES, Answer, Evaluate, Turn, train_in_turns
+from experiments.benchmarking.plain import PaddedBatches, PilImages, train_plainly, training_images
+from experiments.benchmarking.timing import interleaved, ratios, spread
+from experiments.benchmarking.workers import Worker
+from experiments.configuration import compose, identify
+from experiments.data import cifar100
+from experiments.data.images import Augmentation, ImageBatches
+from experiments.environment import ROOT
+from experiments.runner import settle
+
+SUITE, PLAIN = "suite", "plain"
+
+Labels = dict[str, str]
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One row of the table.
+
+    Args:
+        device, torch, git_commit: what it was measured on and with.
+        benchmark: "activations", "plain", "augmentation" or "start-up".
+        task, model, data, recipe, precision, activation: of the run, as in the ledger.
+        way: "suite", "plain", or what was started.
+        baseline: the activation or way that the ratios are held against, measured in the same rounds.
+        unit: what `per_second` counts: images, patches, tokens or starts.
+        rounds: times it was measured, in turn with the baseline.
+        per_second, per_second_q1, per_second_q3, per_second_most: median, quartiles and most.
+        step_ms: milliseconds of a step, a batch or a start, median.
+        time_ratio, time_ratio_q1, time_ratio_q3: time for one of the unit over the baseline's in the same round.
+        data_ms, forward_ms, backward_ms, optimiser_ms, other_ms: the phases of a step, medians.
+        evaluation_per_second: the speed of evaluation, median.
+        memory_mib: the most memory in use, as in the ledger.
+        memory_ratio: that over the baseline's.
+    """
+
+    device: str
+    torch: str
+    git_commit: str
+    benchmark: str
+    task: str
+    model: str
+    data: str
+    recipe: str
+    precision: str
+    activation: str
+    way: str
+    baseline: str
+    unit: str
+    rounds: int
+    per_second: float
+    per_second_q1: float
+    per_second_q3: float
+    per_second_most: float
+    step_ms: float
+    time_ratio: float | None = None
+    time_ratio_q1: float | None = None
+    time_ratio_q3: float | None = None
+    data_ms: float | None = None
+    forward_ms: float | None = None
+    backward_ms: float | None = None
+    optimiser_ms: float | None = None
+    other_ms: float | None = None
+    evaluation_per_second: float | None = None
+    memory_mib: float | None = None
+    memory_ratio: float | None = None
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured.
+
+    Args:
+        rounds: turns of each process.
+        steps: optimiser steps a turn.
+        evaluation_batches: batches of an evaluation.
+    """
+
+    rounds: int
+    steps: int
+    evaluation_batches: int
+
+
+@dataclass
+class Series:
+    """The answers of one process: a turn, a turn split in phases where those cost time, and an evaluation a round."""
+
+    turns: list[Answer] = field(default_factory=list)
+    split_turns: list[Answer] = field(default_factory=list)
+    evaluations: list[Answer] = field(default_factory=list)
+
+    def measure(self, worker: Worker, effort: Effort, device: torch.device, evaluate: bool) -> None:
+        """One round more."""
+        self.turns.append(worker.ask(Turn(effort.steps)))
+        if device.type == "cuda":
+            self.split_turns.append(worker.ask(Turn(effort.steps, split=True)))
+        if evaluate:
+            self.evaluations.append(worker.ask(Evaluate(effort.evaluation_batches)))
+
+    def seconds_per_item(self) -> list[float]:
+        return [answer.seconds / answer.items for answer in self.turns]
+
+
+def labels_of(overrides: list[str], **further: str) -> Labels:
+    """The names of the run that `overrides` describe, and `further` columns."""
+    cfg, choices = compose(overrides)
+    cfg = settle(cfg)
+    identity = identify(cfg, choices)
+    names = {key: getattr(identity, key) for key in ("task", "model", "data", "recipe")}
+    return {**names, "activation": identity.act, "precision": cfg.trainer.precision, **further}
+
+
+def in_turns(workers: Sequence[Worker], effort: Effort, device: torch.device, evaluate: bool) -> list[Series]:
+    """Measures each of the workers once a round, after a first round that does not count."""
+    series = [Series() for _ in workers]
+    for number in range(effort.rounds + 1):
+        for worker, measured in zip(workers, series, strict=True):
+            (measured if number else Series()).measure(worker, effort, device, evaluate)
+    return series
+
+
+def compare_activations(
+    overrides: list[str], activations: Sequence[str], effort: Effort, device: torch.device, machine: Labels, note: Note
+) -> list[Comparison]:
+    """Training of one task with each of the activations, each in turn with ReLU."""
+    rows = []
+    start = {"benchmark": "activations", "way": SUITE, "baseline": BASELINE, **machine}
+    with Worker(train_in_turns, overrides=[*overrides, f"act={BASELINE}"]) as baseline:
+        for name in activations:
+            labels = labels_of([*overrides, f"act={name}"], **start)
+            note(f"{labels['task']}: {name}")
+            if name == BASELINE:
+                [own] = in_turns([baseline], effort, device, evaluate=True)
+                rows.append(_of_training(labels, own, own, effort.steps))
+                continue
+            with Worker(train_in_turns, overrides=[*overrides, f"act={name}"]) as worker:
+                base, own = in_turns([baseline, worker], effort, device, evaluate=True)
+            rows.append(_of_training(labels, own, base, effort.steps))
+    return rows
+
+
+def compare_plain(
+    overrides: list[str],
+    variants: Sequence[list[str]],
+    processes: int,
+    effort: Effort,
+    device: torch.device,
+    machine: Labels,
+    note: Note,
+) -> list[Comparison]:
+    """Training of one task by the suite, as it is and with further settings, each in turn with the plain way."""
+    overrides = [*overrides, f"act={BASELINE}"]
+    plain_labels = labels_of(overrides, benchmark="plain", way=PLAIN, baseline=PLAIN, **machine)
+    if plain_labels["task"] == "cifar100":
+        overrides_of_plain = [*overrides, "trainer.precision=float32", "trainer.channels_last=false"]
+        plain_labels = labels_of(overrides_of_plain, benchmark="plain", way=PLAIN, baseline=PLAIN, **machine)
+        plain = Worker(train_plainly, overrides=overrides_of_plain, processes=processes)
+    else:
+        plain = Worker(train_in_turns, overrides=overrides, replace_batches=PaddedBatches)
+    rows = []
+    with plain:
+        for settings in variants:
+            note(f"{plain_labels['task']}: the suite {' '.join(settings)} and the plain way")
+            labels = labels_of([*overrides, *settings], benchmark="plain", way=SUITE, baseline=PLAIN, **machine)
+            with Worker(train_in_turns, overrides=[*overrides, *settings]) as worker:
+                base, own = in_turns([plain, worker], effort, device, evaluate=False)
+            if not rows:
+                rows.append(_of_training(plain_labels, base, base, effort.steps))
+            rows.append(_of_training(labels, own, base, effort.steps))
+    return rows
+
+
+def compare_augmentation(
+    overrides: list[str], rounds: int, device: torch.device, machine: Labels, note: Note
+) -> list[Comparison]:
+    """Training batches of CIFAR-100, made in this process by the suite and by torchvision from PIL images."""
+    cfg, _ = compose(overrides)
+    images, size = training_images(cfg.data), cfg.trainer.batch_size
+    options = {"crop_padding": 4, "flip": True}
+    rows = []
+    for degrees, recipes in ((0.0, "small and fast"), (15.0, "standard")):
+        note(f"augmentation of the recipes {recipes}")
+        augmentation = {**options, "rotation_degrees": degrees}
+        normalisation = (cifar100.MEAN, cifar100.STD, True)
+        batches = ImageBatches(images.to(device), size, *normalisation, Augmentation(**augmentation))
+        endless = itertools.chain.from_iterable(batches.epoch(0, epoch) for epoch in itertools.count())
+        pil, order = PilImages(images, augmentation), itertools.cycle(torch.randperm(len(images)).tolist())
+        calls = {
+            PLAIN: lambda pil=pil, order=order: default_collate([pil[next(order)] for _ in range(size)]),
+            SUITE: lambda endless=endless: next(endless),
+        }
+        times = interleaved(calls, rounds, least_seconds=0.02, device=device)
+        labels = labels_of(overrides, benchmark="augmentation", unit="images", baseline=PLAIN, **machine)
+        labels.update(recipe=recipes, activation="", model="", precision="")
+        for way, seconds in times.items():
+            per_item = [each / size for each in seconds]
+            base = [each / size for each in times[PLAIN]]
+            rows.append(_comparison({**labels, "way": way}, per_item, base, size))
+    return rows
+
+
+def measure_start_up(
+    tasks: dict[str, list[str]], rounds: int, device: torch.device, machine: Labels, note: Note
+) -> list[Comparison]:
+    """`python run.py --help`, and for each task the time from a new process to the end of its first step."""
+    labels = {**machine, "benchmark": "start-up", "baseline": "", "unit": "starts"}
+    nothing = dict.fromkeys(("task", "model", "data", "recipe", "precision", "activation"), "")
+    note("start-up")
+
+    def show_help() -> None:
+        subprocess.run([sys.executable, str(ROOT / "run.py"), "--help"], check=True, capture_output=True)
+
+    def first_step(overrides: list[str]) -> None:
+        with Worker(train_in_turns, overrides=overrides) as worker:
+            worker.ask(Turn(1))
+
+    rows = [_comparison({**labels, **nothing, "way": "help"}, _seconds(show_help, rounds), None, 1)]
+    for overrides in tasks.values():
+        own = labels_of([*overrides, "act=carelu"], way="first step", **labels)
+        seconds = _seconds(lambda overrides=overrides: first_step([*overrides, "act=carelu"]), rounds)
+        rows.append(_comparison(own, seconds, None, 1))
+    return rows
+
+
+def _seconds(call: Callable[[], None], rounds: int) -> list[float]:
+    times = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begun)
+    return times
+
+
+def _of_training(labels: Labels, own: Series, baseline: Series, steps: int) -> Comparison:
+    split = own.split_turns or own.turns
+    memory, base_memory = own.turns[-1].memory_mib, baseline.turns[-1].memory_mib
+    evaluations = [answer.items / answer.seconds for answer in own.evaluations]
+    return _comparison(
+        {"unit": ITEMS[labels["task"]][0], **labels},
+        own.seconds_per_item(),
+        baseline.seconds_per_item(),
+        spread([answer.items for answer in own.turns]).median / steps,
+        **{f"{phase}_ms": spread([1000 * answer.phases[phase] / steps for answer in split]).median for phase in PHASES},
+        evaluation_per_second=spread(evaluations).median if evaluations else None,
+        memory_mib=memory,
+        memory_ratio=memory / base_memory,
+    )
+
+
+def _comparison(
+    labels: Labels, seconds: list[float], baseline: list[float] | None, items: float, **further: float | None
+) -> Comparison:
+    """The row of a series of `seconds` per item, with so many items a step."""
+    speed = spread([1 / each for each in seconds])
+    ratio = spread(ratios(seconds, baseline)) if baseline else None
+    return Comparison(
+        **labels,
+        rounds=len(seconds),
+        per_second=speed.median,
+        per_second_q1=speed.low,
+        per_second_q3=speed.high,
+        per_second_most=1 / min(seconds),
+        step_ms=1000 * items * spread(seconds).median,
+        time_ratio=ratio and ratio.median,
+        time_ratio_q1=ratio and ratio.low,
+        time_ratio_q3=ratio and ratio.high,
+        **further,
+    )
