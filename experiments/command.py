@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from experiments.configuration import BY_TASK, GROUPS, check_choices, check_values, words_of
 from experiments.errors import BadInput, OtherProcessFailed
-from experiments.launch import speaks
+from experiments.launch import give_way, speaks
 
 FINISHED, FAILED, BAD_INPUT, DIVERGED, STOPPED = 0, 1, 2, 3, 75
 """Exit codes. STOPPED (a signal came, a checkpoint is written) is the usual code for "try again"."""
@@ -77,6 +77,8 @@ def complain(error: BadInput) -> int:
     """Prints the error, once where several processes share a run; returns its exit code."""
     if speaks():
         print(f"error: {error}", file=sys.stderr)
+    else:
+        give_way()
     return BAD_INPUT
 
 

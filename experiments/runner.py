@@ -219,7 +219,7 @@ def _train(engine: Engine, stop_requested: StopRequested) -> tuple[str, str] | N
         raise
     except Exception as error:
         failure = engine.processes.failure(error)
-        if failure.lost or not engine.processes.first:
+        if failure.from_outside or not engine.processes.first:
             engine.mirror.finish(None)
             raise
         trace = directory.path / TRACEBACK
