@@ -5,7 +5,6 @@ A damaged row is named and left out; it never changes what the others say.
 
 import contextlib
 import csv
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from experiments.report.cells import (
     split_row,
     time,
 )
-from experiments.run_directory import ARTIFACTS, PICTURE
+from experiments.run_directory import ARTIFACTS, PICTURE, read_metrics
 from experiments.run_directory import METRICS as METRICS_FILE
 
 STATUSES = ("finished", "diverged", "failed")
@@ -110,7 +109,12 @@ class Evidence:
             BadInput: a line of the file is damaged.
         """
         file = self._file_of(run, f"metrics/{run.run_id}.jsonl", METRICS_FILE)
-        return None if file is None else _records(file)
+        return None if file is None else read_metrics(file)
+
+    def without_metrics(self) -> list[str]:
+        """A sentence for each finished run of which no curve can be drawn."""
+        lacking = [run for run in self.runs if run.status == "finished" and not self.metrics_of(run)]
+        return [f"{run.run_id} has no metrics.jsonl beside {self.file.name}: no curves of it" for run in lacking]
 
     def picture_of(self, run: Run) -> Path | None:
         """The comparison picture of a run, or None where there is none."""
@@ -128,19 +132,6 @@ def activation_order(act: str, baseline: str = "relu") -> tuple[bool, str, str]:
     """Sorts labels of activations: the baseline first, then by name as the registry does, then by options."""
     name, _, options = act.partition("(")
     return act != baseline, name, options
-
-
-def _records(file: Path) -> list[dict[str, object]]:
-    records = []
-    for place, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise BadInput(f"{file}, line {place} is not JSON ({error}); publish the run again") from error
-        if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
-            raise BadInput(f"{file}, line {place} is not the record of an epoch; publish the run again")
-        records.append(record)
-    return records
 
 
 # --- reading -------------------------------------------------------------------------------------

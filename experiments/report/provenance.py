@@ -30,13 +30,13 @@ def describe_runs(runs: Sequence[Run]) -> str:
     return f"{plural(len(runs), 'run')}, {word} {', '.join(commits)}, PyTorch {', '.join(versions)}"
 
 
-def table_command(ledger: Path, **options: str | None) -> str:
-    """The command that makes the tables of a ledger again."""
+def table_command(ledger: Path, script: str = "make_tables.py", **options: str | None) -> str:
+    """The command that makes the tables of a ledger again, or what another script makes of it."""
     resolved = ledger.resolve()
     name = resolved.relative_to(ROOT).as_posix() if resolved.is_relative_to(ROOT) else ledger.as_posix()
     given = {"ledger": None if name == DEFAULT_LEDGER else name, **options}
     arguments = [part for key, value in given.items() if value is not None for part in (f"--{key}", value)]
-    return shlex.join(["python", "scripts/make_tables.py", *arguments])
+    return shlex.join(["python", f"scripts/{script}", *arguments])
 
 
 def run_commands(runs: Iterable[Run]) -> tuple[str, ...]:

@@ -4,8 +4,7 @@ import csv
 import io
 from pathlib import Path
 
-from experiments.checkpoint import write_atomically
-from experiments.errors import BadInput
+from experiments.report.files import write_files
 from experiments.report.latex import to_latex
 from experiments.report.table import CSV, RESULT, STATISTICS, Block, Cell, Table
 
@@ -17,16 +16,13 @@ def write_tables(tables: list[Table], folder: Path) -> list[Path]:
         BadInput: the folder cannot be written.
     """
     forms = {"md": to_markdown, "tex": to_latex, "csv": to_csv}
-    texts = {folder / f"{table.name}.{suffix}": render(table) for table in tables for suffix, render in forms.items()}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, text in texts.items():
-            write_atomically(file, text.encode())
-    except OSError as error:
-        raise BadInput(
-            f"the tables cannot be written to {folder}: {error.strerror}; name a folder with --out"
-        ) from error
-    return list(texts)
+    return write_files(
+        {
+            folder / f"{table.name}.{suffix}": render(table).encode()
+            for table in tables
+            for suffix, render in forms.items()
+        }
+    )
 
 
 def to_csv(table: Table) -> str:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import matplotlib.style
 
-from experiments.checkpoint import write_atomically
 from experiments.report.evidence import Evidence
 from experiments.report.figures.canvas import Figure
 from experiments.report.figures.cost import quality_against_cost
@@ -17,6 +16,7 @@ from experiments.report.figures.response import response
 from experiments.report.figures.strips import strips
 from experiments.report.figures.style import RC
 from experiments.report.figures.subject import Subject
+from experiments.report.files import write_files
 from experiments.report.tables import EACH, file_name, parts
 
 __all__ = ["Figure", "make_figures", "write_figures"]
@@ -51,12 +51,12 @@ def make_figures(evidence: Evidence, baseline: str = "relu", recipe: str | None 
 
 
 def write_figures(figures: list[Figure], folder: Path) -> list[Path]:
-    """Writes each figure as `<name>.svg` (but photographs) and `.png`; returns the files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    """Writes each figure as `<name>.svg` (but photographs) and `.png`; returns the files.
+
+    Raises:
+        BadInput: the folder cannot be written.
+    """
+    contents = {}
     for figure in figures:
-        for suffix, content in (("svg", figure.svg), ("png", figure.png)):
-            if content is not None:
-                written.append(folder / f"{figure.name}.{suffix}")
-                write_atomically(written[-1], content)
-    return written
+        contents |= {folder / f"{figure.name}.{suffix}": content for suffix, content in figure.files()}
+    return write_files(contents)

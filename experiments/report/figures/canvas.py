@@ -35,6 +35,12 @@ class Figure:
     """None for photographs."""
     setting: Setting | None = None
     """What the figure is about; None where it is about all of the evidence."""
+    note_height: float = 0.0
+    """Of the note at the bottom of the drawing, in points: a page that prints the caption cuts it off."""
+
+    def files(self) -> list[tuple[str, bytes]]:
+        """(suffix, content) of each file."""
+        return [(suffix, content) for suffix, content in (("svg", self.svg), ("png", self.png)) if content is not None]
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class Canvas:
 
     sheet: Sheet
     panels: list[Axes]
+    note_height: float
+    """In points."""
 
     def figure(self, name: str, caption: str, alt: str) -> Figure:
         """The finished figure, as the same bytes for the same drawing."""
@@ -51,7 +59,7 @@ class Canvas:
             content = io.BytesIO()
             self.sheet.savefig(content, format=suffix, dpi=DPI, metadata=metadata)
             files[suffix] = content.getvalue()
-        return Figure(name, caption, alt, **files)
+        return Figure(name, caption, alt, **files, note_height=self.note_height)
 
 
 def canvas(
@@ -59,7 +67,7 @@ def canvas(
     subtitle: str,
     note: str,
     heights: Sequence[float],
-    width: float = 3.6,
+    width: float = 3.2,
     left: float = 0.72,
     right: float = EDGE,
     gap: float = 0.5,
@@ -103,7 +111,7 @@ def canvas(
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=_STEPS))
         panels.append(axes)
         top += height + gap
-    return Canvas(sheet, panels)
+    return Canvas(sheet, panels, note_height=72 * foot if note else 0.0)
 
 
 def _height(text: str, size: float) -> float:

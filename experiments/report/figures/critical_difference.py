@@ -6,6 +6,7 @@ from experiments.report.across_table import common_activations, contents_of, ran
 from experiments.report.figures.canvas import EDGE, Figure, canvas
 from experiments.report.figures.style import INK, SMALL, short, text_width
 from experiments.report.figures.subject import Subject
+from experiments.report.findings import equation
 from experiments.report.numbers import fixed, p_text
 from experiments.statistics import Ranking, rank
 
@@ -33,7 +34,7 @@ def critical_difference(subject: Subject) -> Figure | None:
         ", ".join(names.values()),
         note,
         heights=[0.35 + _BAR * len(ranking.cliques) + _ROW * ((len(acts) + 1) // 2) + 0.1],
-        width=3.4,
+        width=2.9,
         left=margin,
         right=margin,
         below=0.05,
@@ -53,16 +54,15 @@ def _by_name(ranking: Ranking) -> dict[str, float]:
 
 def _reading(ranking: Ranking) -> str:
     return (
-        f"Rank 1 is best; means over {ranking.n} pairs of setting and seed. A thick bar joins what the Nemenyi test does "
-        f"not tell apart at 5 %. {_verdict(ranking)}"
+        f"Rank 1 is best; means over {ranking.n} pairs of setting and seed. A thick bar joins what the Nemenyi test "
+        f"does not tell apart at 5 %. {_verdict(ranking)}"
     )
 
 
 def _verdict(ranking: Ranking) -> str:
     if ranking.p_value is None:
         return "One block: no test, no claim."
-    p_value = p_text(ranking.p_value)
-    found = f"Friedman test: p {p_value if p_value.startswith('<') else '= ' + p_value}"
+    found = f"Friedman test: p {equation(p_text(ranking.p_value))}"
     alike = "; ".join(", ".join(clique) for clique in ranking.cliques)
     return f"{found}. " + (f"Not told apart: {alike}." if alike else "All are told apart.")
 
@@ -91,8 +91,16 @@ def _draw(axes: Axes, ranking: Ranking, subject: Subject, labels: dict[str, str]
         colour = subject.looks[name].colour
         axes.plot([mean, mean, end], [0, y, y], color=colour, linewidth=1.2, clip_on=False)
         axes.plot(mean, 0, subject.looks[name].marker, color=colour, markersize=6, clip_on=False)
-        axes.annotate(labels[name], (end, y), (-4 if on_left else 4, 0), textcoords="offset points", va="center",
-                      ha="right" if on_left else "left", color=colour, annotation_clip=False)
+        axes.annotate(
+            labels[name],
+            (end, y),
+            (-4 if on_left else 4, 0),
+            textcoords="offset points",
+            va="center",
+            ha="right" if on_left else "left",
+            color=colour,
+            annotation_clip=False,
+        )
 
 
 def _scale(axes: Axes, count: int) -> None:

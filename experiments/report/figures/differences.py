@@ -6,19 +6,20 @@ from experiments.report.comparison import Entry, metrics_shown
 from experiments.report.evidence import Setting
 from experiments.report.figures.canvas import EDGE, Figure, canvas
 from experiments.report.figures.style import INK, MUTED, PAPER, SMALL, Look, short, text_width
-from experiments.report.figures.subject import Subject, describe, difference_unit
+from experiments.report.figures.subject import Subject, describe
+from experiments.report.findings import difference_unit, equation
 from experiments.report.metrics import Metric, describe_metric
 from experiments.report.numbers import fixed, interval, p_text
 from experiments.report.remarks import remarks
 
-_ROW = 0.34
+_ROW = 0.37
 """Height of the row of an activation, in inches."""
 _SPREAD = 0.11
 """Vertical distance of two seeds within a row, in rows."""
 
 
 def differences(subject: Subject, setting: Setting) -> Figure | None:
-    """The differences of a setting, a panel for each test set; None where no activation shares a seed with the baseline."""
+    """The differences of a setting, a panel for each test set; None where no activation has a seed in common."""
     panels = []
     for name in metrics_shown(subject.evidence, setting, None):
         entries = subject.entries(setting, name)
@@ -36,7 +37,7 @@ def differences(subject: Subject, setting: Setting) -> Figure | None:
         describe(setting),
         note,
         heights=[_ROW * (len(paired) + 0.4) for *_, paired in panels],
-        width=3.0,
+        width=2.7,
         left=max(map(text_width, acts)) + EDGE + 0.16,
         right=max(text_width(verdict, SMALL) for verdict in verdicts) + 2 * EDGE,
         gap=0.55,
@@ -63,8 +64,16 @@ def _draw(axes: Axes, subject: Subject, metric: Metric, base: Entry, paired: lis
     axes.axvline(0, color=INK, linewidth=0.9)
     for row, entry in enumerate(paired):
         _row(axes, row, entry, base, subject.looks[entry.act])
-        axes.text(1.03, row, _verdict(entry), transform=axes.get_yaxis_transform(), va="center", size=SMALL,
-                  color=INK if entry.stands else MUTED, weight="bold" if entry.stands else "normal")
+        axes.text(
+            1.03,
+            row,
+            _verdict(entry),
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            size=SMALL,
+            color=INK if entry.stands else MUTED,
+            weight="bold" if entry.stands else "normal",
+        )
     axes.set_yticks(range(len(paired)), [short(entry.act) for entry in paired])
     for label, entry in zip(axes.get_yticklabels(), paired, strict=True):
         label.set_color(subject.looks[entry.act].colour)
@@ -79,8 +88,9 @@ def _row(axes: Axes, row: int, entry: Entry, base: Entry, look: Look) -> None:
     seeds = sorted(entry.values.keys() & base.values.keys())
     for place, seed in enumerate(seeds):
         y = row + _SPREAD * (place - (len(seeds) - 1) / 2) * min(1, 6 / len(seeds))
-        axes.plot(entry.values[seed] - base.values[seed], y, look.marker, color=look.colour, markersize=3.8, alpha=0.7,
-                  markeredgewidth=0)
+        size, shade = (3.8, 0.7) if len(seeds) > 1 else (6, 1)
+        difference = entry.values[seed] - base.values[seed]
+        axes.plot(difference, y, look.marker, color=look.colour, markersize=size, alpha=shade, markeredgewidth=0)
     paired = entry.paired
     if paired.low is not None:
         axes.plot([paired.low, paired.high], [row, row], color=look.colour, linewidth=2, solid_capstyle="butt")
@@ -92,11 +102,7 @@ def _verdict(entry: Entry) -> str:
     if entry.paired.n == 1:
         return "n = 1: no claim"
     verdict = "stands" if entry.stands else "does not stand"
-    return f"p {_equation(p_text(entry.p_holm))}, n = {entry.paired.n}\n{verdict}"
-
-
-def _equation(text: str) -> str:
-    return text if text.startswith("<") else f"= {text}"
+    return f"p {equation(p_text(entry.p_holm))}, n = {entry.paired.n}\n{verdict}"
 
 
 def _sentence(entry: Entry, metric: Metric) -> str:

@@ -17,6 +17,15 @@ def space_for_labels(acts: Iterable[str]) -> float:
     return _LEADER + 0.06 + max((text_width(short(act), _SIZE) for act in acts), default=0.0) + EDGE
 
 
+def height_for_labels(acts: Iterable[str], usual: float) -> float:
+    """The height of a panel beside which the labels find room, `usual` or more, in inches."""
+    return max(usual, sum(map(_height, acts)))
+
+
+def _height(act: str) -> float:
+    return (short(act).count("\n") + 1) * _SIZE * LINE_HEIGHT / 72
+
+
 def label_ends(
     axes: Axes, ends: Mapping[str, float], looks: Mapping[str, Look], starts: Mapping[str, float] | None = None
 ) -> None:
@@ -30,9 +39,8 @@ def label_ends(
     """
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     width, height = axes.figure.get_size_inches() * (axes.get_position().width, axes.get_position().height)
-    lines = max((short(act).count("\n") + 1 for act in ends), default=1)
     wanted = [(value - low) / (high - low) for value in ends.values()]
-    places = spread(wanted, gap=lines * _SIZE * LINE_HEIGHT / 72 / height)
+    places = spread(wanted, [_height(act) / height for act in ends], 0.0, 1.0)
     for act, at, place in zip(ends, wanted, places, strict=True):
         colour = looks[act].colour
         begin = [1.01] if starts is None else [(starts[act] - left) / (right - left), 1]

@@ -5,7 +5,7 @@ from matplotlib.colors import LinearSegmentedColormap
 
 from experiments.report.evidence import Run, Setting
 from experiments.report.figures.canvas import Figure, canvas
-from experiments.report.figures.style import MUTED, SMALL, text_width, wrapped
+from experiments.report.figures.style import MUTED, SMALL, text_width
 from experiments.report.figures.subject import Subject, describe, finished
 from experiments.report.numbers import fixed, plural
 from experiments.report.tables import file_name
@@ -54,12 +54,18 @@ def _figure(subject: Subject, setting: Setting, act: str, runs: list[Run]) -> Fi
     )
     for axes, (key, by_layer) in zip(drawn.panels, curves.items(), strict=True):
         for place, curve in enumerate(by_layer.values()):
-            axes.plot(list(curve), list(curve.values()), color=_colour(place, layers), linewidth=1.3, marker="o",
-                      markersize=2.4)
+            axes.plot(
+                list(curve),
+                list(curve.values()),
+                color=_colour(place, len(layers)),
+                linewidth=1.3,
+                marker="o",
+                markersize=2.4,
+            )
         axes.set_ylabel(_PANELS.get(key, key))
         axes.xaxis.get_major_locator().set_params(integer=True)
     drawn.panels[-1].set_xlabel("epoch")
-    _key(drawn.panels[0], list(named.values()), layers)
+    _key(drawn.panels[0], list(named.values()))
     return drawn.figure(
         f"{subject.stems[setting]}_learned_{file_name(act)}",
         f"What {act} learns, layer by layer. {note}",
@@ -70,7 +76,11 @@ def _figure(subject: Subject, setting: Setting, act: str, runs: list[Run]) -> Fi
 def _means(subject: Subject, runs: list[Run]) -> tuple[int, Curves]:
     """How many runs recorded something, and the means over them at the epochs that all of them have."""
     recorded = [
-        {record["epoch"]: record["activations"] for record in subject.evidence.metrics_of(run) or () if record.get("activations")}
+        {
+            record["epoch"]: record["activations"]
+            for record in subject.evidence.metrics_of(run) or ()
+            if record.get("activations")
+        }
         for run in runs
     ]
     recorded = [by_epoch for by_epoch in recorded if by_epoch]
@@ -92,27 +102,22 @@ def _means(subject: Subject, runs: list[Run]) -> tuple[int, Curves]:
     return len(recorded), curves
 
 
-def _colour(place: int, layers: list[str]) -> tuple[float, ...]:
-    return _DEPTH(place / max(1, len(layers) - 1))
+def _colour(place: int, count: int) -> tuple[float, ...]:
+    return _DEPTH(place / max(1, count - 1))
 
 
-def _key(axes: Axes, names: list[str], layers: list[str]) -> None:
-    """Names in their colours right of a panel, or a scale of colours from the first layer to the last."""
+def _key(axes: Axes, names: list[str]) -> None:
+    """The colours of the layers right of a panel: each with its name, or only the first and the last with words."""
     width, height = axes.figure.get_size_inches() * (axes.get_position().width, axes.get_position().height)
-    x = 1 + 0.18 / width
-    if len(names) <= _MOST_NAMED:
-        for place, name in enumerate(names):
-            axes.plot([x, x + 0.18 / width], [1 - place * 0.16 / height] * 2, color=_colour(place, layers),
-                      transform=axes.transAxes, clip_on=False)
-            axes.text(x + 0.24 / width, 1 - place * 0.16 / height, name, size=SMALL, va="center",
-                      transform=axes.transAxes)
-        return
-    step = 0.85 / len(names)
+    few = len(names) <= _MOST_NAMED
+    step = 0.16 / height if few else 0.85 / len(names)
+    words = dict(enumerate(names)) if few else {0: "first layer", len(names) - 1: f"layer {len(names)}"}
+    left, right = 1 + 0.18 / width, 1 + 0.34 / width
     for place in range(len(names)):
-        axes.plot([x, x + 0.14 / width], [0.95 - step * place] * 2, color=_colour(place, layers), linewidth=2,
-                  transform=axes.transAxes, clip_on=False)
-    for y, text in ((0.95, "first layer"), (0.95 - step * (len(names) - 1), f"layer {len(names)}")):
-        axes.text(x + 0.2 / width, y, text, size=SMALL, va="center", color=MUTED, transform=axes.transAxes)
+        y, colour = 1 - place * step, _colour(place, len(names))
+        axes.plot([left, right], [y, y], color=colour, transform=axes.transAxes, clip_on=False)
+        text = words.get(place, "")
+        axes.text(right + 0.06 / width, y, text, size=SMALL, va="center", color=MUTED, transform=axes.transAxes)
 
 
 def _short_name(layer: str, layers: list[str]) -> str:

@@ -16,7 +16,7 @@ from scipy.optimize import isotonic_regression
 INK, MUTED, FAINT, PAPER = "#1b1f24", "#5c6570", "#d4d9df", "#ffffff"
 """Colours of text, of secondary text, of thin lines and of the ground; the page replaces them in its dark mode."""
 
-TEXT, SMALL = 9.0, 7.5
+TEXT, SMALL = 9.5, 8.0
 """Sizes of letters in points."""
 LINE_HEIGHT = 1.3
 """Of text, in font sizes."""
@@ -121,12 +121,24 @@ def short(act: str) -> str:
     return name + "(\n  " + options.replace(", ", ",\n  ")
 
 
-def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """Places at least `gap` apart, in the same order and as near to the wanted ones as can be (least squares)."""
+def spread(wanted: Sequence[float], sizes: Sequence[float], low: float, high: float) -> list[float]:
+    """Places for labels that do not overlap, in the same order and as near to the wanted ones as can be.
+
+    Near in the sense of least squares.
+
+    Args:
+        wanted: where the middle of each label would best be.
+        sizes: of the labels, in the same unit.
+        low: where the first may begin.
+        high: where the last may end; where there is too little room, they go beyond.
+    """
     if not len(wanted):
         return []
     order = np.argsort(wanted, kind="stable")
-    steps = gap * np.arange(len(wanted))
+    sizes = np.asarray(sizes, dtype=float)[order]
+    steps = np.concatenate([[0.0], np.cumsum((sizes[:-1] + sizes[1:]) / 2)])
+    first, last = low + sizes[0] / 2, high - sizes[-1] / 2 - steps[-1]
+    fitted = isotonic_regression(np.asarray(wanted, dtype=float)[order] - steps).x
     places = np.empty(len(wanted))
-    places[order] = isotonic_regression(np.asarray(wanted, dtype=float)[order] - steps).x + steps
+    places[order] = np.clip(fitted, first, max(first, last)) + steps
     return places.tolist()

@@ -48,11 +48,6 @@ def describe(setting: Setting) -> str:
     return f"{setting.data} · {setting.model} · recipe {setting.recipe} · {setting.device} · {setting.precision}"
 
 
-def difference_unit(metric: Metric) -> str:
-    """The unit of a difference of two values: percent of something differ by points."""
-    return "points" if metric.unit == "%" else metric.unit
-
-
 _LEVELS = (("task", "recipe"), ("task", "recipe", "data"), ("task", "recipe", "data", "model"))
 
 

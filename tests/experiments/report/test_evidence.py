@@ -120,12 +120,27 @@ def test_the_records_of_a_run_are_found_beside_a_published_ledger_and_beside_a_l
     published = tmp_path / "metrics" / f"{evidence.runs[0].run_id}.jsonl"
     local = tmp_path / "cifar100" / "small" / "relu" / "s1-1abc" / "metrics.jsonl"
     broken = tmp_path / "metrics" / f"{evidence.runs[3].run_id}.jsonl"
-    for file, text in ((published, '{"epoch": 1}\n{"epoch": 2}\n'), (local, '{"epoch": 9}\n'), (broken, '{}\n{"ep')):
+    for file, text in (
+        (published, '{"epoch": 1}\n{"epoch": 2}\n'),
+        (local, '{"epoch": 9}\n'),
+        (broken, '{"epoch": 1}\n{"ep'),
+    ):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     first, second, third, fourth = evidence.runs
     assert evidence.metrics_of(first) == [json.loads('{"epoch": 1}'), {"epoch": 2}]
     assert evidence.metrics_of(second) == [{"epoch": 9}]
     assert evidence.metrics_of(third) is None
-    with pytest.raises(BadInput, match=r"line 2 is not JSON"):
+    with pytest.raises(BadInput, match=r"line 2 is damaged"):
         evidence.metrics_of(fourth)
+
+
+def test_the_picture_of_a_run_is_beside_the_ledger_or_in_the_run_directory(tmp_path):
+    rows = [row(seed=seed, run_id=f"cifar100-small-relu-s{seed}-{seed}abc") for seed in range(3)]
+    evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
+    published = tmp_path / "pictures" / "cifar100-small-relu-s0-0abc.png"
+    local = tmp_path / "cifar100" / "small" / "relu" / "s1-1abc" / "artifacts" / "comparison.png"
+    for file in (published, local):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    assert [evidence.picture_of(run) for run in evidence.runs] == [published, local, None]

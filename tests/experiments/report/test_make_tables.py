@@ -33,7 +33,7 @@ def test_tables_are_written_beside_the_ledger_and_what_is_wrong_with_it_is_said(
     [
         (["--ledger", "nowhere.csv"], "error: there is no ledger nowhere.csv"),
         (["--baseline", "rellu"], "error: no run of the baseline 'rellu'"),
-        (["--out", "README.md/tables"], "error: the tables cannot be written to README.md/tables"),
+        (["--out", "README.md/tables"], "error: README.md/tables cannot be written"),
     ],
 )
 def test_a_mistake_is_answered_in_one_line_with_code_2_and_nothing_is_written(arguments, answer, tmp_path):
