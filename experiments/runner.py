@@ -42,6 +42,8 @@ class Outcome:
     result: dict[str, object] | None
     again: bool
     """Whether the result was there before."""
+    resumed: bool = False
+    """Whether it went on from a checkpoint."""
 
 
 def perform(cfg: DictConfig, choices: dict[str, str], display: Display) -> Outcome:
@@ -64,15 +66,16 @@ def perform(cfg: DictConfig, choices: dict[str, str], display: Display) -> Outco
     with directory.lock():
         restart = cfg.force and not directory.restart_under_way()
         result = None if restart else directory.result()
-        again = result is not None and result["status"] in FINAL
+        again, resumed = result is not None and result["status"] in FINAL, False
         if again:
             _note_other_code(directory, environment, display)
         else:
             saved = None if restart else _saved_state(directory, identity, environment)
+            resumed = saved is not None
             result = _run(cfg, identity, activation, directory, environment, saved, display)
         if result:
             ledger.record(Path(cfg.output_root) / "ledger.csv", result)
-    return Outcome(identity, result, again)
+    return Outcome(identity, result, again, resumed)
 
 
 def settle(cfg: DictConfig) -> DictConfig:

@@ -48,10 +48,11 @@ def test_the_sample_holds_the_first_pairs_of_each_class_of_the_public_set(real_d
                 assert [c[few[place]] for c in sample[part].texts] == [c[every[place]] for c in public[part].texts]
 
 
-def test_a_damaged_sample_is_named(tmp_path):
+def test_a_damaged_sample_is_named(tmp_path, monkeypatch):
     (tmp_path / "train.parquet").write_bytes(b"not a table")
-    with pytest.raises(BadInput, match=r"train\.parquet is missing or damaged; .* git checkout"):
-        text_sets._sample_file("train.parquet", tmp_path)
+    monkeypatch.setattr(text_sets, "SAMPLE_DIR", tmp_path)
+    with pytest.raises(BadInput, match=r"train\.parquet.* is missing or damaged; .* git checkout"):
+        text_sets.load(data_of("sample"))
 
 
 def test_the_real_sets_have_the_sizes_that_their_papers_state(real_data):
