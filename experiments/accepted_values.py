@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from experiments.configuration import BY_TASK, as_dict, flatten, literal, words_of
 from experiments.errors import BadInput, unknown
@@ -144,7 +144,7 @@ _RULES = {
     "task.augmentation.crop_padding": _integer(0),
     "task.augmentation.flip": _BOOLEAN,
     "task.augmentation.rotation_degrees": _number(0, below=180.001),
-    "hydra.launcher.n_jobs": _Rule("an integer ≥ 1, or -1", lambda v: v == -1 or v >= 1),
+    "hydra.launcher.n_jobs": _Rule("an integer ≥ 1, or -1", lambda v: isinstance(v, int) and (v == -1 or v >= 1)),
     "hydra.launcher.nodes": _Rule("1, as a run is one process", lambda v: v == 1),
     "hydra.launcher.tasks_per_node": _Rule("1, as a run is one process", lambda v: v == 1),
     "hydra.launcher.timeout_min": _integer(1),
@@ -165,7 +165,7 @@ _RULES = {
 def check_values(cfg: DictConfig) -> None:
     """Raises `BadInput` for the first value that is out of its range."""
     leaves = flatten(as_dict(cfg))
-    _check(leaves)
+    check_leaves(leaves)
     if leaves.get("trainer.selection") == "validation":
         sources = [key for key in _VALIDATION_KEYS if key in leaves]
         if not any(leaves[key] for key in sources) and "validation" not in leaves.get("data.test_sets", []):
@@ -173,12 +173,8 @@ def check_values(cfg: DictConfig) -> None:
             raise BadInput(f"trainer.selection=validation needs a set to select on, and there is none; set {ways_out}")
 
 
-def check_launcher(launcher: DictConfig) -> None:
-    """Raises `BadInput` for the first option of a Hydra launcher that is out of its range."""
-    _check(flatten(OmegaConf.to_container(launcher), "hydra.launcher"))
-
-
-def _check(leaves: dict[str, object]) -> None:
+def check_leaves(leaves: dict[str, object]) -> None:
+    """Raises `BadInput` for the first of these values, by dotted key, that is out of its range."""
     for key, value in leaves.items():
         rule = _RULES.get(key)
         if rule and not rule.holds(value):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from experiments.accepted_values import check_choices, check_values
-from experiments.configuration import BY_TASK, GROUPS, words_of
+from experiments.configuration import BY_TASK, GROUPS, LAUNCHER, launchers, words_of
 from experiments.errors import BadInput
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Ending:
     metric: str = ""
     value: float | None = None
 
+
 _MEANINGS = {
     "task": "what is learned",
     "act": "the activation",
@@ -49,14 +50,26 @@ _MEANINGS = {
     "optim": "the optimiser",
     "trainer": "device, precision, batch size, checkpoints",
     "logger": "where else the record goes",
-    "experiment": "a ready-made comparison, laid over the rest: +experiment=NAME",
+    "experiment": "a ready-made sweep: python run.py -m +experiment=NAME",
+    "hydra/launcher": "where the runs of a sweep take place",
 }
 
 _HELP = """\
 Trains an activation on a task, records it, and goes on from where it stands if it was stopped.
 
-usage: python run.py [KEY=VALUE ...]         one run
-       python run.py -m [KEY=A,B,C ...]      a sweep over every combination
+usage: python run.py [KEY=VALUE ...]              one run
+       python run.py -m [KEY=A,B,C ...]           a sweep over every combination, summed up at its end
+       python run.py -m +experiment=NAME          a ready-made sweep, like paper_all or carelu_study
+       python run.py -m … hydra/launcher=joblib   several runs at once; others: {launchers}
+
+Examples
+  python run.py task=cifar100 act=carelu data=sample recipe=small   a small run on bundled images
+  python run.py task=cifar100 act=relu                              the published recipe (for a GPU)
+  python run.py -m act=carelu,relu,gelu seed=0,1,2 recipe=small     a sweep of nine runs
+  python run.py -m +experiment=paper_all recipe=small               every task and activation, on two cores
+
+The same command again goes on: finished runs answer at once, stopped ones resume, failed ones are tried again.
+Exit codes: 0 finished, 1 failed, 2 bad input, 3 diverged, 75 stopped by a signal; of a sweep the largest.
 
 {groups}
 Some keys (all of them, with their values: python run.py --cfg job; their meaning: configs/)
@@ -64,17 +77,13 @@ Some keys (all of them, with their values: python run.py --cfg job; their meanin
   trainer.epochs=3         passes over the training data
   trainer.max_steps=20     stop after so many steps, then evaluate
   trainer.device=cpu       auto, cpu, cuda, cuda:1
-  data.root=FOLDER         where the data is, or is fetched to
+  data_root=FOLDER         where all data is, or is fetched to; data.root=FOLDER for that of one task
   output_root=outputs      where runs and their ledger are kept
   force=true               run again from the start, also where a result stands
   act.kwargs.KEY=VALUE     an option of the activation
+  jobs_per_gpu=2           runs at once on each GPU (hydra/launcher=joblib)
+  hydra.launcher.n_jobs=2  runs at once in all (hydra/launcher=joblib)
 
-Examples
-  python run.py task=cifar100 act=carelu data=sample recipe=small   a small run on bundled images
-  python run.py task=cifar100 act=relu                              the published recipe (for a GPU)
-  python run.py -m act=carelu,relu,gelu seed=0,1,2 recipe=small     a sweep of nine runs
-
-Exit codes: 0 finished, 1 failed, 2 bad input, 3 diverged, 75 stopped by a signal (the same command goes on).
 Hydra's own options: python run.py --hydra-help"""
 
 
@@ -82,15 +91,18 @@ def help_text() -> str:
     """The text of `--help`: every group with its options, as their files describe them."""
     lines = []
     tasks = words_of("task")
-    for group in (*GROUPS, *(["experiment"] if words_of("experiment") else [])):
+    for group in (*GROUPS, "experiment", LAUNCHER):
         lines.append(f"{group}: {_MEANINGS[group]}")
         if group in BY_TASK:
             for task in tasks:
                 lines += [f"  for task={task}", *_listed(words_of(group, task), indent=4)]
         else:
-            lines += _listed(words_of(group), indent=2)
+            lines += _listed(launchers() if group == LAUNCHER else words_of(group), indent=2)
         lines.append("")
-    return _HELP.format(groups="\n".join(lines))
+    return _HELP.format(
+        launchers=", ".join(word for word in launchers() if word not in ("basic", "joblib")),
+        groups="\n".join(lines),
+    )
 
 
 def _listed(words: dict[str, str], indent: int) -> list[str]:
@@ -124,9 +136,8 @@ def run_job(cfg: DictConfig, choices: dict[str, str]) -> Ending:
         complain(error)
         return Ending("failed", BAD_INPUT, str(error))
     except KeyboardInterrupt:
-        said = "stopped outside of training; what was written is kept, the same command goes on"
-        print(said, file=sys.stderr)
-        return Ending("stopped", STOPPED, said)
+        print("stopped outside of training; what was written is kept, the same command goes on", file=sys.stderr)
+        return Ending("stopped", STOPPED, "outside of training")
     except Exception as error:
         traceback.print_exc()
         return Ending("failed", FAILED, f"{type(error).__name__}: {error}")

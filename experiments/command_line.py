@@ -16,25 +16,20 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from experiments.accepted_values import check_choices, check_launcher, check_values
+from experiments.accepted_values import check_choices, check_leaves, check_values
 from experiments.configuration import (
     DECIDED_BY_WORD,
     GROUPS,
+    LAUNCHER,
     SHOW_KEYS,
     as_dict,
     compose_with_hydra,
     flatten,
+    launchers,
     without_hydra,
     words_of,
 )
 from experiments.errors import BadInput, unknown
-
-LAUNCHER = "hydra/launcher"
-
-
-def launchers() -> dict[str, str]:
-    """The options of hydra/launcher, and what each is."""
-    return {"basic": "one run after the other, in one process", **words_of(LAUNCHER)}
 
 
 @dataclass(frozen=True)
@@ -78,8 +73,9 @@ def check_command(args: list[str]) -> SweepPlan | None:
             raise BadInput(f"{override.input_line}: a key cannot be taken away, only given another value")
     of_hydra = [override for override in given if override.key_or_group.startswith("hydra")]
     overrides = [override for override in given if override not in of_hydra]
-    _check_hydra(of_hydra, sweeping)
-    overrides = _with_the_experiment(overrides, of_hydra, sweeping, listing)
+    if not listing:
+        _check_hydra(of_hydra, sweeping)
+    overrides = _with_the_experiment(overrides, sweeping, listing)
     _check_words(overrides, sweeping)
     _check_keys(overrides)
     devices = set()
@@ -110,6 +106,8 @@ def check_command(args: list[str]) -> SweepPlan | None:
 def _check_hydra(of_hydra: list[Override], sweeping: bool) -> None:
     """Raises `BadInput` for a launcher or an option of it that does not exist or is out of range."""
     for override in of_hydra:
+        if override.key_or_group.startswith("hydra.sweeper.params"):
+            raise BadInput(f"{override.input_line}: give the values themselves, like seed=0,1,2, or +experiment=NAME")
         if override.is_sweep_override():
             raise BadInput(f"{override.input_line} gives several values; one sweep has one {override.key_or_group}")
     choices = [override for override in of_hydra if override.key_or_group == LAUNCHER]
@@ -127,21 +125,16 @@ def _check_hydra(of_hydra: list[Override], sweeping: bool) -> None:
         is_for_slurm = key.startswith("hydra.launcher.additional_parameters.")
         if override not in choices and not is_option and not is_for_slurm:
             raise unknown(f"option of hydra/launcher={usual.hydra.runtime.choices[LAUNCHER]}", key, known)
-    if not sweeping:
-        return
-    cfg = _compose_or_explain([_first_line(override) for override in of_hydra])
-    check_launcher(cfg.hydra.launcher)
-    if cfg.hydra.runtime.choices[LAUNCHER] == "submitit_slurm" and not shutil.which("sbatch"):
+    check_leaves({override.key_or_group: override.value() for override in about_launcher})
+    if usual.hydra.runtime.choices[LAUNCHER] == "submitit_slurm" and not shutil.which("sbatch"):
         raise BadInput(
             "hydra/launcher=submitit_slurm needs Slurm, and there is no `sbatch` on this machine; "
             "give the command on a cluster's login node, or use hydra/launcher=joblib"
         )
 
 
-def _with_the_experiment(
-    overrides: list[Override], of_hydra: list[Override], sweeping: bool, listing: bool
-) -> list[Override]:
-    """`overrides` over the sweep that `+experiment=NAME` (or hydra.sweeper.params) holds.
+def _with_the_experiment(overrides: list[Override], sweeping: bool, listing: bool) -> list[Override]:
+    """`overrides` over the sweep that `+experiment=NAME` holds.
 
     Raises:
         BadInput: there is no such experiment, there are several, or it is a sweep and none is asked for.
@@ -153,14 +146,13 @@ def _with_the_experiment(
             raise unknown("experiment", name, words_of("experiment"))
     if len(names) > 1:
         raise BadInput(f"{experiments[0].input_line} names several experiments; sweep them one after the other")
-    cfg = _compose_or_explain([_first_line(override) for override in [*of_hydra, *experiments]])
-    params = cfg.hydra.sweeper.params
+    params = _compose_or_explain([_first_line(override) for override in experiments]).hydra.sweeper.params or {}
     if params and not (sweeping or listing):
-        command = f"python run.py -m +experiment={names[0]}" if names else "python run.py -m …"
-        raise BadInput(f"{(experiments or of_hydra)[0].input_line} is a sweep, not one run; to run it: {command}")
+        line = experiments[0].input_line
+        raise BadInput(f"{line} is a sweep, not one run; to run it: python run.py -m {line}")
     if not sweeping:  # a listing shows what all runs have in common
         return overrides
-    params = _read([f"{key}={value}" for key, value in (params or {}).items()])
+    params = _read([f"{key}={value}" for key, value in params.items()])
     return list({override.key_or_group: override for override in [*params, *overrides]}.values())
 
 

@@ -27,6 +27,9 @@ OmegaConf.register_new_resolver("checkout", lambda path: str(ROOT / path), repla
 BY_TASK = ("data", "model", "recipe")
 """Groups whose words each task understands in its own way."""
 
+LAUNCHER = "hydra/launcher"
+"""The group that says where the runs of a sweep take place."""
+
 GROUPS = ("task", "act", "recipe", "data", "model", "optim", "trainer", "logger")
 """The groups that make up a run; `experiment` is laid over them."""
 
@@ -57,6 +60,11 @@ def words_of(group: str, task: str | None = None) -> dict[str, str]:
     """The options of a group and what each is: the first line of its file that says so."""
     folder = CONFIG_DIR / group / (task or "")
     return {file.stem: _first_comment(file) for file in sorted(folder.glob("*.yaml"))}
+
+
+def launchers() -> dict[str, str]:
+    """The options of hydra/launcher, and what each is."""
+    return {"basic": "One run after the other, in one process", **words_of(LAUNCHER)}
 
 
 def _first_comment(file: Path) -> str:

@@ -17,9 +17,13 @@ _SOURCES = ("run.py", "carelu", "experiments", "configs")
 
 _NOT_IN_RESULTS = {
     f"experiments/{name}.py"
-    for name in ("command", "configuration", "environment", "errors", "ledger", "run_directory", "terminal", "tracking")
+    for name in (
+        *("accepted_values", "command", "command_line", "configuration", "environment", "errors", "ledger"),
+        *("run_directory", "terminal", "tracking"),
+        *("sweep/__init__", "sweep/conduct", "sweep/processes", "sweep/record", "sweep/report"),
+    )
 }
-"""Files that only name, show or store what was computed."""
+"""Files that only check, name, start, show or store what is computed."""
 
 
 def code_hash() -> str:

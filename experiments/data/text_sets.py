@@ -134,7 +134,9 @@ def _files(data: DictConfig, part: str) -> list[Path]:
 
 def _intact(file: Path, checksums: dict[str, str]) -> Path:
     if not file.exists() or hashlib.sha256(file.read_bytes()).hexdigest() != checksums[file.name]:
-        raise BadInput(f"{file}, which comes with the checkout, is missing or damaged; restore it: git checkout -- {file}")
+        raise BadInput(
+            f"{file}, which comes with the checkout, is missing or damaged; restore it: git checkout -- {file}"
+        )
     return file
 
 

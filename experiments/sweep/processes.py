@@ -52,12 +52,12 @@ def take_part(cfg: DictConfig, choices: dict[str, str], folder: SweepFolder, num
     if os.getpid() != folder.about["process"]:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep's own process hears Ctrl-C and passes it on
     if launcher == "joblib":
+        _end_with_parent(signal.SIGKILL)  # joblib's workers would wait for more to do
         import experiments.runner  # noqa: F401  (torch is loaded once a worker, not once a run)
     with _turn(folder) as share:
-        if folder.must_stop():
-            return
-        folder.begin(number, overrides)
-        _perform_in_own_process(cfg, choices, folder, number, share)
+        if not folder.must_stop():
+            folder.begin(number, overrides)
+            _perform_in_own_process(cfg, choices, folder, number, share)
 
 
 @contextlib.contextmanager
@@ -154,7 +154,7 @@ def _perform(cfg: DictConfig, choices: dict[str, str], folder: SweepFolder, numb
     signal.signal(_pre_emption_signal(), signal.SIG_IGN)  # the worker heard it too
     if folder.about["launcher"] != "submitit_slurm":
         os.setpgid(0, 0)  # Ctrl-C in the terminal is for the sweep
-    _end_with_parent()
+    _end_with_parent(signal.SIGTERM)
     log = os.open(folder.log(number), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -174,8 +174,8 @@ def _bind(share: Share) -> None:
     torch.set_num_threads(min(torch.get_num_threads(), share.threads))
 
 
-def _end_with_parent() -> None:
-    """Lets the system send SIGTERM when the worker is gone, however it went; only Linux can."""
+def _end_with_parent(number: signal.Signals) -> None:
+    """Lets the system send this process a signal when its parent is gone, however it went; only Linux can."""
     if sys.platform == "linux":
         set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(set_parent_death_signal, number)

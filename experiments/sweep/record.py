@@ -1,5 +1,6 @@
 """What a sweep keeps in its folder: the runs it is made of, and how far each of them has come."""
 
+import contextlib
 import functools
 import json
 import os
@@ -8,7 +9,12 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import filelock
+
 from experiments.command import Ending
+
+LOCK = "sweep.lock"
+"""Held by the sweep's own process as long as it lives."""
 
 RUNNING, NOT_RUN = "running", "not run"
 """States of a run that has not ended; the others are those of `Ending.state`."""
@@ -61,7 +67,10 @@ class SweepFolder:
                 path = wanted.with_name(f"{wanted.name}-{number}")
         owner = {"process": os.getpid(), "host": platform.node()}
         _write(path / "sweep.json", {**about, **owner})
-        return cls(path)
+        folder = cls(path)
+        folder._lock = filelock.FileLock(path / LOCK)
+        folder._lock.acquire()  # the system frees it when this process ends in any way
+        return folder
 
     @functools.cached_property
     def about(self) -> dict[str, object]:
@@ -77,13 +86,18 @@ class SweepFolder:
     def was_asked_to_stop(self) -> bool:
         return (self.path / "stop").exists()
 
-    def must_stop(self) -> bool:
-        """Whether the runs shall end: somebody asked for it, or the sweep's own process on this machine is gone.
+    def is_abandoned(self) -> bool:
+        """Whether the sweep's own process is gone from this machine; runs on a cluster outlive it."""
+        if self.about["host"] != platform.node() or self.about["launcher"] == "submitit_slurm":
+            return False
+        lock = filelock.FileLock(self.path / LOCK)
+        with contextlib.suppress(filelock.Timeout), lock.acquire(timeout=0):
+            return True
+        return False
 
-        Runs on a cluster outlive the process that waits for them.
-        """
-        here = self.about["host"] == platform.node() and self.about["launcher"] != "submitit_slurm"
-        return self.was_asked_to_stop() or (here and not _is_alive(self.about["process"]))
+    def must_stop(self) -> bool:
+        """Whether the runs shall end."""
+        return self.was_asked_to_stop() or self.is_abandoned()
 
     # --- runs ------------------------------------------------------------------------------------
 
@@ -124,13 +138,3 @@ def _write(file: Path, content: dict[str, object]) -> None:
     part = file.with_name(f"{file.name}.{os.getpid()}.part")
     part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(file)  # so that nobody reads half a file
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

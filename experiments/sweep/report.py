@@ -11,6 +11,11 @@ _ORDER = ("done", "resumed", "skipped", "diverged", "failed", "stopped", NOT_RUN
 """The states of a finished sweep's runs, as they are counted."""
 
 
+def is_done(job: Job) -> bool:
+    """Whether there is nothing to go on with, for better or worse."""
+    return job.ending is not None and job.state != "stopped"
+
+
 def labels(jobs: Sequence[Job]) -> list[str]:
     """What tells each run from the others: its overrides without those that all of them have."""
     common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
@@ -22,9 +27,9 @@ def seconds_left(jobs: Sequence[Job], now: float) -> float | None:
 
     Runs that were there before took no time, and say nothing.
     """
-    ended = [job for job in jobs if job.ending and job.state != "skipped"]
+    ended = [job for job in jobs if is_done(job) and job.state != "skipped"]
     begun = [job for job in jobs if job.began and job.state != "skipped"]
-    to_do = [job for job in jobs if not job.ending]
+    to_do = [job for job in jobs if not is_done(job)]
     if not ended or not to_do:
         return None
     mean = sum(job.ended - job.began for job in ended) / len(ended)
@@ -37,7 +42,7 @@ def seconds_left(jobs: Sequence[Job], now: float) -> float | None:
 def progress(jobs: Sequence[Job], now: float) -> str:
     """Like "3 of 12 done, about 14 min left"."""
     left = seconds_left(jobs, now)
-    said = f"{sum(job.ending is not None for job in jobs)} of {len(jobs)} done"
+    said = f"{sum(map(is_done, jobs))} of {len(jobs)} done"
     return said + (f", about {_roughly(left)} left" if left is not None else "")
 
 
