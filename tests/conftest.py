@@ -60,6 +60,14 @@ def run(tiny_cifar100, tiny_overrides):
     return perform_with
 
 
+@pytest.fixture
+def no_login(monkeypatch, tmp_path):
+    """Nobody is logged in to W&B, whatever the machine holds."""
+    for variable in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+
+
 @pytest.fixture(scope="session")
 def real_data():
     """The folder of real data sets that CARELU_TEST_DATA names; without it the test is skipped."""

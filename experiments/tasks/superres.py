@@ -30,6 +30,7 @@ from experiments.image_quality import (
     structural_similarity,
 )
 from experiments.models.tiling import site_that_needs_the_whole_image, tiled
+from experiments.run_directory import PICTURE
 from experiments.tasks import Splits, Task, model_from_config
 
 
@@ -119,7 +120,7 @@ class SuperResolution(Task):
             "output": self._enlarged(model, low),
         }
         framed = most_telling_crop(versions["bicubic"][0], high[0])
-        file = folder / "comparison.png"
+        file = folder / PICTURE
         images = {name: image[0] for name, image in versions.items()}
         comparison_strip(images, high[0], framed, self.scale).save(file)
         return [file]
