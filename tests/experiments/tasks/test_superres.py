@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from carelu import ActivationFactory
-from experiments.configuration import check_command, compose, identify
+from experiments.command_line import check_command
+from experiments.configuration import compose, identify
 from experiments.data.superres import TrainingPatches
 from experiments.errors import BadInput
 from experiments.image_quality import luma, peak_signal_noise_ratio, shaved, structural_similarity
