@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 
 from experiments.command import STOPPED
@@ -30,27 +31,45 @@ def conduct(plan: SweepPlan, hydra_main: Callable[[], None]) -> int:
     """
     machine = _machine(plan)
     folder = SweepFolder.create(plan.folder, {"jobs": plan.jobs, "launcher": plan.launcher, **machine})
-    sys.argv.append(f"hydra.sweep.dir={literal(str(folder.path.absolute()))}")
-    if plan.launcher == "joblib":  # with one worker, joblib would take this process for it
-        sys.argv.append(f"hydra.launcher.n_jobs={max(machine['workers'], 2)}")
-    if plan.launcher.startswith("submitit"):  # its processes find `experiments` wherever they start
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    if plan.launcher == "submitit_local":  # its processes share the terminal, whose Ctrl-C the sweep passes on in order
-        sys.argv.append("+hydra.launcher.setup=[\"trap '' INT\"]")
+    sys.argv += [f"hydra.sweep.dir={literal(str(folder.path.absolute()))}", *_launcher_arguments(plan, machine)]
+    count = f"{len(plan.jobs)} run{'' if len(plan.jobs) == 1 else 's'}"
     at_once = f", {machine['workers']} at once" if machine["workers"] else ""
     logs = "" if plan.launcher == "basic" else f"; what each says: {folder.path}/*.log"
-    print(f"sweep of {len(plan.jobs)} runs{at_once}{logs}", flush=True)
-    began, was_stopped = time.time(), False
+    print(f"sweep of {count}{at_once}{logs}", flush=True)
+    began = time.time()
     with _stopping_in_order(folder), _telling(folder):
-        try:
-            hydra_main()
-        except KeyboardInterrupt:
-            was_stopped = True
-        except SystemExit as end:  # of a run that was stopped, or Hydra's after it has said what went wrong
-            was_stopped = end.code == STOPPED
+        was_stopped = _perform(hydra_main, folder)
     jobs = folder.jobs()
     print(summary(jobs, time.time() - began, str(folder.path)), flush=True)
     return exit_code(jobs, was_stopped or folder.was_asked_to_stop())
+
+
+def _launcher_arguments(plan: SweepPlan, machine: dict[str, object]) -> list[str]:
+    """What the launcher needs to be told beside what the command line says."""
+    if plan.launcher.startswith("submitit"):  # its processes find `experiments` wherever they start
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    if plan.launcher == "submitit_local":  # its processes share the terminal, whose Ctrl-C the sweep passes on in order
+        return ["+hydra.launcher.setup=[\"trap '' INT\"]"]
+    if plan.launcher == "joblib":  # with one worker, joblib would take this process for it
+        return [f"hydra.launcher.n_jobs={max(machine['workers'], 2)}"]
+    return []
+
+
+def _perform(hydra_main: Callable[[], None], folder: SweepFolder) -> bool:
+    """Lets Hydra perform the sweep; returns whether a signal ended it."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # its errors come out of it, where it would print their tracebacks
+    try:
+        hydra_main()
+    except KeyboardInterrupt:
+        return True
+    except SystemExit as end:  # of a run that was stopped, or of Hydra, which has said what is wrong
+        return end.code == STOPPED
+    except Exception as error:  # of the launcher: what goes wrong in a run, the run says itself
+        trace = folder.path / "traceback.txt"
+        trace.write_text(traceback.format_exc(), encoding="utf-8")
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        print(f"error: hydra/launcher={folder.about['launcher']} gave up: {reason} (see {trace})", file=sys.stderr)
+    return False
 
 
 # --- the machine ---------------------------------------------------------------------------------

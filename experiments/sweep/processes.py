@@ -155,10 +155,9 @@ def _perform(cfg: DictConfig, choices: dict[str, str], folder: SweepFolder, numb
     if folder.about["launcher"] != "submitit_slurm":
         os.setpgid(0, 0)  # Ctrl-C in the terminal is for the sweep
     _end_with_parent(signal.SIGTERM)
-    log = os.open(folder.log(number), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    sys.stdout.reconfigure(line_buffering=True)
+    sys.stdout = sys.stderr = folder.log(number).open("a", buffering=1, encoding="utf-8")
+    for stream in (1, 2):  # what does not go through Python
+        os.dup2(sys.stdout.fileno(), stream)
     if share:
         _bind(share)
     ending = run_job(cfg, choices)
