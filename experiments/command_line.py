@@ -43,6 +43,8 @@ class SweepPlan:
         n_jobs: runs at once on this machine, -1: as many as its GPUs or cores carry.
         jobs_per_gpu: runs at once on each GPU.
         devices: the values of trainer.device.
+        ledger: where its runs are recorded.
+        logger: the chosen file of configs/logger.
     """
 
     jobs: list[list[str]]
@@ -51,6 +53,8 @@ class SweepPlan:
     n_jobs: int
     jobs_per_gpu: int
     devices: frozenset[str]
+    ledger: Path
+    logger: DictConfig
 
 
 def check_command(args: list[str]) -> SweepPlan | None:
@@ -97,6 +101,8 @@ def check_command(args: list[str]) -> SweepPlan | None:
         n_jobs=cfg.hydra.launcher.get("n_jobs", -1),
         jobs_per_gpu=cfg.jobs_per_gpu,
         devices=frozenset(devices),
+        ledger=Path(cfg.output_root, "ledger.csv"),
+        logger=cfg.logger,
     )
 
 

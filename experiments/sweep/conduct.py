@@ -14,7 +14,7 @@ from experiments.command_line import SweepPlan
 from experiments.configuration import ROOT, literal
 from experiments.errors import BadInput
 from experiments.sweep.record import SweepFolder
-from experiments.sweep.report import exit_code, labels, outcome, progress, summary
+from experiments.sweep.report import exit_code, is_done, labels, outcome, progress, summary
 
 _POLL_SECONDS = 1.0
 
@@ -41,6 +41,10 @@ def conduct(plan: SweepPlan, hydra_main: Callable[[], None]) -> int:
         was_stopped = _perform(hydra_main, folder)
     jobs = folder.jobs()
     print(summary(jobs, time.time() - began, str(folder.path)), flush=True)
+    if plan.logger.name == "wandb" and any(map(is_done, jobs)):
+        from experiments.report.wandb_comparison import log_comparison  # loads what draws the figures
+
+        log_comparison(plan.ledger, plan.logger, print)
     return exit_code(jobs, was_stopped or folder.was_asked_to_stop())
 
 

@@ -8,15 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from experiments.command import Ending
 from experiments.command_line import SweepPlan
 from experiments.errors import BadInput
+from experiments.report import wandb_comparison
 from experiments.sweep import conduct
 from experiments.sweep.conduct import workers_of
+from experiments.sweep.record import SweepFolder
 from tests.conftest import ROOT, run_command
 
 TINY = ["data=sample", "recipe=small", "model.width=2", "trainer.epochs=1", "trainer.max_steps=2"]
@@ -29,7 +34,8 @@ TIMES = ("wall_seconds", "step_milliseconds", "peak_memory_mib", "finished_at")
 
 
 def plan_of(launcher="joblib", n_jobs=-1, jobs_per_gpu=1, devices=("auto",)):
-    return SweepPlan([["seed=0"]], Path("x"), launcher, n_jobs, jobs_per_gpu, frozenset(devices))
+    ledger, logger = Path("ledger.csv"), OmegaConf.create({"name": "none"})
+    return SweepPlan([["seed=0"]], Path("x"), launcher, n_jobs, jobs_per_gpu, frozenset(devices), ledger, logger)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +73,24 @@ def test_the_gpus_are_those_that_this_process_may_use(monkeypatch, named, device
 def test_a_gpu_of_its_own_and_a_launcher_that_gives_gpus_are_refused_together():
     with pytest.raises(BadInput, match=r"trainer\.device=cuda:1 .* CUDA_VISIBLE_DEVICES=1"):
         conduct._machine(plan_of(devices=["cuda:1"]))
+
+
+# Its end
+
+
+@pytest.mark.parametrize(("logger", "compared"), [("wandb", ["ledger.csv"]), ("none", [])])
+def test_a_sweep_that_wandb_mirrors_ends_with_its_comparison(tmp_path, monkeypatch, logger, compared):
+    told = []
+    monkeypatch.setattr(wandb_comparison, "log_comparison", lambda ledger, logger, say: told.append(ledger.name))
+    monkeypatch.setattr(sys, "argv", ["run.py"])
+    plan = replace(plan_of("basic"), folder=tmp_path / "sweeps" / "a", logger=OmegaConf.create({"name": logger}))
+
+    def perform():
+        SweepFolder(plan.folder).begin(0, ["seed=0"])
+        SweepFolder(plan.folder).end(0, Ending("done", 0))
+
+    assert conduct.conduct(plan, perform) == 0
+    assert told == compared
 
 
 # Every launcher
