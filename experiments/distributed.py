@@ -8,6 +8,7 @@ of one process but for rounding, and for the draws of dropout. The first process
 import contextlib
 import json
 import os
+import signal
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -49,6 +50,11 @@ class Failure:
     @property
     def reason(self) -> str:
         return f"{self.kind}: {self.message}"
+
+    @property
+    def from_outside(self) -> bool:
+        """Whether the run itself did nothing wrong: a process was killed, or stopped before it began to train."""
+        return self.lost or self.kind == KeyboardInterrupt.__name__
 
 
 class OneProcess:
@@ -210,6 +216,9 @@ class OneOfSeveral(OneProcess):
 
     def failure(self, error: BaseException) -> Failure:
         self._broken = True
+        with contextlib.suppress(ValueError):  # not in the main thread
+            # torchrun stops all processes when it sees one leave; what there is to record and to say comes first.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         # A process says what is wrong before it leaves, so one that breaks off without a word was killed.
         lost = isinstance(error, RuntimeError) and ("gloo" in str(error) or isinstance(error, self._dist.DistError))
         mine = replace(super().failure(error), rank=self._launch.rank, lost=lost)

@@ -18,21 +18,21 @@ _SOURCES = ("run.py", "carelu", "experiments", "configs")
 _NOT_IN_RESULTS = {
     f"experiments/{name}.py"
     for name in (
-        *("command", "configuration", "environment", "errors", "launch", "ledger", "replay", "run_directory"),
-        *("terminal", "tracking", "wandb_run"),
+        *("accepted_values", "command", "command_line", "configuration", "environment", "errors", "launch", "ledger"),
+        *("replay", "run_directory", "terminal", "tracking", "wandb_run"),
     )
 }
-"""Files that only name, show or store what was computed."""
+"""Files that only check, name, start, show or store what is computed."""
 
 
 def code_hash() -> str:
-    """A fingerprint of the source files that a result depends on: not of what only evaluates results."""
-    evaluation = ("experiments/report/", "experiments/statistics.py", "experiments/resampling.py")
+    """A fingerprint of the source files that a result depends on: not of what only starts runs or evaluates results."""
+    around = ("experiments/sweep/", "experiments/report/", "experiments/statistics.py", "experiments/resampling.py")
     files = [*(ROOT / "carelu").rglob("*.py"), *(ROOT / "experiments").rglob("*.py")]
     digest = hashlib.sha256()
     for file in sorted(files):
         name = file.relative_to(ROOT).as_posix()
-        if name not in _NOT_IN_RESULTS and not name.startswith(evaluation):
+        if name not in _NOT_IN_RESULTS and not name.startswith(around):
             digest.update(name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 

@@ -1,6 +1,8 @@
 """Which process of a run this one is, as torchrun says in the environment. Imports no torch."""
 
 import os
+import signal
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -76,3 +78,12 @@ def speaks() -> bool:
         return read_launch().rank == 0
     except BadInput:
         return True
+
+
+def give_way() -> None:
+    """Waits for torchrun to stop this process, five seconds at most.
+
+    torchrun stops all processes when it sees one leave, and the first has to speak before that.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    time.sleep(5)

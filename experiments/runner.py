@@ -44,6 +44,8 @@ class Outcome:
     result: dict[str, object] | None
     again: bool
     """Whether the result was there before."""
+    resumed: bool = False
+    """Whether it went on from a checkpoint."""
 
 
 def perform(cfg: DictConfig, choices: dict[str, str], display: Display) -> Outcome:
@@ -75,15 +77,16 @@ def _perform(cfg: DictConfig, choices: dict[str, str], processes: Processes, dis
         # What lies there decides, and it is the first process that looks.
         restart = processes.from_first(lambda: cfg.force and not directory.restart_under_way())
         result = processes.from_first(lambda: None if restart else directory.result())
-        again = result is not None and result["status"] in FINAL
+        again, resumed = result is not None and result["status"] in FINAL, False
         if again:
             _note_other_code(directory, environment, display)
         else:
             saved = processes.from_first(lambda: None if restart else _saved_state(directory, identity, environment))
+            resumed = saved is not None
             result = _run(cfg, identity, activation, processes, directory, environment, saved, display)
         if result and processes.first:
             ledger.record(Path(cfg.output_root) / "ledger.csv", result)
-    return Outcome(identity, result, again)
+    return Outcome(identity, result, again, resumed)
 
 
 def settle(cfg: DictConfig) -> DictConfig:
@@ -219,7 +222,7 @@ def _train(engine: Engine, stop_requested: StopRequested) -> tuple[str, str] | N
         raise
     except Exception as error:
         failure = engine.processes.failure(error)
-        if failure.lost or not engine.processes.first:
+        if failure.from_outside or not engine.processes.first:
             engine.mirror.finish(None)
             raise
         trace = directory.path / TRACEBACK

@@ -35,4 +35,5 @@ def stop_requests(also: StopRequested = _never) -> Iterator[StopRequested]:
         yield lambda: bool(received) or also()
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) is remember:  # not if somebody else has taken over since
+                signal.signal(number, handler)

@@ -76,9 +76,9 @@ class Display:
         """One line for a finished epoch."""
         shown = [headline, "loss", "train/loss", f"train/{headline}"]
         values = {key: record[key] for key in dict.fromkeys(shown) if key in record}
-        line = f"epoch {record['epoch']:>3}/{epochs}  {_in_words(values)}  {_duration(record['seconds'])}"
+        line = f"epoch {record['epoch']:>3}/{epochs}  {_in_words(values)}  {duration(record['seconds'])}"
         if seconds_left > 0:
-            line += f", about {_duration(seconds_left)} left"
+            line += f", about {duration(seconds_left)} left"
         self.console.print(line)
 
     def stop(self) -> None:
@@ -96,7 +96,7 @@ class Display:
             table.add_row(result["headline_metric"], Text(f"{result['headline_value']:.4g}", "bold green"))
         else:
             table.add_row("status", Text.assemble((result["status"], "bold red"), f": {result['reason']}"))
-        table.add_row("time", f"{_duration(result['wall_seconds'])}, {result['step_milliseconds']:.1f} ms a step")
+        table.add_row("time", f"{duration(result['wall_seconds'])}, {result['step_milliseconds']:.1f} ms a step")
         table.add_row("peak memory", f"{result['peak_memory_mib']:,.0f} MiB")
         table.add_row("record", str(identity.directory))
         title = f"{identity.task} · {identity.act} · seed {identity.seed}" + (" · done before" if again else "")
@@ -119,7 +119,8 @@ def _in_words(values: dict[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """`seconds` as a person says it."""
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, seconds = divmod(round(seconds), 60)

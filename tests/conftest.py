@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from experiments.command import Ending, run_job
 from experiments.configuration import compose
 from experiments.data import cifar100
 from experiments.runner import Outcome, perform
@@ -56,6 +57,16 @@ def run(tiny_cifar100, tiny_overrides):
     def perform_with(*overrides: str) -> Outcome:
         cfg, choices = compose([*tiny_overrides, *overrides])
         return perform(cfg, choices, Display())
+
+    return perform_with
+
+
+@pytest.fixture
+def run_in_sweep(tiny_cifar100, tiny_overrides):
+    """Performs a tiny run with further settings as a sweep in one process does; returns how it ended."""
+
+    def perform_with(*overrides: str) -> Ending:
+        return run_job(*compose([*tiny_overrides, *overrides]))
 
     return perform_with
 
