@@ -18,16 +18,19 @@ _SOURCES = ("run.py", "carelu", "experiments", "configs")
 _NOT_IN_RESULTS = {
     f"experiments/{name}.py"
     for name in (
-        *("accepted_values", "command", "command_line", "configuration", "environment", "errors", "launch", "ledger"),
-        *("replay", "run_directory", "terminal", "tracking", "wandb_run"),
+        *("accepted_values", "allocator", "command", "command_line", "configuration", "environment", "errors"),
+        *("launch", "ledger", "replay", "run_directory", "terminal", "tracking", "wandb_run"),
     )
 }
-"""Files that only check, name, start, show or store what is computed."""
+"""Files that only check, name, start, show or store what is computed, or where in memory."""
 
 
 def code_hash() -> str:
     """A fingerprint of the source files that a result depends on: not of what only starts runs or evaluates results."""
-    around = ("experiments/sweep/", "experiments/report/", "experiments/statistics.py", "experiments/resampling.py")
+    around = (
+        *("experiments/benchmarking/", "experiments/sweep/", "experiments/report/"),
+        *("experiments/statistics.py", "experiments/resampling.py"),
+    )
     files = [*(ROOT / "carelu").rglob("*.py"), *(ROOT / "experiments").rglob("*.py")]
     digest = hashlib.sha256()
     for file in sorted(files):

@@ -19,7 +19,7 @@ from experiments.benchmarking import machine
 from experiments.benchmarking.activations_page import About, page
 from experiments.benchmarking.bandwidth_figure import bandwidth_figure
 from experiments.benchmarking.operations import DIRECTIONS, DTYPES, KERNELS, LAYOUTS, SITES, Measurement, Plan, measure
-from experiments.benchmarking.options import find_device, positive
+from experiments.benchmarking.options import check_writable, find_device, positive
 from experiments.benchmarking.rows import from_csv, to_csv
 from experiments.command import complain
 from experiments.environment import device_name, git_state
@@ -80,6 +80,7 @@ def main() -> int:
 
 def _measured(arguments: argparse.Namespace) -> dict[Path, bytes]:
     device = find_device(arguments.device)
+    check_writable(arguments.out)
     plan = _plan(arguments, device)
     keep_freed_memory()
     labels = {"device": device_name(device), "torch": torch.__version__, "git_commit": git_state()[0]}

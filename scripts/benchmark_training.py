@@ -9,6 +9,7 @@ import argparse
 import os
 import shlex
 import sys
+import tempfile
 from pathlib import Path
 
 import torch
@@ -24,12 +25,13 @@ from experiments.benchmarking.comparisons import (
     compare_plain,
     measure_start_up,
 )
-from experiments.benchmarking.options import find_device, positive
+from experiments.benchmarking.options import check_writable, find_device, positive
 from experiments.benchmarking.pacing import ITEMS
 from experiments.benchmarking.rows import to_csv
 from experiments.benchmarking.training_page import page
 from experiments.command import complain
-from experiments.configuration import check_command, words_of
+from experiments.command_line import check_command
+from experiments.configuration import words_of
 from experiments.environment import device_name, git_state
 from experiments.errors import BadInput
 from experiments.report.files import write_files
@@ -93,6 +95,7 @@ def main() -> int:
 
 def _measured(arguments: argparse.Namespace) -> dict[Path, bytes]:
     device = find_device(arguments.device)
+    check_writable(arguments.out)
     on_gpu = device.type == "cuda"
     recipe = arguments.recipe or ("fast" if on_gpu else "small")
     common = [f"recipe={recipe}", f"trainer.device={device.type}", *arguments.set]
@@ -101,7 +104,7 @@ def _measured(arguments: argparse.Namespace) -> dict[Path, bytes]:
     variants = [[], *(each.split() for each in arguments.also)]
     for settings in overrides.values():
         for further in [*([f"act={name}"] for name in activations), *variants]:
-            check_command([*settings, *further])
+            check_command([*settings, *further, f"output_root={tempfile.gettempdir()}"])
     keep_freed_memory()
     bystanders = machine.Bystanders()
     rows = _rows(arguments, device, overrides, activations, variants)

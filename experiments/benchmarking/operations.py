@@ -145,7 +145,7 @@ def measure(
         machine: the columns device, torch and git_commit.
         note: told of each setting before it is measured, and of what cannot be measured there.
     """
-    rows = []
+    rows, forced = [], os.environ.get(KERNEL_VARIABLE)
     for site, dtype, layout in plan.settings():
         note(f"{site.network} {site} {dtype} {layout}")
         of_setting = {"network": site.network, "shape": str(site), "dtype": dtype, "layout": layout}
@@ -162,6 +162,7 @@ def measure(
         for case in times:
             extra = memory.get(case._replace(direction="both"), 0)
             rows.append(_row({**machine, **of_setting}, case, times, tensor_bytes, extra))
+    force_kernel(forced or "auto")
     return rows
 
 

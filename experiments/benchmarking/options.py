@@ -1,6 +1,8 @@
 """Options that both benchmarks take, read and checked."""
 
 import argparse
+import tempfile
+from pathlib import Path
 
 import torch
 
@@ -27,3 +29,16 @@ def find_device(word: str) -> torch.device:
     if word not in here:
         raise BadInput(f"--device={word} is not on this machine; accepted here: {', '.join(['auto', *here])}")
     return torch.device(word)
+
+
+def check_writable(folder: Path) -> None:
+    """Makes the folder of `--out` if it is not there.
+
+    Raises:
+        BadInput: it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise BadInput(f"--out={folder} cannot be written: {error.strerror}; name another folder") from error

@@ -87,9 +87,22 @@ class Pace:
     """
 
     def __init__(self, receive: Callable[[], Turn | Evaluate], send: Callable[[Answer], None]):
-        self.receive, self._send = receive, send
+        self._receive, self._send = receive, send
+        self.over = False
         self.device = torch.device("cpu")
         self._answer, self._split, self._begun_at, self._marked_at = Answer(), False, 0.0, 0.0
+
+    def next_request(self) -> Turn | Evaluate:
+        """Waits for a request.
+
+        Raises:
+            EOFError: nobody asks any more; `over` says so from then on.
+        """
+        try:
+            return self._receive()
+        except EOFError:
+            self.over = True
+            raise
 
     def begin(self, split: bool = False) -> None:
         """Starts the clock."""
@@ -141,7 +154,7 @@ class PacedBatches:
     def epoch(self, seed: int, epoch: int, start: int = 0, shard: Shard = WHOLE) -> Iterator[Batch]:
         if self._endless is None:
             self._endless = itertools.chain.from_iterable(self.batches.epoch(seed, each) for each in itertools.count())
-        while isinstance(request := self.pace.receive(), Turn):
+        while isinstance(request := self.pace.next_request(), Turn):
             counts = []
             self.pace.begin(request.split)
             for _ in range(request.steps):
@@ -203,12 +216,12 @@ def train_in_turns(
     overrides: list[str],
     replace_batches: Callable[[TrainingBatches], TrainingBatches] | None = None,
 ) -> None:
-    """Performs the run of `python run.py` with `overrides`, a turn for each request; nothing of it is kept.
+    """Performs the run of `python run.py` with `overrides`, a turn for each request, until `receive` raises EOFError.
 
     Args:
         receive: gives the next request.
         send: takes its answer.
-        overrides: as on the command line.
+        overrides: as on the command line; nothing of the run is kept.
         replace_batches: puts other training batches in the place of the task's own.
 
     Raises:
@@ -218,14 +231,20 @@ def train_in_turns(
     from experiments.runner import perform  # here, so that a process's start-up is that of a run
     from experiments.terminal import Display
 
-    PacedTask.pace = Pace(receive, send)
+    pace = PacedTask.pace = Pace(receive, send)
     PacedTask.replace_batches = [replace_batches] if replace_batches else []
-    register_optimizer_step_pre_hook(lambda *_: PacedTask.pace.mark("backward"))
-    register_optimizer_step_post_hook(lambda *_: PacedTask.pace.mark("optimiser"))
-    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as silence:
-        paced = [f"task._target_={PacedTask.__module__}.PacedTask", f"trainer.epochs={MANY_STEPS}"]
-        paced += ["trainer.max_steps=null", "trainer.evaluate_every=1"]
-        kept = [f"output_root={folder}", "trainer.checkpoint_minutes=1000", "logger=none"]
-        outcome = perform(*compose([*overrides, *paced, *kept]), Display(Console(file=silence)))
-    if outcome.result and outcome.result["status"] != "finished":
+    hooks = [
+        register_optimizer_step_pre_hook(lambda *_: pace.mark("backward")),
+        register_optimizer_step_post_hook(lambda *_: pace.mark("optimiser")),
+    ]
+    paced = [f"task._target_={PacedTask.__module__}.PacedTask", f"trainer.epochs={MANY_STEPS}"]
+    paced += ["trainer.max_steps=null", "trainer.evaluate_every=1", "trainer.checkpoint_minutes=1000", "logger=none"]
+    try:
+        with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as silence:
+            configuration = compose([*overrides, *paced, f"output_root={folder}"])
+            outcome = perform(*configuration, Display(Console(file=silence)))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not pace.over:  # the run ended by itself, and none is that short
         raise RuntimeError(outcome.result["reason"])

@@ -62,7 +62,7 @@ def training_images(data: DictConfig) -> LabelledImages:
 def train_plainly(
     receive: Callable[[], Turn | Evaluate], send: Callable[[Answer], None], overrides: list[str], processes: int
 ) -> None:
-    """Trains as the usual CIFAR-100 script does, a turn for each request, until one is no `Turn`.
+    """Trains as the usual CIFAR-100 script does, a turn for each request; there are no other requests.
 
     PIL transforms in the processes of a DataLoader, float32, contiguous, the loss read off after each step; model,
     batch size, optimiser and augmentation are those of `overrides`, as on the command line of `run.py`.
@@ -80,7 +80,7 @@ def train_plainly(
     pace = Pace(receive, send)
     pace.device = device
     model.train()
-    while isinstance(request := pace.receive(), Turn):
+    while isinstance(request := pace.next_request(), Turn):
         pace.begin(request.split)
         for _ in range(request.steps):
             inputs, labels = (each.to(device) for each in next(loader))

@@ -26,22 +26,15 @@ class Worker:
     Args:
         work: a module-level function `work(receive, send, **arguments)` that the process runs: it takes each
             request with `receive()` and answers it with one `send(answer)`.
-        environment: variables that are set before the process starts.
         **arguments: further arguments of `work`.
     """
 
-    def __init__(self, work: Callable[..., None], environment: dict[str, str] | None = None, **arguments: object):
+    def __init__(self, work: Callable[..., None], **arguments: object):
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._scratch = tempfile.TemporaryDirectory(prefix="carelu-benchmark-")
         self._process = context.Process(target=_serve, args=(theirs, self._scratch.name, work, arguments))
-        before = dict(os.environ)
-        os.environ.update(environment or {})
-        try:
-            self._process.start()
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+        self._process.start()
         theirs.close()
 
     def ask(self, request: object) -> Any:

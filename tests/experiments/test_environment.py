@@ -14,6 +14,8 @@ from experiments import environment
         ("experiments/ledger.py", False),
         ("experiments/statistics.py", False),
         ("experiments/report/tables.py", False),
+        ("experiments/benchmarking/operations.py", False),
+        ("experiments/allocator.py", False),
     ],
 )
 def test_an_interrupted_run_may_go_on_after_a_change_that_no_result_depends_on(tmp_path, monkeypatch, name, matters):

@@ -1,0 +1,69 @@
+"""A run that is measured from inside: turns, phases, and what is counted."""
+
+import pytest
+
+from experiments.benchmarking.pacing import PHASES, Evaluate, Turn, train_in_turns
+
+TINY = ["task=cifar100", "data=sample", "recipe=small", "model.width=2", "trainer.batch_size=100", "trainer.device=cpu"]
+
+
+@pytest.fixture
+def perform(tiny_cifar100):
+    """The answers of a tiny run to the requests."""
+
+    def answers_to(*requests, overrides=(), replace_batches=None):
+        waiting, answers = iter(requests), []
+
+        def receive():
+            for request in waiting:
+                return request
+            raise EOFError
+
+        train_in_turns(receive, answers.append, [*TINY, *overrides], replace_batches)
+        return answers
+
+    return answers_to
+
+
+def test_a_turn_is_so_many_steps_and_its_phases_are_all_of_its_time(perform):
+    first, second = perform(Turn(2), Turn(5))  # an epoch has 3 steps
+    assert (first.items, second.items) == (200, 500)
+    for answer in (first, second):
+        assert set(answer.phases) == set(PHASES)
+        assert all(seconds > 0 for seconds in answer.phases.values())
+        assert sum(answer.phases.values()) == pytest.approx(answer.seconds, rel=0.05, abs=1e-3)
+        assert answer.memory_mib > 0
+
+
+def test_evaluation_is_measured_between_turns(perform):
+    turn, evaluation, again = perform(Turn(1), Evaluate(1), Turn(1), overrides=["trainer.evaluation_batch_size=50"])
+    assert (turn.items, evaluation.items, again.items) == (100, 50, 100)
+    assert evaluation.seconds > 0
+
+
+def test_other_batches_can_take_the_place_of_the_tasks_own(perform):
+    class Halves:
+        def __init__(self, batches):
+            self.batches = batches
+            self.smallest = batches.smallest // 2
+
+        def epoch(self, *arguments):
+            return ((images[:50], labels[:50]) for images, labels in self.batches.epoch(*arguments))
+
+    [answer] = perform(Turn(2), replace_batches=Halves)
+    assert answer.items == 100
+
+
+def test_a_run_that_fails_says_why(perform, monkeypatch):
+    def broken(*arguments):
+        raise ZeroDivisionError("no loss today")
+
+    monkeypatch.setattr("experiments.tasks.cifar100.CIFAR100.loss", broken)
+    with pytest.raises(RuntimeError, match="no loss today"):
+        perform(Turn(1))
+
+
+def test_nothing_of_a_measured_run_is_kept(perform, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    perform(Turn(1))
+    assert list(tmp_path.iterdir()) == []
