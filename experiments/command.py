@@ -127,10 +127,12 @@ def run_job(cfg: DictConfig, choices: dict[str, str]) -> Ending:
         check_choices(choices)
         check_values(cfg)
         # torch is imported only now, so that what is checked above is answered at once.
+        from experiments.allocator import keep_freed_memory
         from experiments.process_state import process_state_kept
         from experiments.runner import perform
         from experiments.terminal import Display
 
+        keep_freed_memory()
         with process_state_kept():
             display = Display(quiet=not speaks())
             outcome = perform(cfg, choices, display)

@@ -1,65 +1,37 @@
 """Times every activation by itself, at the shapes of the three networks, and writes results/benchmarks/<device>.*.
 
-python scripts/benchmark_activations.py                                    # everything: minutes on a GPU, more on a CPU
-python scripts/benchmark_activations.py --activations carelu gelu --network resnet18 --dtype float32
-python scripts/benchmark_activations.py --activations carelu --kernel auto autograd eager --out outputs/benchmarks
+python scripts/benchmark_activations.py                                    # everything, in minutes
+python scripts/benchmark_activations.py --activations carelu gelu --network resnet18 --dtype float32 --out outputs
+python scripts/benchmark_activations.py --activations carelu --kernel auto autograd eager --out outputs
 python scripts/benchmark_activations.py --redraw results/benchmarks/nvidia-h100.csv    # the figure, without measuring
+
+Tables are written after each shape, so that one that is stopped leaves what it has measured.
 """
 
 import argparse
-import shlex
+import os
 import sys
 from pathlib import Path
 
-import torch
-
-from carelu import activation_names
-from experiments.allocator import keep_freed_memory
-from experiments.benchmarking import machine
-from experiments.benchmarking.activations_page import About, page
-from experiments.benchmarking.bandwidth_figure import bandwidth_figure
-from experiments.benchmarking.operations import DIRECTIONS, DTYPES, KERNELS, LAYOUTS, SITES, Measurement, Plan, measure
-from experiments.benchmarking.options import check_writable, find_device, positive
-from experiments.benchmarking.rows import from_csv, to_csv
+from experiments.benchmarking import options
 from experiments.command import complain
-from experiments.environment import device_name, git_state
 from experiments.errors import BadInput, unknown
-from experiments.report.files import write_files
-
-NETWORKS = tuple(dict.fromkeys(site.network for site in SITES))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    networks, kernel = options.NETWORKS, os.environ.get("CARELU_KERNEL") or "auto"
     parser.add_argument("--activations", nargs="+", metavar="NAME", help="default: every registered one")
-    parser.add_argument("--network", nargs="+", choices=NETWORKS, default=NETWORKS, help="whose shapes; default: all")
-    parser.add_argument("--dtype", nargs="+", choices=DTYPES, help="default: all, but float16 on a CPU")
-    parser.add_argument("--layout", nargs="+", choices=LAYOUTS, default=tuple(LAYOUTS), help="default: both")
-    parser.add_argument("--pass", nargs="+", choices=DIRECTIONS, default=DIRECTIONS, dest="directions")
-    parser.add_argument("--kernel", nargs="+", choices=KERNELS, default=("auto",), help="values of CARELU_KERNEL")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda; default: %(default)s")
-    parser.add_argument("--rounds", type=positive, default=20, help="times each is measured; default: %(default)s")
-    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"), help="folder; default: %(default)s")
-    parser.add_argument("--redraw", type=Path, metavar="CSV", help="draw the figure beside an earlier table instead")
-    return parser.parse_args()
-
-
-def _plan(arguments: argparse.Namespace, device: torch.device) -> Plan:
-    names = arguments.activations or activation_names()
-    for name in names:
-        if name not in activation_names():
-            raise unknown("activation", name, activation_names())
-    dtypes = arguments.dtype or [name for name in DTYPES if device.type == "cuda" or name != "float16"]
-    return Plan(
-        activations=names,
-        kernels=arguments.kernel,
-        sites=[site for site in SITES if site.network in arguments.network],
-        dtypes=dtypes,
-        layouts=arguments.layout,
-        directions=arguments.directions,
-        rounds=arguments.rounds,
-        least_seconds=0.002,
+    parser.add_argument("--network", nargs="+", choices=networks, default=networks, help="whose shapes; default: all")
+    parser.add_argument("--dtype", nargs="+", choices=options.DTYPES, help="default: all, but float16 on a CPU")
+    parser.add_argument("--layout", nargs="+", choices=options.LAYOUTS, default=options.LAYOUTS, help="default: both")
+    parser.add_argument("--pass", nargs="+", choices=options.DIRECTIONS, default=options.DIRECTIONS, dest="directions")
+    parser.add_argument(
+        "--kernel", nargs="+", default=[kernel], help=f"{', '.join(options.KERNELS)}; default: {kernel}"
     )
+    parser.add_argument("--redraw", type=Path, metavar="CSV", help="draw the figure beside an earlier table instead")
+    options.add_common(parser)
+    return parser.parse_args()
 
 
 def main() -> int:
@@ -67,31 +39,63 @@ def main() -> int:
     arguments = _arguments()
     try:
         if arguments.redraw:
-            figure = bandwidth_figure(from_csv(arguments.redraw, Measurement), arguments.redraw.stem)
-            stem = arguments.redraw.with_suffix("")
-            files = {stem.with_suffix(f".{suffix}"): content for suffix, content in figure.files()}
+            _redraw(arguments.redraw)
         else:
-            files = _measured(arguments)
-        print("\n".join(str(file) for file in write_files(files)))
+            _measure(arguments)
     except BadInput as error:
         return complain(error)
+    except KeyboardInterrupt:
+        print("stopped; what was measured is written", file=sys.stderr)
+        return 130
     return 0
 
 
-def _measured(arguments: argparse.Namespace) -> dict[Path, bytes]:
-    device = find_device(arguments.device)
-    check_writable(arguments.out)
-    plan = _plan(arguments, device)
+def _redraw(table: Path) -> None:
+    from experiments.benchmarking.bandwidth_figure import bandwidth_figure
+    from experiments.benchmarking.operations import Measurement
+    from experiments.benchmarking.rows import from_csv
+    from experiments.report.files import write_files
+
+    figure = bandwidth_figure(from_csv(table, Measurement), table.stem)
+    print(*write_files({table.with_suffix(f".{suffix}"): content for suffix, content in figure.files()}), sep="\n")
+
+
+def _measure(arguments: argparse.Namespace) -> None:
+    # torch is imported only now, so that --help is answered at once.
+    from carelu import activation_names
+    from experiments.allocator import keep_freed_memory
+    from experiments.benchmarking import machine
+    from experiments.benchmarking.activations_page import page
+    from experiments.benchmarking.operations import SITES, Plan, measure
+    from experiments.benchmarking.rows import to_csv
+    from experiments.report.files import write_files
+
+    device = options.find_device(arguments.device)
+    options.check_writable(arguments.out)
+    for word, names, kind in (
+        *((name, activation_names(), "activation") for name in arguments.activations or []),
+        *((name, options.KERNELS, "kernel") for name in arguments.kernel),
+    ):
+        if word not in names:
+            raise unknown(kind, word, names)
+    plan = Plan(
+        activations=arguments.activations or activation_names(),
+        kernels=arguments.kernel,
+        sites=[site for site in SITES if site.network in arguments.network],
+        dtypes=arguments.dtype or [name for name in options.DTYPES if device.type == "cuda" or name != "float16"],
+        layouts=arguments.layout,
+        directions=arguments.directions,
+        rounds=arguments.rounds or options.default_rounds(device),
+        least_seconds=0.002,
+    )
     keep_freed_memory()
-    labels = {"device": device_name(device), "torch": torch.__version__, "git_commit": git_state()[0]}
-    bystanders = machine.Bystanders()
-    rows = measure(plan, device, labels, note=lambda line: print(line, file=sys.stderr))
-    command = shlex.join(["python", *sys.argv])
-    about = About(command, machine.cache_bytes(device), bystanders.share())
-    name = machine.slug(device)
-    texts = {"csv": to_csv(rows).encode(), "md": page(rows, about).encode()}
-    figure = bandwidth_figure(rows, name)
-    return {arguments.out / f"{name}.{suffix}": content for suffix, content in [*texts.items(), *figure.files()]}
+    others, table, rows = machine.OtherProcesses(), arguments.out / f"{machine.slug(device)}.csv", []
+    for of_setting in measure(plan, device, machine.labels(device), note=lambda line: print(line, file=sys.stderr)):
+        rows += of_setting
+        text = page(rows, machine.about(device, others))
+        files = write_files({table: to_csv(rows).encode(), table.with_suffix(".md"): text.encode()})
+    print(*files, sep="\n")
+    _redraw(table)
 
 
 if __name__ == "__main__":

@@ -1,49 +1,20 @@
 """The page of `scripts/benchmark_activations.py`: its measurements as tables, beside what they can be at best."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from experiments.benchmarking.operations import BASELINE, COPY, DIRECTIONS, SITES, TOUCHES, Measurement, Site
+from experiments.benchmarking.machine import About
+from experiments.benchmarking.operations import BASELINE, COPY, SITES, TOUCHES, Measurement, Site
+from experiments.benchmarking.options import DIRECTIONS
 from experiments.benchmarking.rows import markdown_table
+from experiments.benchmarking.targets import SUBJECT, activation_targets, geometric_mean, targets_section
 from experiments.report.numbers import ABSENT, fixed
 
-SUBJECT = "carelu"
-"""The activation that is shown beside its floor."""
 RESNET = "resnet18"
-
-
-@dataclass(frozen=True)
-class About:
-    """What a page says of the measuring.
-
-    Args:
-        command: makes the page again.
-        cache_bytes: what one core keeps close, in bytes.
-        bystanders: the part of the machine's processors that other processes had meanwhile.
-    """
-
-    command: str
-    cache_bytes: int | None
-    bystanders: float | None
-
-    def sentences(self) -> str:
-        if self.bystanders is None:
-            return "How busy other processes kept the machine meanwhile is not known."
-        return (
-            f"Other processes had {self.bystanders:.0%} of the machine's processors meanwhile; where that is much, the "
-            "ratio of the least times says more than the median."
-        )
 
 
 def label(row: Measurement) -> str:
     """The activation, and its kernel where one was forced."""
-    return row.activation if row.kernel in ("", "auto") else f"{row.activation} ({row.kernel})"
-
-
-def geometric_mean(values: Sequence[float]) -> float:
-    """Of one value or more."""
-    return math.exp(sum(map(math.log, values)) / len(values))
+    return f"{row.activation} ({row.forced_kernel})" if row.forced_kernel else row.activation
 
 
 def predicted_ratio(site: Site, element_bytes: int, cache_bytes: int) -> float:
@@ -70,6 +41,7 @@ def page(rows: Sequence[Measurement], about: About) -> str:
         "Forward is the module's call with gradients recorded, backward the gradients of its input and its parameters, "
         f"both the one after the other. `{COPY}` is the copy of such a tensor into another that is there already.",
         f"Made by\n\n```bash\n{about.command}\n```",
+        *targets_section(activation_targets(rows, about.on_gpu)),
         *_resnet_means(rows),
         *_shapes(rows),
         *_beside_the_floor(rows, about.cache_bytes),

@@ -4,7 +4,7 @@ import itertools
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -135,9 +135,8 @@ def in_turns(workers: Sequence[Worker], effort: Effort, device: torch.device, ev
 
 def compare_activations(
     overrides: list[str], activations: Sequence[str], effort: Effort, device: torch.device, machine: Labels, note: Note
-) -> list[Comparison]:
+) -> Iterator[Comparison]:
     """Training of one task with each of the activations, each in turn with ReLU."""
-    rows = []
     start = {"benchmark": "activations", "way": SUITE, "baseline": BASELINE, **machine}
     with Worker(train_in_turns, overrides=[*overrides, f"act={BASELINE}"]) as baseline:
         for name in activations:
@@ -145,12 +144,11 @@ def compare_activations(
             note(f"{labels['task']}: {name}")
             if name == BASELINE:
                 [own] = in_turns([baseline], effort, device, evaluate=True)
-                rows.append(_of_training(labels, own, own, effort.steps))
+                yield _of_training(labels, own, own, effort.steps)
                 continue
             with Worker(train_in_turns, overrides=[*overrides, f"act={name}"]) as worker:
                 base, own = in_turns([baseline, worker], effort, device, evaluate=True)
-            rows.append(_of_training(labels, own, base, effort.steps))
-    return rows
+            yield _of_training(labels, own, base, effort.steps)
 
 
 def compare_plain(
@@ -161,7 +159,7 @@ def compare_plain(
     device: torch.device,
     machine: Labels,
     note: Note,
-) -> list[Comparison]:
+) -> Iterator[Comparison]:
     """Training of one task by the suite, as it is and with further settings, each in turn with the plain way."""
     overrides = [*overrides, f"act={BASELINE}"]
     plain_labels = labels_of(overrides, benchmark="plain", way=PLAIN, baseline=PLAIN, **machine)
@@ -171,27 +169,24 @@ def compare_plain(
         plain = Worker(train_plainly, overrides=overrides_of_plain, processes=processes)
     else:
         plain = Worker(train_in_turns, overrides=overrides, replace_batches=PaddedBatches)
-    rows = []
     with plain:
-        for settings in variants:
+        for number, settings in enumerate(variants):
             note(f"{plain_labels['task']}: the suite {' '.join(settings)} and the plain way")
             labels = labels_of([*overrides, *settings], benchmark="plain", way=SUITE, baseline=PLAIN, **machine)
             with Worker(train_in_turns, overrides=[*overrides, *settings]) as worker:
                 base, own = in_turns([plain, worker], effort, device, evaluate=False)
-            if not rows:
-                rows.append(_of_training(plain_labels, base, base, effort.steps))
-            rows.append(_of_training(labels, own, base, effort.steps))
-    return rows
+            if number == 0:
+                yield _of_training(plain_labels, base, base, effort.steps)
+            yield _of_training(labels, own, base, effort.steps)
 
 
 def compare_augmentation(
     overrides: list[str], rounds: int, device: torch.device, machine: Labels, note: Note
-) -> list[Comparison]:
+) -> Iterator[Comparison]:
     """Training batches of CIFAR-100, made in this process by the suite and by torchvision from PIL images."""
     cfg, _ = compose(overrides)
     images, size = training_images(cfg.data), cfg.trainer.batch_size
     options = {"crop_padding": 4, "flip": True}
-    rows = []
     for degrees, recipes in ((0.0, "small and fast"), (15.0, "standard")):
         note(f"augmentation of the recipes {recipes}")
         augmentation = {**options, "rotation_degrees": degrees}
@@ -209,13 +204,12 @@ def compare_augmentation(
         for way, seconds in times.items():
             per_item = [each / size for each in seconds]
             base = [each / size for each in times[PLAIN]]
-            rows.append(_comparison({**labels, "way": way}, per_item, base, size))
-    return rows
+            yield _comparison({**labels, "way": way}, per_item, base, size)
 
 
 def measure_start_up(
     tasks: dict[str, list[str]], rounds: int, device: torch.device, machine: Labels, note: Note
-) -> list[Comparison]:
+) -> Iterator[Comparison]:
     """`python run.py --help`, and for each task the time from a new process to the end of its first step."""
     labels = {**machine, "benchmark": "start-up", "baseline": "", "unit": "starts"}
     nothing = dict.fromkeys(("task", "model", "data", "recipe", "precision", "activation"), "")
@@ -228,12 +222,11 @@ def measure_start_up(
         with Worker(train_in_turns, overrides=overrides) as worker:
             worker.ask(Turn(1))
 
-    rows = [_comparison({**labels, **nothing, "way": "help"}, _seconds(show_help, rounds), None, 1)]
+    yield _comparison({**labels, **nothing, "way": "help"}, _seconds(show_help, rounds), None, 1)
     for overrides in tasks.values():
         own = labels_of([*overrides, "act=carelu"], way="first step", **labels)
         seconds = _seconds(lambda overrides=overrides: first_step([*overrides, "act=carelu"]), rounds)
-        rows.append(_comparison(own, seconds, None, 1))
-    return rows
+        yield _comparison(own, seconds, None, 1)
 
 
 def _seconds(call: Callable[[], None], rounds: int) -> list[float]:

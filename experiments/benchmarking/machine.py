@@ -2,12 +2,15 @@
 
 import os
 import re
+import shlex
+import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from experiments.environment import device_name
+from experiments.environment import device_name, git_state
 
 
 def slug(device: torch.device) -> str:
@@ -26,7 +29,7 @@ def cache_bytes(device: torch.device) -> int | None:
     return None
 
 
-class Bystanders:
+class OtherProcesses:
     """How busy other processes kept the machine since this object was made."""
 
     def __init__(self):
@@ -56,3 +59,39 @@ def _busy_seconds() -> float | None:
 
 def _own_seconds() -> float:
     return sum(os.times()[:4])
+
+
+@dataclass(frozen=True)
+class About:
+    """What a page says of the measuring.
+
+    Args:
+        command: makes the page again.
+        on_gpu: whether a GPU was measured.
+        cache_bytes: what one core keeps close, in bytes.
+        others_share: the part of the machine's processors that other processes had meanwhile.
+    """
+
+    command: str
+    on_gpu: bool
+    cache_bytes: int | None
+    others_share: float | None
+
+    def sentences(self) -> str:
+        if self.others_share is None:
+            return "How busy other processes kept the machine meanwhile is not known."
+        return (
+            f"Other processes had {self.others_share:.0%} of the machine's processors meanwhile; where that is much, "
+            "small differences mean nothing."
+        )
+
+
+def about(device: torch.device, others: OtherProcesses) -> About:
+    """What can be said so far of this process's measuring on `device`."""
+    command = shlex.join(["python", *sys.argv])
+    return About(command, device.type == "cuda", cache_bytes(device), others.share())
+
+
+def labels(device: torch.device) -> dict[str, str]:
+    """The columns of a row that say what was measured on, and with what."""
+    return {"device": device_name(device), "torch": torch.__version__, "git_commit": git_state()[0]}

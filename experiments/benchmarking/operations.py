@@ -1,5 +1,6 @@
 """Activations measured by themselves, at the sites of the suite's networks."""
 
+import contextlib
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -21,12 +22,8 @@ COPY = "copy"
 TOUCHES = {"forward": 2, "backward": 3, "both": 5, COPY: 2}
 """What is timed, and how often it must touch each element: forward reads z and writes y; backward reads the gradient
 and z (or y) and writes the gradient of z; both are one after the other."""
-DIRECTIONS = ("forward", "backward", "both")
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 KERNEL_VARIABLE = "CARELU_KERNEL"
-KERNELS = ("auto", "eager", "autograd", "cpp", "triton")
-"""Accepted by `--kernel`; all but "auto" are values of CARELU_KERNEL."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,8 @@ class Measurement:
     Args:
         device, torch, git_commit: what it was measured on and with.
         activation: its name, or "copy".
-        kernel: which one was asked for; empty for activations that have but one.
+        kernel: which one computed it; empty for activations that have but one.
+        forced_kernel: the one that was asked for, empty where the choice was CAReLU's own.
         network, shape, dtype, layout, direction: of the input, and which of `TOUCHES`.
         rounds: times it was measured, in turn with the others.
         microseconds, microseconds_q1, microseconds_q3, microseconds_least: median, quartiles and least.
@@ -87,6 +85,7 @@ class Measurement:
     git_commit: str
     activation: str
     kernel: str
+    forced_kernel: str
     network: str
     shape: str
     dtype: str
@@ -130,14 +129,15 @@ class Case(NamedTuple):
     """What is timed at a site."""
 
     activation: str
-    kernel: str
     direction: str
+    kernel: str = ""
+    forced_kernel: str = ""
 
 
 def measure(
     plan: Plan, device: torch.device, machine: dict[str, str], note: Callable[[str], None]
-) -> list[Measurement]:
-    """Carries `plan` out.
+) -> Iterator[list[Measurement]]:
+    """Carries `plan` out, and yields the rows of each shape, dtype and layout as soon as they are there.
 
     Args:
         plan: what to measure.
@@ -145,25 +145,22 @@ def measure(
         machine: the columns device, torch and git_commit.
         note: told of each setting before it is measured, and of what cannot be measured there.
     """
-    rows, forced = [], os.environ.get(KERNEL_VARIABLE)
     for site, dtype, layout in plan.settings():
         note(f"{site.network} {site} {dtype} {layout}")
         of_setting = {"network": site.network, "shape": str(site), "dtype": dtype, "layout": layout}
         draw = torch.Generator(device).manual_seed(0)
-        tensors = [
-            torch.randn(site.size, generator=draw, device=device).to(DTYPES[dtype], memory_format=LAYOUTS[layout])
-            for _ in range(3)
-        ]
-        calls = _calls(plan, site, tensors, note)
-        memory = {case: peak_extra_bytes(call, device) for case, call in calls.items() if case.direction == "both"}
-        wanted = {case: call for case, call in calls.items() if case.direction in (COPY, *plan.directions)}
-        times = interleaved(wanted, plan.rounds, plan.least_seconds, device)
+        like = {"dtype": getattr(torch, dtype), "memory_format": MEMORY_FORMATS[layout]}
+        tensors = [torch.randn(site.size, generator=draw, device=device).to(**like) for _ in range(3)]
+        with kernel_choice_kept():
+            calls = _calls(plan, site, tensors, note)
+            memory = {case: peak_extra_bytes(call, device) for case, call in calls.items() if case.direction == "both"}
+            wanted = {case: call for case, call in calls.items() if case.direction in (COPY, *plan.directions)}
+            times = interleaved(wanted, plan.rounds, plan.least_seconds, device)
         tensor_bytes = tensors[0].numel() * tensors[0].element_size()
-        for case in times:
-            extra = memory.get(case._replace(direction="both"), 0)
-            rows.append(_row({**machine, **of_setting}, case, times, tensor_bytes, extra))
-    force_kernel(forced or "auto")
-    return rows
+        yield [
+            _row({**machine, **of_setting}, case, times, tensor_bytes, memory.get(case._replace(direction="both"), 0))
+            for case in times
+        ]
 
 
 def _calls(
@@ -172,7 +169,7 @@ def _calls(
     """What is timed at a site, on three tensors: input, incoming gradient, and the input before normalisation."""
     z, gradient, before_norm = tensors
     target = torch.empty_like(z)
-    calls: dict[Case, Callable[[], object]] = {Case(COPY, "", COPY): lambda: target.copy_(z)}
+    calls: dict[Case, Callable[[], object]] = {Case(COPY, COPY): lambda: target.copy_(z)}
     for name in dict.fromkeys([BASELINE, *plan.activations]):
         try:
             activation = ActivationFactory(name)(site.size[site.sample_dims[0]], site.sample_dims, site.pre_norm)
@@ -183,16 +180,15 @@ def _calls(
         inputs = [z, before_norm] if getattr(activation, "needs_pre_norm", False) else [z]
         for kernel in plan.kernels if isinstance(activation, CAReLU) else [""]:
             try:
-                for direction, call in _directions(activation, inputs, gradient, kernel).items():
-                    calls[Case(name, kernel, direction)] = call
+                calls.update(_directions(name, activation, inputs, gradient, kernel))
             except ValueError as error:  # this kernel does not take this input
                 note(f"left out: {name} with {KERNEL_VARIABLE}={kernel}: {error}")
     return calls
 
 
 def _directions(
-    activation: nn.Module, inputs: list[Tensor], gradient: Tensor, kernel: str
-) -> dict[str, Callable[[], object]]:
+    name: str, activation: nn.Module, inputs: list[Tensor], gradient: Tensor, kernel: str
+) -> dict[Case, Callable[[], object]]:
     inputs = [each.detach().requires_grad_() for each in inputs]
     wanted = [*inputs, *activation.parameters()]
 
@@ -201,11 +197,30 @@ def _directions(
         return activation(*inputs)
 
     output = forward()
-    return {
+    calls = {
         "forward": forward,
         "backward": lambda: torch.autograd.grad(output, wanted, gradient, retain_graph=True),
         "both": lambda: torch.autograd.grad(forward(), wanted, gradient),
     }
+    used = kernel_of(output) if kernel else ""
+    forced = "" if kernel == "auto" else kernel
+    return {Case(name, direction, used, forced): call for direction, call in calls.items()}
+
+
+def kernel_of(output: Tensor) -> str:
+    """The kernel that computed an output of CAReLU, as its backward remembers; the reference does not."""
+    kernel = getattr(output.grad_fn, "kernel", None)
+    return kernel.NAME if kernel else "eager"
+
+
+@contextlib.contextmanager
+def kernel_choice_kept() -> Iterator[None]:
+    """Puts CARELU_KERNEL back as it was."""
+    before = os.environ.get(KERNEL_VARIABLE)
+    try:
+        yield
+    finally:
+        force_kernel(before or "auto")
 
 
 def force_kernel(kernel: str) -> None:
@@ -221,9 +236,9 @@ def _row(
 ) -> Measurement:
     taken, touches = times[case], TOUCHES[case.direction]
     time = spread([1e6 * seconds for seconds in taken])
-    baseline = times.get(Case(BASELINE, "", case.direction))
+    baseline = times.get(Case(BASELINE, case.direction))
     ratio = spread(ratios(taken, baseline)) if baseline else None
-    copy_ratio = spread(ratios(times[Case(COPY, "", COPY)], taken)).median
+    copy_ratio = spread(ratios(times[Case(COPY, COPY)], taken)).median
     return Measurement(
         **of_setting,
         **case._asdict(),

@@ -1,12 +1,40 @@
-"""Options that both benchmarks take, read and checked."""
+"""What both benchmarks can be told to measure, and their options.
+
+torch is imported only where a device is looked for, so that `--help` and a typing error are answered at once.
+"""
 
 import argparse
 import tempfile
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from experiments.errors import BadInput
+
+if TYPE_CHECKING:
+    import torch
+
+NETWORKS = ("resnet18", "edsr", "bert", "bilstm")
+DTYPES = ("float32", "bfloat16", "float16")
+LAYOUTS = ("contiguous", "channels_last")
+DIRECTIONS = ("forward", "backward", "both")
+KERNELS = ("auto", "eager", "autograd", "cpp", "triton")
+"""Accepted by `--kernel`; all but "auto" are values of CARELU_KERNEL."""
+BENCHMARKS = ("start-up", "augmentation", "plain", "activations")
+TASKS = ("cifar100", "superres", "text")
+PLAIN_TASKS = ("cifar100", "text")
+"""The tasks that have a plain way to be held against."""
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """The options that both have."""
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda; default: %(default)s")
+    parser.add_argument("--rounds", type=positive, help="times each is measured; default: 5 on a CPU, 20 on a GPU")
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"), help="folder; default: %(default)s")
+
+
+def default_rounds(device: "torch.device") -> int:
+    """As `--rounds` says."""
+    return 20 if device.type == "cuda" else 5
 
 
 def positive(word: str) -> int:
@@ -16,12 +44,14 @@ def positive(word: str) -> int:
     return int(word)
 
 
-def find_device(word: str) -> torch.device:
+def find_device(word: str) -> "torch.device":
     """The device that `--device` names; "auto" is CUDA where there is one, else the CPU.
 
     Raises:
         BadInput: it is not on this machine.
     """
+    import torch
+
     cuda = torch.cuda.is_available()
     if word == "auto":
         word = "cuda" if cuda else "cpu"

@@ -228,9 +228,11 @@ def train_in_turns(
         BadInput: as `run.py` would answer it.
         RuntimeError: the run failed; the message holds why.
     """
+    from experiments.allocator import keep_freed_memory
     from experiments.runner import perform  # here, so that a process's start-up is that of a run
     from experiments.terminal import Display
 
+    keep_freed_memory()  # as run.py does
     pace = PacedTask.pace = Pace(receive, send)
     PacedTask.replace_batches = [replace_batches] if replace_batches else []
     hooks = [

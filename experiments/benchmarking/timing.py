@@ -59,8 +59,7 @@ def interleaved(
     repeats = {}
     for name, call in calls.items():
         seconds_per_call(call, 1, device)  # warm-up: the first call may build a kernel
-        once = min(seconds_per_call(call, 1, device) for _ in range(2))
-        repeats[name] = max(1, round(least_seconds / max(once, 1e-9)))
+        repeats[name] = max(1, round(least_seconds / max(seconds_per_call(call, 1, device), 1e-9)))
     times: dict[Hashable, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():

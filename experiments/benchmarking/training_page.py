@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from experiments.benchmarking.activations_page import About
 from experiments.benchmarking.comparisons import PLAIN, SUITE, Comparison
+from experiments.benchmarking.machine import About
 from experiments.benchmarking.pacing import PHASES
 from experiments.benchmarking.rows import markdown_table
+from experiments.benchmarking.targets import targets_section, training_targets
 from experiments.report.numbers import ABSENT, fixed
 
 
@@ -18,6 +19,7 @@ def page(rows: Sequence[Comparison], about: About) -> str:
         "in turn with that of its baseline, a few steps at a time, while the others stand still. A ratio is that of "
         "two times of one round; shown are medians over the rounds, with quartiles in brackets. " + about.sentences(),
         f"Made by\n\n```bash\n{about.command}\n```",
+        *targets_section(training_targets(rows, about.on_gpu)),
         *_activations([row for row in rows if row.benchmark == "activations"]),
         *_plain([row for row in rows if row.benchmark == "plain"]),
         *_augmentation([row for row in rows if row.benchmark == "augmentation"]),

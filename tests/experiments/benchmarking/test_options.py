@@ -1,0 +1,66 @@
+"""The command lines of the benchmarks: answered at once where they ask for help or for what cannot be."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from experiments.benchmarking.options import PLAIN_TASKS, TASKS
+from experiments.benchmarking.pacing import ITEMS
+from experiments.configuration import words_of
+from tests.conftest import ROOT
+
+START = """
+import runpy, sys
+sys.argv = sys.argv[1:]
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+finally:
+    print("torch" in sys.modules)
+"""
+
+
+def start(name, *arguments):
+    """The ended process of a script, whose last line of output says whether it has imported torch."""
+    script = str(ROOT / "scripts" / f"benchmark_{name}.py")
+    command = [sys.executable, "-c", START, script, *map(str, arguments)]
+    return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+
+
+def test_the_tasks_are_those_of_the_suite_and_each_has_a_unit():
+    assert set(TASKS) == set(words_of("task")) == set(ITEMS)
+    assert set(PLAIN_TASKS) < set(TASKS)
+
+
+@pytest.mark.parametrize("name", ["activations", "training"])
+def test_help_does_not_wait_for_torch(name):
+    done = start(name, "--help")
+    assert done.returncode == 0
+    assert "--rounds" in done.stdout
+    assert done.stdout.endswith("False\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["activations", "--activations", "rulu"], "error: unknown activation 'rulu'; did you mean relu"),
+        (["activations", "--kernel", "cuda"], "error: unknown kernel 'cuda'; Accepted: auto, autograd"),
+        (["activations", "--device", "tpu"], "error: --device=tpu is not on this machine; accepted here: auto, cpu"),
+        (["activations", "--dtype", "int8"], "argument --dtype: invalid choice: 'int8'"),
+        (["activations", "--network", "vgg"], "argument --network: invalid choice: 'vgg'"),
+        (["activations", "--redraw", "README.md"], "error: README.md is not a table of this benchmark"),
+        (["training", "--activations", "rulu"], "error: unknown act 'rulu'; did you mean relu"),
+        (["training", "--set", "trainer.batch_size=-1"], "error: trainer.batch_size=-1 is not accepted"),
+        (["training", "--rounds", "0"], "argument --rounds: 0 is not accepted; accepted: a whole number from 1 on"),
+        (["training", "--task", "superres", "--benchmark", "plain"], "error: --benchmark plain has nothing to measure"),
+        (["training", "--out", "/dev/null/here"], "error: --out=/dev/null/here cannot be written"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line_with_code_2(arguments, answer, tmp_path):
+    out = [] if "--out" in arguments else ["--out", tmp_path]
+    done = start(*arguments, *out)
+    assert done.returncode == 2
+    [line] = [line for line in done.stderr.splitlines() if "error:" in line]
+    assert answer in line
+    assert list(tmp_path.iterdir()) == []
