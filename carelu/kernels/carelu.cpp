@@ -1,0 +1,311 @@
+// CAReLU on the processor: one row of competing values at a time, measured and then scaled while it is in cache.
+//
+// A row is a contiguous range of memory. The floor is memory traffic. With d bytes in a tensor, forward reads z and
+// writes y (2 d), backward reads the gradient and z and writes its own (3 d), as ReLU does; the second reading of each
+// row comes from the level 2 cache while one row of both tensors fits there (up to about 2^17 float32 values in 1 MiB).
+// So the prediction is the time of ReLU wherever tensors are larger than the last cache, and up to 1.5 times ReLU where
+// they fit, since there the second reading is as dear as the first.
+//
+// Sums run in 32 lanes over blocks of 1024 values, and the blocks add up in a wider type. Rows whose squares leave the
+// range of the fast arithmetic are measured again in the wider type, where no square over- or underflows.
+// The order of every sum depends on the row alone, never on the threads.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+namespace {
+
+enum Competition { ENERGY = 0, L1 = 1, COUNT = 2 };
+
+constexpr int64_t LANES = 32;
+constexpr int64_t BLOCK = 1024;
+
+struct Half { uint16_t bits; };
+struct BFloat16 { uint16_t bits; };
+
+// Value: the arithmetic of single elements and of the result. Wide: holds the square of every finite Value.
+template <class Stored> struct Arithmetic { using Value = float; using Wide = double; };
+template <> struct Arithmetic<double> { using Value = double; using Wide = long double; };
+
+inline float widen(BFloat16 stored) {
+  const uint32_t bits = uint32_t(stored.bits) << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+inline BFloat16 to_bfloat16(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;  // to nearest, ties to even
+  return {uint16_t(value != value ? 0x7fc0 : rounded)};
+}
+
+inline float widen(Half stored) {
+  _Float16 half;
+  std::memcpy(&half, &stored, sizeof half);
+  return float(half);
+}
+
+inline Half to_half(float value) {
+  const _Float16 half = _Float16(value);
+  Half stored;
+  std::memcpy(&stored, &half, sizeof stored);
+  return stored;
+}
+
+// The values of a block: where they are, if they need no conversion, or converted into `buffer`.
+inline const float* load(const float* from, float*, int64_t) { return from; }
+inline const double* load(const double* from, double*, int64_t) { return from; }
+template <class Stored> const float* load(const Stored* from, float* buffer, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) buffer[i] = widen(from[i]);
+  return buffer;
+}
+
+// Where a block of results is to be computed, and its way from there to where it belongs.
+inline float* place(float* to, float*) { return to; }
+inline double* place(double* to, double*) { return to; }
+template <class Stored> float* place(Stored*, float* buffer) { return buffer; }
+inline void store(float*, const float*, int64_t) {}
+inline void store(double*, const double*, int64_t) {}
+inline void store(BFloat16* to, const float* buffer, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) to[i] = to_bfloat16(buffer[i]);
+}
+inline void store(Half* to, const float* buffer, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) to[i] = to_half(buffer[i]);
+}
+
+template <class Sum, class Wide> Wide add_lanes(const Sum* lanes) {
+  Wide sums[LANES];
+  for (int64_t l = 0; l < LANES; ++l) sums[l] = lanes[l];
+  for (int64_t half = LANES / 2; half > 0; half /= 2)
+    for (int64_t l = 0; l < half; ++l) sums[l] += sums[l + half];
+  return sums[0];
+}
+
+// What one element adds to the two sides of the competition; a NaN goes to the negative side.
+template <int competition, class Sum> inline void compete(Sum z, Sum& positive, Sum& negative) {
+  const Sum above = z > 0 ? z : 0, below = z > 0 ? 0 : z;
+  if (competition == ENERGY) {
+    positive += above * above;
+    negative += below * below;
+  } else if (competition == L1) {
+    positive += above;
+    negative -= below;
+  } else {
+    positive += z > 0 ? 1 : 0;
+  }
+}
+
+template <class Wide> struct Sides { Wide positive = 0, negative = 0; };
+
+template <int competition, class Sum, class Stored>
+auto sides_of(const Stored* z, int64_t length) {
+  using Value = typename Arithmetic<Stored>::Value;
+  using Wide = typename Arithmetic<Stored>::Wide;
+  Sides<Wide> sides;
+  Value buffer[BLOCK];
+  for (int64_t start = 0; start < length; start += BLOCK) {
+    const int64_t n = std::min(BLOCK, length - start);
+    const Value* block = load(z + start, buffer, n);
+    Sum positive[LANES] = {}, negative[LANES] = {};
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+      for (int64_t l = 0; l < LANES; ++l) compete<competition>(Sum(block[i + l]), positive[l], negative[l]);
+    for (int64_t l = 0; i + l < n; ++l) compete<competition>(Sum(block[i + l]), positive[l], negative[l]);
+    sides.positive += add_lanes<Sum, Wide>(positive);
+    sides.negative += add_lanes<Sum, Wide>(negative);
+  }
+  return sides;
+}
+
+// Σ g z over the elements that pass, in `Sum`.
+template <class Sum, class Stored, class Value>
+auto passed_product(const Stored* grad, const Stored* z, int64_t length, Value scale) {
+  using Wide = typename Arithmetic<Stored>::Wide;
+  Wide sum = 0;
+  Value grad_buffer[BLOCK], z_buffer[BLOCK];
+  for (int64_t start = 0; start < length; start += BLOCK) {
+    const int64_t n = std::min(BLOCK, length - start);
+    const Value* g = load(grad + start, grad_buffer, n);
+    const Value* x = load(z + start, z_buffer, n);
+    Sum lanes[LANES] = {};
+    const auto add = [&](int64_t i, int64_t l) {
+      const Sum product = Sum(g[i]) * Sum(x[i]);
+      lanes[l] += scale * x[i] <= 0 ? 0 : product;
+    };
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+      for (int64_t l = 0; l < LANES; ++l) add(i + l, l);
+    for (int64_t l = 0; i + l < n; ++l) add(i + l, l);
+    sum += add_lanes<Sum, Wide>(lanes);
+  }
+  return sum;
+}
+
+// share, norm and unit of each row, as carelu.kernels.statistics describes them: three tables of `rows` numbers.
+template <class Value> struct Statistics {
+  Value *share, *norm, *unit;
+  Statistics(void* table, int64_t rows) : share((Value*)table), norm(share + rows), unit(norm + rows) {}
+};
+
+template <int competition, class Stored, class Value>
+void measure(const Stored* z, int64_t length, double eps, Value& share, Value& norm, Value& unit) {
+  using Wide = typename Arithmetic<Stored>::Wide;
+  unit = 1;
+  if (competition == COUNT) {
+    norm = std::max<int64_t>(length, 1);
+    share = Value(sides_of<competition, Value>(z, length).positive / std::max<int64_t>(length, 1));
+    return;
+  }
+  auto sides = sides_of<competition, Value>(z, length);
+  // Below this some squares have lost digits, and above it sums in Value may have overflowed.
+  const Wide lowest = sizeof(Value) == 4 ? 1e-25 : 1e-270, total = sides.positive + sides.negative;
+  if (!(total >= lowest && std::isfinite(total))) sides = sides_of<competition, Wide>(z, length);
+  const Wide sum = sides.positive + sides.negative + Wide(eps);
+  if (!std::isfinite(sum)) {
+    share = norm = std::nan("");
+    return;
+  }
+  int exponent;
+  std::frexp(sum, &exponent);
+  exponent = competition == ENERGY ? exponent / 2 : exponent;
+  // A power of two that is a normal number and has a normal inverse.
+  exponent = sizeof(Value) == 4 ? std::clamp(exponent, -120, 120) : std::clamp(exponent, -1000, 1000);
+  unit = std::ldexp(Value(1), exponent);
+  norm = Value(std::ldexp(sum, competition == ENERGY ? -2 * exponent : -exponent));
+  share = Value(sides.positive / sum);
+}
+
+template <class Value> Value scale_of(Value share, double alpha, double beta, double gain) {
+  return Value(gain * std::tanh(alpha * share + beta));
+}
+
+template <class Stored, class Value>
+void write_output(const Stored* z, Stored* y, int64_t length, Value scale) {
+  Value z_buffer[BLOCK], y_buffer[BLOCK];
+  for (int64_t start = 0; start < length; start += BLOCK) {
+    const int64_t n = std::min(BLOCK, length - start);
+    const Value* x = load(z + start, z_buffer, n);
+    Value* out = place(y + start, y_buffer);
+    for (int64_t i = 0; i < n; ++i) {
+      const Value scaled = scale * x[i];
+      out[i] = 0 > scaled ? 0 : scaled;  // a NaN stays
+    }
+    store(y + start, y_buffer, n);
+  }
+}
+
+// dz = scale · g where the output passed, plus the way through the share: above · z or below · z by the side of z
+// (L1: above or below alone). `Value` is the arithmetic: the elements' own, or a wider one.
+template <int competition, class Value, class Stored, class Scale>
+void write_gradient(const Stored* grad, const Stored* z, Stored* grad_z, int64_t length, Scale scale, Value above,
+                    Value below) {
+  Scale grad_buffer[BLOCK], z_buffer[BLOCK], out_buffer[BLOCK];
+  for (int64_t start = 0; start < length; start += BLOCK) {
+    const int64_t n = std::min(BLOCK, length - start);
+    const Scale* g = load(grad + start, grad_buffer, n);
+    const Scale* x = load(z + start, z_buffer, n);
+    Scale* out = place(grad_z + start, out_buffer);
+    for (int64_t i = 0; i < n; ++i) {
+      const Scale direct = scale * g[i];
+      const Value passed = scale * x[i] <= 0 ? 0 : direct;
+      const Value side = x[i] > 0 ? above : below;
+      if (competition == ENERGY)
+        out[i] = Scale(passed + side * x[i]);
+      else if (competition == L1)
+        out[i] = Scale(passed + (x[i] == 0 ? 0 : side));
+      else
+        out[i] = Scale(passed);
+    }
+    store(grad_z + start, out_buffer, n);
+  }
+}
+
+template <int competition, class Stored>
+void forward(const Stored* z, Stored* y, void* table, int64_t rows, int64_t length, double alpha, double beta,
+             double gain, double eps, int threads) {
+  using Value = typename Arithmetic<Stored>::Value;
+  Statistics<Value> statistics(table, rows);
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+  for (int64_t row = 0; row < rows; ++row) {
+    Value share, norm, unit;
+    measure<competition>(z + row * length, length, eps, share, norm, unit);
+    write_output(z + row * length, y + row * length, length, scale_of(share, alpha, beta, gain));
+    statistics.share[row] = share;
+    statistics.norm[row] = norm;
+    statistics.unit[row] = unit;
+  }
+}
+
+template <int competition, class Stored>
+void backward(const Stored* grad, const Stored* z, Stored* grad_z, void* table, double* grad_u, double* sums,
+              int64_t rows, int64_t length, double alpha, double beta, double gain, int threads) {
+  using Value = typename Arithmetic<Stored>::Value;
+  using Wide = typename Arithmetic<Stored>::Wide;
+  Statistics<Value> statistics(table, rows);
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+  for (int64_t row = 0; row < rows; ++row) {
+    const Stored *g = grad + row * length, *x = z + row * length;
+    const double share = statistics.share[row];
+    const Value scale = scale_of(statistics.share[row], alpha, beta, gain);
+    Wide product = passed_product<Value>(g, x, length, scale);
+    if (!std::isfinite(product)) product = passed_product<Wide>(g, x, length, scale);
+    const double tanh = std::tanh(alpha * share + beta);
+    const Wide slope = Wide(gain * (1 - tanh * tanh)) * product;
+    grad_u[row] = double(slope);
+    if (!grad_z) continue;
+    const Wide unit = statistics.unit[row];
+    Wide factor = alpha * slope / statistics.norm[row] / unit;
+    if (competition == ENERGY) factor *= 2 / unit;
+    const Wide above = factor * (1 - share), below = (competition == L1 ? factor : -factor) * share;
+    // Outside this range the factor would lose digits, or overflow, as a Value.
+    const Wide lowest = sizeof(Value) == 4 ? 1e-35 : 1e-300, magnitude = std::abs(factor);
+    if (competition == COUNT || magnitude == 0 || (magnitude > lowest && magnitude < 1 / lowest))
+      write_gradient<competition, Value>(g, x, grad_z + row * length, length, scale, Value(above), Value(below));
+    else
+      write_gradient<competition, Wide>(g, x, grad_z + row * length, length, scale, above, below);
+  }
+  sums[0] = sums[1] = 0;
+  for (int64_t row = 0; row < rows; ++row) {
+    sums[0] += statistics.share[row] * grad_u[row];
+    sums[1] += grad_u[row];
+  }
+}
+
+template <class Stored, class Call> void with_competition(int competition, Call call) {
+  if (competition == ENERGY) call(std::integral_constant<int, ENERGY>(), (Stored*)nullptr);
+  if (competition == L1) call(std::integral_constant<int, L1>(), (Stored*)nullptr);
+  if (competition == COUNT) call(std::integral_constant<int, COUNT>(), (Stored*)nullptr);
+}
+
+// Calls `call` with the competition as a constant and a pointer of the element type.
+template <class Call> void dispatch(int dtype, int competition, Call call) {
+  if (dtype == 0) with_competition<float>(competition, call);
+  if (dtype == 1) with_competition<double>(competition, call);
+  if (dtype == 2) with_competition<BFloat16>(competition, call);
+  if (dtype == 3) with_competition<Half>(competition, call);
+}
+
+}  // namespace
+
+extern "C" void carelu_forward(int dtype, int competition, const void* z, void* y, void* statistics, int64_t rows,
+                               int64_t length, double alpha, double beta, double gain, double eps, int threads) {
+  dispatch(dtype, competition, [=](auto which, auto* element) {
+    using Stored = std::remove_pointer_t<decltype(element)>;
+    forward<which.value>((const Stored*)z, (Stored*)y, statistics, rows, length, alpha, beta, gain, eps, threads);
+  });
+}
+
+// grad_z may be null. grad_u, one a row, receives the gradients of u = α p + β; sums those of α and β.
+extern "C" void carelu_backward(int dtype, int competition, const void* grad, const void* z, void* grad_z,
+                                void* statistics, double* grad_u, double* sums, int64_t rows, int64_t length,
+                                double alpha, double beta, double gain, int threads) {
+  dispatch(dtype, competition, [=](auto which, auto* element) {
+    using Stored = std::remove_pointer_t<decltype(element)>;
+    backward<which.value>((const Stored*)grad, (const Stored*)z, (Stored*)grad_z, statistics, grad_u, sums, rows,
+                          length, alpha, beta, gain, threads);
+  });
+}
