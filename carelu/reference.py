@@ -173,7 +173,7 @@ def carelu(
     over: Over = "sample",
     eps: float = EPS,
 ) -> Tensor:
-    """ReLU(s · z) with the scale s = gain · tanh(α p + β); arguments and result are those of `carelu.functional.carelu`."""
+    """ReLU(s · z) with the scale s = gain · tanh(α p + β), as `carelu.functional.carelu`, which checks and explains."""
     wide = widen(z)
     share = SHARES[competition](wide, over=over, eps=eps)
     return scaled_relu(wide, competition_scale(share, alpha, beta, gain)).to(z.dtype)

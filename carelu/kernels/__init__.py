@@ -49,15 +49,16 @@ def carelu(z: Tensor, alpha: Tensor | float, beta: Tensor | float, settings: Set
             for value in (alpha, beta)
         )
         if _is_scalar(alpha, z) and _is_scalar(beta, z):
-            return CAReLUFunction.apply(z, alpha, beta, settings, _choose(forced, z, settings))
+            kernel = _choose(forced, z, alpha, beta, settings)
+            return CAReLUFunction.apply(z, alpha, beta, settings, kernel)
     competition, dims, gain, eps = settings
     return reference.carelu(z, alpha, beta, competition=competition, gain=gain, over=dims, eps=eps)
 
 
-def _choose(forced: str | None, z: Tensor, settings: Settings) -> Kernel:
+def _choose(forced: str | None, z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> Kernel:
     if forced is None:
-        return autograd if cpp.refusal(z, settings) else cpp
+        return autograd if cpp.refusal(z, alpha, beta, settings) else cpp
     kernel = KERNELS[forced]
-    if refusal := kernel.refusal(z, settings):
+    if refusal := kernel.refusal(z, alpha, beta, settings):
         raise ValueError(f"{VARIABLE}={forced} is not possible here: {refusal}; unset {VARIABLE} or choose another")
     return kernel

@@ -11,7 +11,7 @@ from carelu.reference import competition_scale, largest_magnitude, widen
 NAME = "autograd"
 
 
-def refusal(z: Tensor, settings: Settings) -> str | None:
+def refusal(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
     """Never: this kernel takes whatever the reference takes."""
     return None
 
@@ -34,6 +34,7 @@ def _measure(z: Tensor, settings: Settings) -> Tensor:
 
 
 def forward(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
+    """See `carelu.kernels.function.Kernel`."""
     wide = widen(z)
     statistics = _measure(wide, settings)
     scale = competition_scale(statistics[0], alpha, beta, settings.gain)
@@ -49,6 +50,7 @@ def backward(
     settings: Settings,
     needs_grad_z: bool,
 ) -> tuple[Tensor | None, Tensor, Tensor]:
+    """See `carelu.kernels.function.Kernel`."""
     wide, grad = widen(z), widen(grad)
     share, norm, unit = statistics
     tanh = torch.tanh(alpha * share + beta)

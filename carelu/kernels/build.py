@@ -6,7 +6,6 @@ would wait for each other's processors.
 """
 
 import ctypes
-import functools
 import hashlib
 import importlib.resources
 import logging
@@ -24,7 +23,8 @@ logger = logging.getLogger("carelu")
 
 COMPILE = ["-std=c++17", "-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-fPIC"]
 
-_building = threading.Lock()
+_lock = threading.Lock()
+_loaded: list[ctypes.CDLL | None] = []
 
 
 class BuildError(Exception):
@@ -40,17 +40,18 @@ def cache_folder() -> Path:
 
 def library() -> ctypes.CDLL | None:
     """The library, built at the first call and then kept; None, with one line in the log, where it cannot be."""
-    with _building:
-        return _library()
+    return _loaded[0] if _loaded else _load_once()
 
 
-@functools.cache
-def _library() -> ctypes.CDLL | None:
-    try:
-        return _declared(_load())
-    except BuildError as error:
-        logger.warning("CAReLU on the CPU uses the slower kernel 'autograd' (plain PyTorch): %s", error)
-        return None
+def _load_once() -> ctypes.CDLL | None:
+    with _lock:
+        if not _loaded:
+            try:
+                _loaded.append(_declared(_load()))
+            except BuildError as error:
+                logger.warning("CAReLU on the CPU uses the slower kernel 'autograd' (plain PyTorch): %s", error)
+                _loaded.append(None)
+        return _loaded[0]
 
 
 def _load() -> ctypes.CDLL:
@@ -127,8 +128,11 @@ def _run(command: list[str]) -> str:
 
 def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
     pointer, size, number, integer = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double, ctypes.c_int
-    loaded.carelu_forward.argtypes = [integer] * 2 + [pointer] * 3 + [size] * 2 + [number] * 4 + [integer]
-    loaded.carelu_backward.argtypes = [integer] * 2 + [pointer] * 6 + [size] * 2 + [number] * 3 + [integer]
+    rows, parameters = [size, size], [integer, pointer, pointer]
+    loaded.carelu_forward.argtypes = [integer, integer, *[pointer] * 3, *rows, *parameters, number, number, integer]
+    loaded.carelu_backward.argtypes = [
+        *[integer, integer, *[pointer] * 4, *rows, *parameters, pointer, pointer, number, integer]
+    ]
     for function in (loaded.carelu_forward, loaded.carelu_backward):
         function.restype = None
     return loaded

@@ -14,6 +14,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 namespace {
 
@@ -77,55 +78,61 @@ inline void store(Half* to, const float* buffer, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] = to_half(buffer[i]);
 }
 
-template <class Sum, class Wide> Wide add_lanes(const Sum* lanes) {
-  Wide sums[LANES];
-  for (int64_t l = 0; l < LANES; ++l) sums[l] = lanes[l];
-  for (int64_t half = LANES / 2; half > 0; half /= 2)
-    for (int64_t l = 0; l < half; ++l) sums[l] += sums[l + half];
-  return sums[0];
-}
+// Lanes of sums: a block in `Sum`, all blocks of a row in `Total`.
+template <class Sum, class Total> struct Lanes {
+  Total totals[LANES] = {};
+  void add(const Sum* block) {
+    for (int64_t l = 0; l < LANES; ++l) totals[l] += block[l];
+  }
+  Total sum() {
+    for (int64_t half = LANES / 2; half > 0; half /= 2)
+      for (int64_t l = 0; l < half; ++l) totals[l] += totals[l + half];
+    return totals[0];
+  }
+};
 
-// What one element adds to the two sides of the competition; a NaN goes to the negative side.
-template <int competition, class Sum> inline void compete(Sum z, Sum& positive, Sum& negative) {
-  const Sum above = z > 0 ? z : 0, below = z > 0 ? 0 : z;
+// The type that adds up the blocks of `Sum`.
+template <class Sum> using TotalOf = std::conditional_t<std::is_same_v<Sum, float>, double, Sum>;
+
+// What one element adds to the positive side and to both sides.
+template <int competition, class Sum> inline void compete(Sum z, Sum& positive, Sum& both) {
+  const Sum above = z > 0 ? z : 0;
   if (competition == ENERGY) {
     positive += above * above;
-    negative += below * below;
+    both += z * z;
   } else if (competition == L1) {
     positive += above;
-    negative -= below;
+    both += std::abs(z);
   } else {
     positive += z > 0 ? 1 : 0;
   }
 }
 
-template <class Wide> struct Sides { Wide positive = 0, negative = 0; };
+template <class Total> struct Sides { Total positive, both; };
 
 template <int competition, class Sum, class Stored>
-auto sides_of(const Stored* z, int64_t length) {
+Sides<TotalOf<Sum>> sides_of(const Stored* z, int64_t length) {
   using Value = typename Arithmetic<Stored>::Value;
-  using Wide = typename Arithmetic<Stored>::Wide;
-  Sides<Wide> sides;
+  Lanes<Sum, TotalOf<Sum>> all_positive, all;
   Value buffer[BLOCK];
   for (int64_t start = 0; start < length; start += BLOCK) {
     const int64_t n = std::min(BLOCK, length - start);
     const Value* block = load(z + start, buffer, n);
-    Sum positive[LANES] = {}, negative[LANES] = {};
+    Sum positive[LANES] = {}, both[LANES] = {};
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
-      for (int64_t l = 0; l < LANES; ++l) compete<competition>(Sum(block[i + l]), positive[l], negative[l]);
-    for (int64_t l = 0; i + l < n; ++l) compete<competition>(Sum(block[i + l]), positive[l], negative[l]);
-    sides.positive += add_lanes<Sum, Wide>(positive);
-    sides.negative += add_lanes<Sum, Wide>(negative);
+      for (int64_t l = 0; l < LANES; ++l) compete<competition>(Sum(block[i + l]), positive[l], both[l]);
+    for (int64_t l = 0; i + l < n; ++l) compete<competition>(Sum(block[i + l]), positive[l], both[l]);
+    all_positive.add(positive);
+    all.add(both);
   }
-  return sides;
+  return {all_positive.sum(), all.sum()};
 }
 
 // Σ g z over the elements that pass, in `Sum`.
 template <class Sum, class Stored, class Value>
-auto passed_product(const Stored* grad, const Stored* z, int64_t length, Value scale) {
-  using Wide = typename Arithmetic<Stored>::Wide;
-  Wide sum = 0;
+TotalOf<Sum> passed_product(const Stored* grad, const Stored* z, int64_t length, Value scale) {
+  Lanes<Sum, TotalOf<Sum>> total;
   Value grad_buffer[BLOCK], z_buffer[BLOCK];
   for (int64_t start = 0; start < length; start += BLOCK) {
     const int64_t n = std::min(BLOCK, length - start);
@@ -140,9 +147,9 @@ auto passed_product(const Stored* grad, const Stored* z, int64_t length, Value s
     for (; i + LANES <= n; i += LANES)
       for (int64_t l = 0; l < LANES; ++l) add(i + l, l);
     for (int64_t l = 0; i + l < n; ++l) add(i + l, l);
-    sum += add_lanes<Sum, Wide>(lanes);
+    total.add(lanes);
   }
-  return sum;
+  return total.sum();
 }
 
 // share, norm and unit of each row, as carelu.kernels.statistics describes them: three tables of `rows` numbers.
@@ -156,15 +163,19 @@ void measure(const Stored* z, int64_t length, double eps, Value& share, Value& n
   using Wide = typename Arithmetic<Stored>::Wide;
   unit = 1;
   if (competition == COUNT) {
-    norm = std::max<int64_t>(length, 1);
-    share = Value(sides_of<competition, Value>(z, length).positive / std::max<int64_t>(length, 1));
+    norm = Value(length);
+    share = Value(sides_of<competition, Value>(z, length).positive / norm);
     return;
   }
-  auto sides = sides_of<competition, Value>(z, length);
+  Sides<Wide> sides;
+  const auto fast = sides_of<competition, Value>(z, length);
   // Below this some squares have lost digits, and above it sums in Value may have overflowed.
-  const Wide lowest = sizeof(Value) == 4 ? 1e-25 : 1e-270, total = sides.positive + sides.negative;
-  if (!(total >= lowest && std::isfinite(total))) sides = sides_of<competition, Wide>(z, length);
-  const Wide sum = sides.positive + sides.negative + Wide(eps);
+  const double lowest = sizeof(Value) == 4 ? 1e-25 : 1e-270;
+  if (fast.both >= lowest && std::isfinite(fast.both))
+    sides = {fast.positive, fast.both};
+  else
+    sides = sides_of<competition, Wide>(z, length);
+  const Wide sum = sides.both + Wide(eps);
   if (!std::isfinite(sum)) {
     share = norm = std::nan("");
     return;
@@ -176,7 +187,7 @@ void measure(const Stored* z, int64_t length, double eps, Value& share, Value& n
   exponent = sizeof(Value) == 4 ? std::clamp(exponent, -120, 120) : std::clamp(exponent, -1000, 1000);
   unit = std::ldexp(Value(1), exponent);
   norm = Value(std::ldexp(sum, competition == ENERGY ? -2 * exponent : -exponent));
-  share = Value(sides.positive / sum);
+  share = Value(std::min(sides.positive, sides.both) / sum);  // the two are rounded apart
 }
 
 template <class Value> Value scale_of(Value share, double alpha, double beta, double gain) {
@@ -240,39 +251,46 @@ void forward(const Stored* z, Stored* y, void* table, int64_t rows, int64_t leng
   }
 }
 
-template <int competition, class Stored>
-void backward(const Stored* grad, const Stored* z, Stored* grad_z, void* table, double* grad_u, double* sums,
-              int64_t rows, int64_t length, double alpha, double beta, double gain, int threads) {
-  using Value = typename Arithmetic<Stored>::Value;
+// Returns the gradient of u = α p + β of one row.
+template <int competition, class Stored, class Value>
+double backward_row(const Stored* grad, const Stored* z, Stored* grad_z, int64_t length, Value share, Value norm,
+                    Value unit, double alpha, double beta, double gain) {
   using Wide = typename Arithmetic<Stored>::Wide;
-  Statistics<Value> statistics(table, rows);
+  const Value scale = scale_of(share, alpha, beta, gain);
+  Wide product = passed_product<Value>(grad, z, length, scale);
+  if (!std::isfinite(product)) product = passed_product<Wide>(grad, z, length, scale);
+  const double tanh = std::tanh(alpha * share + beta);
+  const Wide grad_u = Wide(gain * (1 - tanh * tanh)) * product;
+  if (!grad_z) return double(grad_u);
+  Wide factor = alpha * grad_u / norm / unit;
+  if (competition == ENERGY) factor *= 2 / Wide(unit);
+  const Wide above = factor * (1 - Wide(share)), below = (competition == L1 ? factor : -factor) * share;
+  // Outside this range the factor would lose digits, or overflow, as a Value.
+  const double lowest = sizeof(Value) == 4 ? 1e-35 : 1e-300, magnitude = std::abs(factor);
+  if (competition == COUNT || magnitude == 0 || (magnitude > lowest && magnitude < 1 / lowest))
+    write_gradient<competition, Value>(grad, z, grad_z, length, scale, Value(above), Value(below));
+  else
+    write_gradient<competition, Wide>(grad, z, grad_z, length, scale, above, below);
+  return double(grad_u);
+}
+
+template <int competition, class Stored>
+void backward(const Stored* grad, const Stored* z, Stored* grad_z, const void* table, double* sums, int64_t rows,
+              int64_t length, double alpha, double beta, double gain, int threads) {
+  using Value = typename Arithmetic<Stored>::Value;
+  const Statistics<Value> statistics((void*)table, rows);
+  double* grad_u = new double[rows];
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-  for (int64_t row = 0; row < rows; ++row) {
-    const Stored *g = grad + row * length, *x = z + row * length;
-    const double share = statistics.share[row];
-    const Value scale = scale_of(statistics.share[row], alpha, beta, gain);
-    Wide product = passed_product<Value>(g, x, length, scale);
-    if (!std::isfinite(product)) product = passed_product<Wide>(g, x, length, scale);
-    const double tanh = std::tanh(alpha * share + beta);
-    const Wide slope = Wide(gain * (1 - tanh * tanh)) * product;
-    grad_u[row] = double(slope);
-    if (!grad_z) continue;
-    const Wide unit = statistics.unit[row];
-    Wide factor = alpha * slope / statistics.norm[row] / unit;
-    if (competition == ENERGY) factor *= 2 / unit;
-    const Wide above = factor * (1 - share), below = (competition == L1 ? factor : -factor) * share;
-    // Outside this range the factor would lose digits, or overflow, as a Value.
-    const Wide lowest = sizeof(Value) == 4 ? 1e-35 : 1e-300, magnitude = std::abs(factor);
-    if (competition == COUNT || magnitude == 0 || (magnitude > lowest && magnitude < 1 / lowest))
-      write_gradient<competition, Value>(g, x, grad_z + row * length, length, scale, Value(above), Value(below));
-    else
-      write_gradient<competition, Wide>(g, x, grad_z + row * length, length, scale, above, below);
-  }
+  for (int64_t row = 0; row < rows; ++row)
+    grad_u[row] = backward_row<competition>(grad + row * length, z + row * length,
+                                            grad_z ? grad_z + row * length : nullptr, length, statistics.share[row],
+                                            statistics.norm[row], statistics.unit[row], alpha, beta, gain);
   sums[0] = sums[1] = 0;
   for (int64_t row = 0; row < rows; ++row) {
     sums[0] += statistics.share[row] * grad_u[row];
     sums[1] += grad_u[row];
   }
+  delete[] grad_u;
 }
 
 template <class Stored, class Call> void with_competition(int competition, Call call) {
@@ -281,7 +299,7 @@ template <class Stored, class Call> void with_competition(int competition, Call 
   if (competition == COUNT) call(std::integral_constant<int, COUNT>(), (Stored*)nullptr);
 }
 
-// Calls `call` with the competition as a constant and a pointer of the element type.
+// Calls `call` with the competition as a constant and a null pointer of the element type.
 template <class Call> void dispatch(int dtype, int competition, Call call) {
   if (dtype == 0) with_competition<float>(competition, call);
   if (dtype == 1) with_competition<double>(competition, call);
@@ -289,23 +307,45 @@ template <class Call> void dispatch(int dtype, int competition, Call call) {
   if (dtype == 3) with_competition<Half>(competition, call);
 }
 
+double read(int dtype, const void* scalar) {
+  if (dtype == 0) return *(const float*)scalar;
+  if (dtype == 1) return *(const double*)scalar;
+  return dtype == 2 ? widen(*(const BFloat16*)scalar) : widen(*(const Half*)scalar);
+}
+
+void write(int dtype, void* scalar, double value) {
+  if (dtype == 0) *(float*)scalar = float(value);
+  if (dtype == 1) *(double*)scalar = value;
+  if (dtype == 2) *(BFloat16*)scalar = to_bfloat16(float(value));
+  if (dtype == 3) *(Half*)scalar = to_half(float(value));
+}
+
 }  // namespace
 
+// Element types: 0 float32, 1 float64, 2 bfloat16, 3 float16. alpha and beta are scalars of the type `parameters`.
 extern "C" void carelu_forward(int dtype, int competition, const void* z, void* y, void* statistics, int64_t rows,
-                               int64_t length, double alpha, double beta, double gain, double eps, int threads) {
+                               int64_t length, int parameters, const void* alpha, const void* beta, double gain,
+                               double eps, int threads) {
+  const double a = read(parameters, alpha), b = read(parameters, beta);
   dispatch(dtype, competition, [=](auto which, auto* element) {
     using Stored = std::remove_pointer_t<decltype(element)>;
-    forward<which.value>((const Stored*)z, (Stored*)y, statistics, rows, length, alpha, beta, gain, eps, threads);
+    forward<which.value>((const Stored*)z, (Stored*)y, statistics, rows, length, a, b, gain, eps, threads);
   });
 }
 
-// grad_z may be null. grad_u, one a row, receives the gradients of u = α p + β; sums those of α and β.
+// grad_z may be null.
 extern "C" void carelu_backward(int dtype, int competition, const void* grad, const void* z, void* grad_z,
-                                void* statistics, double* grad_u, double* sums, int64_t rows, int64_t length,
-                                double alpha, double beta, double gain, int threads) {
+                                const void* statistics, int64_t rows, int64_t length, int parameters,
+                                const void* alpha, const void* beta, void* grad_alpha, void* grad_beta, double gain,
+                                int threads) {
+  const double a = read(parameters, alpha), b = read(parameters, beta);
+  double sums[2];
+  double* const sums_at = sums;
   dispatch(dtype, competition, [=](auto which, auto* element) {
     using Stored = std::remove_pointer_t<decltype(element)>;
-    backward<which.value>((const Stored*)grad, (const Stored*)z, (Stored*)grad_z, statistics, grad_u, sums, rows,
-                          length, alpha, beta, gain, threads);
+    backward<which.value>((const Stored*)grad, (const Stored*)z, (Stored*)grad_z, statistics, sums_at, rows, length, a,
+                          b, gain, threads);
   });
+  write(parameters, grad_alpha, sums[0]);
+  write(parameters, grad_beta, sums[1]);
 }

@@ -1,5 +1,7 @@
 """CAReLU on the processor by the fused loops of carelu.cpp, called through ctypes."""
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -17,38 +19,40 @@ GRAIN = 2**15
 """Elements that are worth a thread, as in torch's own loops."""
 
 
-def row_length(z: Tensor, dims: tuple[int, ...]) -> int | None:
-    """How many elements compete in a row, if `z` is one row behind the other in memory.
+@functools.lru_cache(maxsize=1024)
+def rows_of(shape: tuple[int, ...], strides: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, int] | None:
+    """(rows, length) of a tensor that is one row of competing elements behind the other in memory.
 
     That is, the elements that compete fill a contiguous range, and the ranges follow one another, without gaps, in the
-    order of the other dimensions. None otherwise.
+    order of the other dimensions. None otherwise, and for a tensor without elements.
     """
-    shape, strides = z.shape, z.stride()
-    filled = 1
+    filled, rows = 1, 1
     for stride, dim in sorted((strides[dim], dim) for dim in dims):
-        if shape[dim] != 1:
-            if stride != filled:
-                return None
-            filled *= shape[dim]
-    length = filled
+        if shape[dim] != 1 and stride != filled:
+            return None
+        filled *= shape[dim]
     for dim in range(len(shape) - 1, -1, -1):
-        if dim not in dims and shape[dim] != 1:
-            if strides[dim] != filled:
+        if dim not in dims:
+            if shape[dim] != 1 and strides[dim] != filled * rows:
                 return None
-            filled *= shape[dim]
-    return length
+            rows *= shape[dim]
+    return (rows, filled) if rows * filled else None
 
 
-def refusal(z: Tensor, settings: Settings) -> str | None:
+@functools.lru_cache(maxsize=1024)
+def statistics_shape(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of the statistics of an input, see `carelu.kernels.function.Kernel`."""
+    return (3, *(1 if dim in dims else size for dim, size in enumerate(shape)))
+
+
+def refusal(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
     """Why the loops cannot compute `z`, or None if they can."""
     if z.device.type != "cpu":
         return f"it computes on the CPU, and the input is on {z.device}"
-    if z.dtype not in DTYPES:
-        return f"it does not know {z.dtype}"
-    if z.numel() == 0:
-        return "the input has no elements"
-    if row_length(z, settings.dims) is None:
-        return "the elements that compete do not lie next to each other in memory"
+    if z.dtype not in DTYPES or alpha.dtype not in DTYPES or alpha.dtype != beta.dtype:
+        return f"it does not know {z.dtype} with parameters of {alpha.dtype} and {beta.dtype}"
+    if rows_of(z.shape, z.stride(), settings.dims) is None:
+        return "the elements that compete do not lie next to each other in memory, or there are none"
     if library() is None:
         return "it could not be built"
     return None
@@ -65,23 +69,23 @@ def _same_layout(a: Tensor, b: Tensor) -> bool:
 
 
 def forward(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
+    """See `carelu.kernels.function.Kernel`."""
     competition, dims, gain, eps = settings
-    length = row_length(z, dims)
+    rows, length = rows_of(z.shape, z.stride(), dims)
     output = torch.empty_like(z)
-    statistics = torch.empty(
-        (3, *[1 if dim in dims else size for dim, size in enumerate(z.shape)]),
-        dtype=torch.float64 if z.dtype == torch.float64 else torch.float32,
-    )
+    wide = torch.float64 if z.dtype == torch.float64 else torch.float32
+    statistics = torch.empty(statistics_shape(z.shape, dims), dtype=wide)
     library().carelu_forward(
         DTYPES[z.dtype],
         COMPETITIONS[competition],
         z.data_ptr(),
         output.data_ptr(),
         statistics.data_ptr(),
-        z.numel() // length,
+        rows,
         length,
-        alpha.item(),
-        beta.item(),
+        DTYPES[alpha.dtype],
+        alpha.data_ptr(),
+        beta.data_ptr(),
         gain,
         eps,
         _threads(z),
@@ -98,30 +102,31 @@ def backward(
     settings: Settings,
     needs_grad_z: bool,
 ) -> tuple[Tensor | None, Tensor, Tensor]:
-    # Hooks on saved tensors may hand z back in another layout.
-    length = row_length(z, settings.dims)
-    if length is None:
+    """See `carelu.kernels.function.Kernel`."""
+    competition, dims, gain, _ = settings
+    layout = rows_of(z.shape, z.stride(), dims)
+    if layout is None:  # hooks on saved tensors may hand z back in another layout
         return autograd.backward(grad, z, alpha, beta, statistics, settings, needs_grad_z)
     if not _same_layout(grad, z):
         grad = torch.empty_like(z).copy_(grad)
     grad_z = torch.empty_like(z) if needs_grad_z else None
-    rows = z.numel() // length
-    grad_u = torch.empty(rows, dtype=torch.float64)
-    sums = torch.empty(2, dtype=torch.float64)
+    grad_alpha, grad_beta = torch.empty_like(alpha), torch.empty_like(beta)
+    rows, length = layout
     library().carelu_backward(
         DTYPES[z.dtype],
-        COMPETITIONS[settings.competition],
+        COMPETITIONS[competition],
         grad.data_ptr(),
         z.data_ptr(),
         grad_z.data_ptr() if needs_grad_z else None,
         statistics.data_ptr(),
-        grad_u.data_ptr(),
-        sums.data_ptr(),
         rows,
         length,
-        alpha.item(),
-        beta.item(),
-        settings.gain,
+        DTYPES[alpha.dtype],
+        alpha.data_ptr(),
+        beta.data_ptr(),
+        grad_alpha.data_ptr(),
+        grad_beta.data_ptr(),
+        gain,
         _threads(z),
     )
-    return grad_z, sums[0].to(alpha.dtype), sums[1].to(beta.dtype)
+    return grad_z, grad_alpha, grad_beta

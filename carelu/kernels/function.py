@@ -35,8 +35,8 @@ class Kernel(Protocol):
 
     NAME: str
 
-    def refusal(self, z: Tensor, settings: Settings) -> str | None:
-        """Why this kernel cannot compute `z`, or None if it can."""
+    def refusal(self, z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
+        """Why this kernel cannot compute CAReLU of `z`, or None if it can."""
 
     def forward(self, z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
         """The output, of the shape, dtype and memory format of `z`, and the statistics."""
