@@ -1,13 +1,12 @@
 """CAReLU on the processor by the fused loops of carelu.cpp, called through ctypes."""
 
-import functools
-
 import torch
 from torch import Tensor
 
 from carelu.kernels import autograd
 from carelu.kernels.build import library
 from carelu.kernels.function import Settings
+from carelu.kernels.layout import rows_of, same_layout, statistics_shape
 
 NAME = "cpp"
 
@@ -19,39 +18,13 @@ GRAIN = 2**15
 """Elements that are worth a thread, as in torch's own loops."""
 
 
-@functools.lru_cache(maxsize=1024)
-def rows_of(shape: tuple[int, ...], strides: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, int] | None:
-    """(rows, length) of a tensor that is one row of competing elements behind the other in memory.
-
-    That is, the elements that compete fill a contiguous range, and the ranges follow one another, without gaps, in the
-    order of the other dimensions. None otherwise, and for a tensor without elements.
-    """
-    filled, rows = 1, 1
-    for stride, dim in sorted((strides[dim], dim) for dim in dims):
-        if shape[dim] != 1 and stride != filled:
-            return None
-        filled *= shape[dim]
-    for dim in range(len(shape) - 1, -1, -1):
-        if dim not in dims:
-            if shape[dim] != 1 and strides[dim] != filled * rows:
-                return None
-            rows *= shape[dim]
-    return (rows, filled) if rows * filled else None
-
-
-@functools.lru_cache(maxsize=1024)
-def statistics_shape(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of the statistics of an input, see `carelu.kernels.function.Kernel`."""
-    return (3, *(1 if dim in dims else size for dim, size in enumerate(shape)))
-
-
 def refusal(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
     """Why the loops cannot compute `z`, or None if they can."""
     if z.device.type != "cpu":
         return f"it computes on the CPU, and the input is on {z.device}"
     if z.dtype not in DTYPES or alpha.dtype not in DTYPES or alpha.dtype != beta.dtype:
         return f"it does not know {z.dtype} with parameters of {alpha.dtype} and {beta.dtype}"
-    if rows_of(z.shape, z.stride(), settings.dims) is None:
+    if rows_of(z, settings.dims) is None:
         return "the elements that compete do not lie next to each other in memory, or there are none"
     if library() is None:
         return "it could not be built"
@@ -62,16 +35,10 @@ def _threads(z: Tensor) -> int:
     return max(1, min(torch.get_num_threads(), z.numel() // GRAIN))
 
 
-def _same_layout(a: Tensor, b: Tensor) -> bool:
-    return a.stride() == b.stride() or all(
-        size == 1 or x == y for size, x, y in zip(a.shape, a.stride(), b.stride(), strict=True)
-    )
-
-
 def forward(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
     """See `carelu.kernels.function.Kernel`."""
     competition, dims, gain, eps = settings
-    rows, length = rows_of(z.shape, z.stride(), dims)
+    rows, length = rows_of(z, dims)
     output = torch.empty_like(z)
     wide = torch.float64 if z.dtype == torch.float64 else torch.float32
     statistics = torch.empty(statistics_shape(z.shape, dims), dtype=wide)
@@ -104,10 +71,10 @@ def backward(
 ) -> tuple[Tensor | None, Tensor, Tensor]:
     """See `carelu.kernels.function.Kernel`."""
     competition, dims, gain, _ = settings
-    layout = rows_of(z.shape, z.stride(), dims)
+    layout = rows_of(z, dims)
     if layout is None:  # hooks on saved tensors may hand z back in another layout
         return autograd.backward(grad, z, alpha, beta, statistics, settings, needs_grad_z)
-    if not _same_layout(grad, z):
+    if not same_layout(grad, z):
         grad = torch.empty_like(z).copy_(grad)
     grad_z = torch.empty_like(z) if needs_grad_z else None
     grad_alpha, grad_beta = torch.empty_like(alpha), torch.empty_like(beta)
