@@ -1,7 +1,7 @@
 """CAReLU and its gradients in plain PyTorch: runs everywhere, and needs neither a compiler nor a GPU.
 
-On the CPU it goes over a few rows at a time, so that the operations after the first find them in cache, and it takes
-the short way where a look at the few numbers of the rows allows it. Elsewhere such a look would make the host wait.
+On the CPU it goes over a few rows at a time, so that an operation finds in cache what the one before it wrote, and it
+takes the short way where a look at the few numbers of the rows allows it. Elsewhere the host would wait for that look.
 """
 
 import math
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.linalg import vector_norm
 
 from carelu.kernels.function import Settings
 from carelu.kernels.layout import rows_of, same_layout, statistics_shape
@@ -25,71 +26,76 @@ def refusal(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str |
     return None
 
 
-def _blocks(dims: tuple[int, ...], tables: list[Tensor], tensors: list[Tensor]) -> Iterator[tuple]:
-    """(dims, slices of the tables, slices of the tensors) of a few rows each; the whole where there are no rows.
+def _as_rows(
+    dims: tuple[int, ...], tensors: list[Tensor], tables: list[Tensor]
+) -> tuple[tuple[int, ...], list[Tensor], list[Tensor], int]:
+    """The tensors as rows × length and the tables of numbers of the rows as 3 × rows × 1, where the memory allows it.
 
-    `tensors` share one layout; `tables` have one number a row in each of their first entries.
+    Also the dimensions that compete then, and how many rows to work on at a time. Else all as it was, as one block.
     """
     layout = rows_of(tensors[0], dims) if tensors[0].device.type == "cpu" else None
     if layout is None:
-        yield dims, tables, tensors
-        return
+        return dims, tensors, tables, max(1, tensors[0].shape[0])
     rows, length = layout
-    step = max(1, BLOCK * torch.get_num_threads() // length)
     tensors = [tensor.as_strided((rows, length), (length, 1)) for tensor in tensors]
     tables = [table.view(-1, rows, 1) for table in tables]
-    for start in range(0, rows, step):
-        part = slice(start, start + step)
-        yield (1,), [table[:, part] for table in tables], [tensor[part] for tensor in tensors]
+    return (1,), tensors, tables, max(1, BLOCK * torch.get_num_threads() // length)
 
 
-def _known_on_host(condition: Tensor) -> bool:
+def _blocks(size: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    return zip(*(tensor.split(size) for tensor in tensors), strict=True)
+
+
+def _all_known(condition: Tensor) -> bool:
     """Whether all of `condition` holds, as far as the host can know without waiting for a device."""
     return condition.device.type == "cpu" and bool(condition.all())
 
 
-def _measure(z: Tensor, scratch: Tensor, dims: tuple[int, ...], settings: Settings) -> list[Tensor]:
-    """Share, norm and unit, each in the accumulation dtype; `scratch` is overwritten."""
-    competition, _, _, eps = settings
-    if competition == "count":
-        competitors = max(math.prod([z.shape[dim] for dim in dims]), 1)
-        share = torch.gt(z, 0, out=scratch).sum(dims, keepdim=True) / competitors
-        return [share, torch.full_like(share, competitors), torch.ones_like(share)]
-    both, unit = _norm(z, dims, competition), None
-    # The squares of these numbers are far from both ends of the range of float32.
-    if not _known_on_host((both > 1e-12) & (both < 1e18)):
-        unit = largest_magnitude(z, dims)
-        z = torch.div(z, unit, out=scratch)
-        both = _norm(z, dims, competition)
-    positive = _norm(torch.clamp_min(z, 0, out=scratch), dims, competition)
-    unit = torch.ones_like(both) if unit is None else unit
-    if competition == "energy":
-        positive, norm = positive.square(), both.square() + eps / unit.square()
-    else:
-        norm = both + eps / unit
-    return [positive / norm, norm, unit]
-
-
-def _norm(z: Tensor, dims: tuple[int, ...], competition: str) -> Tensor:
-    if competition == "energy":
-        return torch.linalg.vector_norm(z, 2, dims, keepdim=True)
+def _norm(z: Tensor, dims: tuple[int, ...], settings: Settings) -> Tensor:
+    if settings.competition == "energy":
+        return vector_norm(z, 2, dims, keepdim=True)
     return z.abs().sum(dims, keepdim=True)
+
+
+def _measure(z: Tensor, dims: tuple[int, ...], size: int, settings: Settings) -> Tensor:
+    """Share, norm and unit, one upon the other."""
+    if settings.competition == "count":
+        competitors = max(math.prod([z.shape[dim] for dim in dims]), 1)
+        won = [torch.sum(part > 0, dims, keepdim=True) for (part,) in _blocks(size, z)]
+        share = torch.cat(won).to(widen(z[:0]).dtype) / competitors
+        return torch.stack([share, torch.full_like(share, competitors), torch.ones_like(share)])
+    norms = []
+    for (part,) in _blocks(size, z):
+        wide = widen(part)
+        norms.append((_norm(wide, dims, settings), _norm(wide.clamp_min(0), dims, settings)))
+    both, positive = (torch.cat(parts) for parts in zip(*norms, strict=True))
+    # The squares of these numbers are far from both ends of the range of float32.
+    if _all_known((both > 1e-12) & (both < 1e18)):
+        unit = torch.ones_like(both)
+    else:
+        wide = widen(z)
+        unit = largest_magnitude(wide, dims)
+        wide = wide / unit
+        both, positive = _norm(wide, dims, settings), _norm(wide.clamp_min(0), dims, settings)
+    if settings.competition == "energy":
+        positive, norm = positive.square(), both.square() + settings.eps / unit.square()
+    else:
+        norm = both + settings.eps / unit
+    return torch.stack([positive / norm, norm, unit])
 
 
 def forward(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
     """See `carelu.kernels.function.Kernel`."""
     output = torch.empty_like(z)
-    wide_dtype = torch.float64 if z.dtype == torch.float64 else torch.float32
-    statistics = torch.empty(statistics_shape(z.shape, settings.dims), dtype=wide_dtype, device=z.device)
-    for dims, (table,), (part, result) in _blocks(settings.dims, [statistics], [z, output]):
-        wide = widen(part)
-        scaled = result if result.dtype == wide_dtype else torch.empty_like(wide)
-        measured = _measure(wide, scaled, dims, settings)
-        torch.stack(measured, out=table)
-        torch.mul(wide, competition_scale(measured[0], alpha, beta, settings.gain), out=scaled).relu_()
-        if scaled is not result:
-            result.copy_(scaled)
-    return output, statistics
+    dims, (rows, result), _, size = _as_rows(settings.dims, [z, output], [])
+    statistics = _measure(rows, dims, size, settings)
+    scale = competition_scale(statistics[0], alpha, beta, settings.gain)
+    for part, part_scale, part_result in _blocks(size, rows, scale, result):
+        if part.dtype == scale.dtype:
+            torch.mul(part, part_scale, out=part_result).relu_()
+        else:
+            part_result.copy_((part * part_scale).relu_())
+    return output, statistics.view(statistics_shape(z.shape, settings.dims))
 
 
 def backward(
@@ -104,31 +110,42 @@ def backward(
     """See `carelu.kernels.function.Kernel`."""
     if not same_layout(grad, z):
         grad = torch.empty_like(z).copy_(grad)
-    grad_z = torch.empty_like(z) if needs_grad_z else None
-    grad_u = torch.empty_like(statistics[:1])
-    tensors = [z, grad, grad_z] if needs_grad_z else [z, grad]
-    for dims, (table, slope), (part, *grads) in _blocks(settings.dims, [statistics, grad_u], tensors):
-        wide, upstream = widen(part), widen(grads[0])
-        share, norm, unit = table
-        tanh = torch.tanh(alpha * share + beta)
-        scale = settings.gain * tanh
-        passing = wide if _known_on_host(scale > 0) else wide * scale
-        passed = torch.ops.aten.threshold_backward(upstream, passing, 0)
-        slope[0] = settings.gain * (1 - tanh.square()) * (passed * wide).sum(dims, keepdim=True)
-        if needs_grad_z:
-            passed.mul_(scale)
-            _add_gradient_of_share(passed, wide, alpha * slope[0] / norm / unit, share, unit, settings.competition)
-            grads[1].copy_(passed)
-    grad_alpha = (statistics[0] * grad_u[0]).sum(dtype=torch.float64).to(alpha.dtype)
-    return grad_z, grad_alpha, grad_u.sum(dtype=torch.float64).to(beta.dtype)
+    grad_z = torch.empty_like(z)
+    dims, (grad, z, passed), (statistics,), size = _as_rows(settings.dims, [grad, z, grad_z], [statistics])
+    share, norm, unit = statistics
+    tanh = torch.tanh(alpha * share + beta)
+    scale = settings.gain * tanh
+    positive_scale = _all_known(scale > 0)
+    products = []
+    for part_grad, part, part_scale, part_passed in _blocks(size, grad, z, scale, passed):
+        if positive_scale:
+            torch.ops.aten.threshold_backward.grad_input(part_grad, part, 0, grad_input=part_passed)
+        else:
+            part_passed.copy_(torch.ops.aten.threshold_backward(widen(part_grad), part * part_scale, 0))
+        products.append((widen(part_passed) * part).sum(dims, keepdim=True))
+    grad_u = settings.gain * (1 - tanh.square()) * torch.cat(products)
+    grad_alpha = (share * grad_u).sum(dtype=torch.float64).to(alpha.dtype)
+    grad_beta = grad_u.sum(dtype=torch.float64).to(beta.dtype)
+    if not needs_grad_z:
+        return None, grad_alpha, grad_beta
+    factor = alpha * grad_u / norm / unit
+    same_unit = _all_known(unit == 1)
+    for part, part_passed, part_scale, *numbers in _blocks(size, z, passed, scale, factor, share, unit):
+        through_share = _through_share(widen(part), *numbers, settings.competition, same_unit)
+        if part.dtype == scale.dtype:
+            part_passed.mul_(part_scale).add_(through_share)
+        else:
+            part_passed.copy_(part_passed * part_scale + through_share)
+    return grad_z, grad_alpha, grad_beta
 
 
-def _add_gradient_of_share(
-    grad_z: Tensor, z: Tensor, factor: Tensor, share: Tensor, unit: Tensor, competition: str
-) -> None:
+def _through_share(
+    z: Tensor, factor: Tensor, share: Tensor, unit: Tensor, competition: str, same_unit: bool
+) -> Tensor | float:
+    """What the share adds to the gradient of z; `same_unit`: it is known that all units are 1."""
     if competition == "energy":
-        relative = z if _known_on_host(unit == 1) else z / unit
-        grad_z.addcmul_(torch.relu(relative), 2 * factor).addcmul_(relative, -2 * factor * share)
-    elif competition == "l1":
-        positive = torch.gt(z, 0, out=torch.empty_like(z))
-        grad_z.addcmul_(positive, factor).addcmul_(z.sign(), -factor * share)
+        relative = z if same_unit else z / unit
+        return relative.clamp_min(0).addcmul_(relative, share, value=-1).mul_(2 * factor)
+    if competition == "l1":
+        return torch.gt(z, 0, out=torch.empty_like(z)).addcmul_(z.sign(), share, value=-1).mul_(factor)
+    return 0.0
