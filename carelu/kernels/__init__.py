@@ -1,33 +1,27 @@
-"""The kernels behind `carelu.functional.carelu`, and which of them computes an input.
+"""The kernels behind `carelu.functional.carelu`.
 
-`CARELU_KERNEL` forces one: eager (the reference), autograd (plain PyTorch with its own backward) or cpp (fused, on the
-CPU). Without it the fastest that is possible is taken.
+`CARELU_KERNEL` forces one: eager (the reference), autograd (plain PyTorch with its own backward), cpp (fused, on the
+CPU) or triton (fused, on the GPU). Without it the fastest that can compute an input is taken.
 """
-
-import os
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from carelu import reference
-from carelu.kernels import autograd, cpp
-from carelu.kernels.function import CAReLUFunction, Kernel, Settings
-
-VARIABLE = "CARELU_KERNEL"
-KERNELS: dict[str, Kernel] = {kernel.NAME: kernel for kernel in (autograd, cpp)}
-NAMES = ("eager", *KERNELS)
+from carelu.kernels import library
+from carelu.kernels.choice import choose, forced_kernel
+from carelu.kernels.function import CAReLUFunction, Settings
 
 
-def _plain(tensor: object) -> bool:
-    return type(tensor) in (Tensor, nn.Parameter, float, int)
+def _is_plain(*values: object) -> bool:
+    return all(type(value) in (Tensor, nn.Parameter, float, int) for value in values)
 
 
 def _only_autograd_looks_on() -> bool:
-    """Whether nothing but autograd follows the computation: no compiler, tracer, transform or mode."""
+    """Whether nothing but autograd follows the computation: no tracer, transform or mode."""
     return not (
-        torch.compiler.is_compiling()
-        or torch._C._len_torch_dispatch_stack()
+        torch._C._len_torch_dispatch_stack()
         or torch._C._are_functorch_transforms_active()
         or forward_ad._current_level >= 0
         or torch.jit.is_tracing()
@@ -38,27 +32,24 @@ def _is_scalar(parameter: Tensor, z: Tensor) -> bool:
     return parameter.ndim == 0 and parameter.device == z.device and parameter.is_floating_point()
 
 
+def _is_exporting() -> bool:
+    # Missing before torch 2.7; an exported program then holds our operators and needs carelu to be loaded.
+    return getattr(torch.compiler, "is_exporting", bool)()
+
+
+def _as_tensor(value: Tensor | float, z: Tensor) -> Tensor:
+    return value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64, device=z.device)
+
+
 def carelu(z: Tensor, alpha: Tensor | float, beta: Tensor | float, settings: Settings) -> Tensor:
     """CAReLU of `z` by the kernel that fits it; the arguments have been checked."""
-    forced = os.environ.get(VARIABLE)
-    if forced is not None and forced not in NAMES:
-        raise ValueError(f"{VARIABLE}={forced!r} is unknown; accepted: {', '.join(NAMES)}")
-    if forced != "eager" and _plain(z) and _plain(alpha) and _plain(beta) and _only_autograd_looks_on():
-        alpha, beta = (
-            value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64, device=z.device)
-            for value in (alpha, beta)
-        )
-        if _is_scalar(alpha, z) and _is_scalar(beta, z):
-            kernel = _choose(forced, z, alpha, beta, settings)
-            return CAReLUFunction.apply(z, alpha, beta, settings, kernel)
+    compiling = torch.compiler.is_compiling()
+    possible = not _is_exporting() if compiling else _is_plain(z, alpha, beta) and _only_autograd_looks_on()
+    if possible and forced_kernel() != "eager":
+        scalars = _as_tensor(alpha, z), _as_tensor(beta, z)
+        if _is_scalar(scalars[0], z) and _is_scalar(scalars[1], z):
+            if compiling:
+                return library.carelu(z, *scalars, *settings)[0]
+            return CAReLUFunction.apply(z, *scalars, settings, choose(z, *scalars, settings))
     competition, dims, gain, eps = settings
     return reference.carelu(z, alpha, beta, competition=competition, gain=gain, over=dims, eps=eps)
-
-
-def _choose(forced: str | None, z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> Kernel:
-    if forced is None:
-        return autograd if cpp.refusal(z, alpha, beta, settings) else cpp
-    kernel = KERNELS[forced]
-    if refusal := kernel.refusal(z, alpha, beta, settings):
-        raise ValueError(f"{VARIABLE}={forced} is not possible here: {refusal}; unset {VARIABLE} or choose another")
-    return kernel
