@@ -18,7 +18,7 @@ COMPETITIONS = {"energy": 0, "l1": 1, "count": 2}  # as in triton_loops
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 LONGEST_ROW = 2**30
 """Elements; offsets within a row are 32 bits wide."""
-BLOCK = 8192
+BLOCK = 16384
 """Most elements that a program works on at a time: 16 a thread."""
 
 
