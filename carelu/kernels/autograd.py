@@ -32,6 +32,7 @@ def _as_rows(
     """The tensors as rows × length and the tables of numbers of the rows as 3 × rows × 1, where the memory allows it.
 
     Also the dimensions that compete then, and how many rows to work on at a time. Else all as it was, as one block.
+    The first tensor decides: the others lie in memory as it does, or as it would without gaps.
     """
     layout = rows_of(tensors[0], dims) if tensors[0].device.type == "cpu" else None
     if layout is None:
@@ -118,7 +119,7 @@ def backward(
     if not same_layout(grad, z):
         grad = torch.empty_like(z).copy_(grad)
     grad_z = torch.empty_like(z)
-    dims, (grad, z, passed), (statistics,), size = _as_rows(settings.dims, [grad, z, grad_z], [statistics])
+    dims, (z, grad, passed), (statistics,), size = _as_rows(settings.dims, [z, grad, grad_z], [statistics])
     share, norm, unit = statistics
     tanh = torch.tanh(alpha * share + beta)
     scale = settings.gain * tanh

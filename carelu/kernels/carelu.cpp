@@ -140,8 +140,8 @@ TotalOf<Sum> passed_product(const Stored* grad, const Stored* z, int64_t length,
     const Value* x = load(z + start, z_buffer, n);
     Sum lanes[LANES] = {};
     const auto add = [&](int64_t i, int64_t l) {
-      const Sum product = Sum(g[i]) * Sum(x[i]);
-      lanes[l] += scale * x[i] <= 0 ? 0 : product;
+      const Sum passed = scale * x[i] <= 0 ? 0 : g[i];
+      lanes[l] += passed * x[i];
     };
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)

@@ -73,7 +73,7 @@ def _product(grad_ptr, z_ptr, start, stop, scale, BLOCK: tl.constexpr):
         offsets = at + tl.arange(0, BLOCK)
         z = tl.load(z_ptr + offsets, mask=offsets < stop, other=0.0).to(tl.float32)
         grad = tl.load(grad_ptr + offsets, mask=offsets < stop, other=0.0).to(tl.float32)
-        total += tl.where(scale * z <= 0, 0.0, grad * z)
+        total += tl.where(scale * z <= 0, 0.0, grad) * z
     return tl.sum(total)
 
 

@@ -58,20 +58,23 @@ def values_and_gradients(
 def assert_equals_reference(
     z: Tensor, upstream: Tensor | None = None, alpha: float = ALPHA, beta: float = BETA, **options
 ) -> None:
+    """Holds output and gradients to the reference in float64.
+
+    Allowed besides one rounding to the dtype: twice the error of the reference in that dtype, which matters where its
+    own intermediate results leave the range of float32.
+    """
     upstream = random(*z.shape, dtype=z.dtype, seed=1) if upstream is None else upstream
     ours = values_and_gradients(carelu, z, upstream, z.dtype, alpha, beta, **options)
-    expected = values_and_gradients(reference, z, upstream, torch.float64, alpha, beta, **options)
-    relative, of_largest = TOLERANCES[z.dtype]
-    for name, value in expected.items():
-        largest = value.abs().nan_to_num(0, 0, 0).max().item() if value.numel() else 0.0
-        torch.testing.assert_close(
-            ours[name],
-            value,
-            rtol=relative,
-            atol=of_largest * largest,
-            equal_nan=True,
-            msg=lambda m, name=name: f"{name}: {m}",
-        )
+    rounded = values_and_gradients(reference, z, upstream, z.dtype, alpha, beta, **options)
+    exact = values_and_gradients(reference, z, upstream, torch.float64, alpha, beta, **options)
+    relative, of_sum = TOLERANCES[z.dtype]
+    terms = (upstream.double() * z.double()).abs()
+    for name, value in exact.items():
+        terms_of_value = terms.sum() if name in ("alpha", "beta") else value.abs().sum() / max(value.numel(), 1)
+        subnormal = torch.finfo(z.dtype).smallest_normal * torch.finfo(z.dtype).eps
+        allowed = relative * value.abs() + of_sum * terms_of_value + subnormal + 2 * (rounded[name] - value).abs()
+        error = (ours[name] - value).abs()
+        assert (error <= allowed).all(), f"{name}: error {error.max()} at {value.flatten()[error.argmax()]}"
 
 
 SHAPES = [(1, 1), (2, 1, 13, 1), (3, 5, 7, 11), (2, 3), (4, 1025), (2, 64, 16, 16), (1, 2, 3, 4, 5), (7, 31)]
@@ -170,8 +173,6 @@ def test_gradient_of_any_layout_gives_the_result_of_the_reference(kernel, layout
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("exponent", [-44, -39, -30, -20, -10, 10, 19, 25, 36])
 def test_kernel_equals_reference_at_every_magnitude(kernel, competition, dtype, exponent):
-    if exponent < -39 and kernel == "autograd" and competition == "energy":
-        pytest.skip("a subnormal times a scale below 1 may round to 0, where the gradient of ReLU is not defined")
     z = (random(4, 37) * 10.0**exponent).to(dtype)
     # Small enough for the sum of gradient times z to be finite in float32.
     upstream = (random(4, 37, seed=1) * min(1.0, 10.0 ** (34 - exponent))).to(dtype)
