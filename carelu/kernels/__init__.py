@@ -19,9 +19,13 @@ def _is_plain(*values: object) -> bool:
 
 
 def _only_autograd_looks_on() -> bool:
-    """Whether nothing but autograd follows the computation: no tracer, transform or mode."""
+    """Whether nothing but autograd follows the computation: no export, tracer, transform or mode.
+
+    Those get the reference, which they can take apart; an exported program then needs nothing but torch.
+    """
     return not (
-        torch._C._len_torch_dispatch_stack()
+        torch.compiler.is_compiling()
+        or torch._C._len_torch_dispatch_stack()
         or torch._C._are_functorch_transforms_active()
         or forward_ad._current_level >= 0
         or torch.jit.is_tracing()
@@ -32,23 +36,17 @@ def _is_scalar(parameter: Tensor, z: Tensor) -> bool:
     return parameter.ndim == 0 and parameter.device == z.device and parameter.is_floating_point()
 
 
-def _is_exporting() -> bool:
-    # Missing before torch 2.7; an exported program then holds our operators and needs carelu to be loaded.
-    return getattr(torch.compiler, "is_exporting", bool)()
-
-
 def _as_tensor(value: Tensor | float, z: Tensor) -> Tensor:
     return value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64, device=z.device)
 
 
 def carelu(z: Tensor, alpha: Tensor | float, beta: Tensor | float, settings: Settings) -> Tensor:
     """CAReLU of `z` by the kernel that fits it; the arguments have been checked."""
-    compiling = torch.compiler.is_compiling()
-    possible = not _is_exporting() if compiling else _is_plain(z, alpha, beta) and _only_autograd_looks_on()
-    if possible and forced_kernel() != "eager":
+    traced = torch.compiler.is_dynamo_compiling()
+    if (traced or (_is_plain(z, alpha, beta) and _only_autograd_looks_on())) and forced_kernel() != "eager":
         scalars = _as_tensor(alpha, z), _as_tensor(beta, z)
         if _is_scalar(scalars[0], z) and _is_scalar(scalars[1], z):
-            if compiling:
+            if traced:
                 return library.carelu(z, *scalars, *settings)[0]
             return CAReLUFunction.apply(z, *scalars, settings, choose(z, *scalars, settings))
     competition, dims, gain, eps = settings

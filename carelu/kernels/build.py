@@ -5,12 +5,15 @@ bind to the OpenMP runtime that torch has loaded: a second runtime would bring a
 would wait for each other's processors.
 """
 
+import contextlib
 import ctypes
 import hashlib
 import importlib.resources
+import itertools
 import logging
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -58,12 +61,13 @@ def _load() -> ctypes.CDLL:
     source = importlib.resources.files("carelu.kernels").joinpath("carelu.cpp").read_bytes()
     compiler = _compiler()
     key = hashlib.sha256()
-    for part in (source, " ".join(COMPILE), _version(compiler), _processor(), torch.__version__):
+    for part in (source, " ".join(COMPILE), _run([*compiler, "--version"]), _processor(), torch.__version__):
         key.update(part if isinstance(part, bytes) else part.encode())
         key.update(b"\0")
     file = cache_folder() / f"carelu-{key.hexdigest()[:16]}.so"
     if file.exists():
-        return _open(file)
+        with contextlib.suppress(BuildError):  # a damaged file is built again
+            return _open(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(dir=file.parent, prefix="build-")
@@ -86,34 +90,29 @@ def _open(file: Path) -> ctypes.CDLL:
         raise BuildError(f"{file} cannot be loaded ({error})") from error
 
 
-def _compiler() -> str:
+def _compiler() -> list[str]:
     chosen = os.environ.get("CXX")
-    for name in [chosen] if chosen else ["g++", "c++", "clang++"]:
-        if path := shutil.which(name):
-            return path
+    for command in [shlex.split(chosen)] if chosen else [["g++"], ["c++"], ["clang++"]]:
+        if shutil.which(command[0]):
+            return command
     raise BuildError(f"no C++ compiler was found ({f'CXX={chosen}' if chosen else 'g++, c++, clang++ or $CXX'})")
-
-
-def _version(compiler: str) -> str:
-    return _run([compiler, "--version"])
 
 
 def _processor() -> str:
     """What -march=native depends on."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        with open("/proc/cpuinfo") as file:
+            first = itertools.takewhile(str.strip, file)  # up to the empty line before the next processor
+            return "".join(line for line in first if line.startswith(("model name", "flags", "Features", "CPU part")))
     except OSError:
         return f"{platform.machine()} {platform.processor()}"
-    return "\n".join(
-        sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))})
-    )
 
 
-def _build(compiler: str, source: bytes, file: Path) -> None:
+def _build(compiler: list[str], source: bytes, file: Path) -> None:
     code, compiled = file.with_suffix(".cpp"), file.with_suffix(".o")
     code.write_bytes(source)
-    _run([compiler, *COMPILE, "-c", str(code), "-o", str(compiled)])
-    _run([compiler, "-shared", str(compiled), "-o", str(file)])  # without -fopenmp: see above
+    _run([*compiler, *COMPILE, "-c", str(code), "-o", str(compiled)])
+    _run([*compiler, "-shared", str(compiled), "-o", str(file)])  # without -fopenmp: see above
 
 
 def _run(command: list[str]) -> str:

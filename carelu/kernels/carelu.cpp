@@ -30,31 +30,40 @@ struct BFloat16 { uint16_t bits; };
 template <class Stored> struct Arithmetic { using Value = float; using Wide = double; };
 template <> struct Arithmetic<double> { using Value = double; using Wide = long double; };
 
-inline float widen(BFloat16 stored) {
-  const uint32_t bits = uint32_t(stored.bits) << 16;
+inline float float_of(uint32_t bits) {
   float value;
   std::memcpy(&value, &bits, sizeof value);
   return value;
 }
 
-inline BFloat16 to_bfloat16(float value) {
+inline uint32_t bits_of(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
-  const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;  // to nearest, ties to even
+  return bits;
+}
+
+// The conversions are written out so that every compiler makes vectors of them; both round to nearest, ties to even.
+// Those of float16 are M. Dukhan's (github.com/Maratyszcza/FP16), as in torch.
+inline float widen(BFloat16 stored) { return float_of(uint32_t(stored.bits) << 16); }
+
+inline BFloat16 to_bfloat16(float value) {
+  const uint32_t bits = bits_of(value), rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
   return {uint16_t(value != value ? 0x7fc0 : rounded)};
 }
 
 inline float widen(Half stored) {
-  _Float16 half;
-  std::memcpy(&half, &stored, sizeof half);
-  return float(half);
+  const uint32_t word = uint32_t(stored.bits) << 16, twice = word + word;
+  const float normal = float_of((twice >> 4) + (0xe0u << 23)) * 0x1p-112f;
+  const float subnormal = float_of((twice >> 17) | (126u << 23)) - 0.5f;
+  return float_of((word & 0x80000000u) | bits_of(twice < (1u << 27) ? subnormal : normal));
 }
 
 inline Half to_half(float value) {
-  const _Float16 half = _Float16(value);
-  Half stored;
-  std::memcpy(&stored, &half, sizeof stored);
-  return stored;
+  const uint32_t word = bits_of(value), twice = word + word;
+  const uint32_t bias = std::max(twice & 0xff000000u, 0x71000000u);
+  const float base = std::fabs(value) * 0x1p+112f * 0x1p-110f + float_of((bias >> 1) + 0x07800000u);
+  const uint32_t bits = bits_of(base), magnitude = ((bits >> 13) & 0x7c00u) + (bits & 0x0fffu);
+  return {uint16_t(((word & 0x80000000u) >> 16) | (twice > 0xff000000u ? 0x7e00u : magnitude))};
 }
 
 // The values of a block: where they are, if they need no conversion, or converted into `buffer`.
