@@ -44,9 +44,13 @@ inline uint32_t bits_of(float value) {
 
 // The conversions are written out so that every compiler makes vectors of them; both round to nearest, ties to even.
 // Those of float16 are M. Dukhan's (github.com/Maratyszcza/FP16), as in torch.
+inline float widen(float value) { return value; }
+inline double widen(double value) { return value; }
 inline float widen(BFloat16 stored) { return float_of(uint32_t(stored.bits) << 16); }
 
-inline BFloat16 to_bfloat16(float value) {
+template <class Stored> Stored narrow(typename Arithmetic<Stored>::Value value) { return value; }
+
+template <> inline BFloat16 narrow<BFloat16>(float value) {
   const uint32_t bits = bits_of(value), rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
   return {uint16_t(value != value ? 0x7fc0 : rounded)};
 }
@@ -58,33 +62,12 @@ inline float widen(Half stored) {
   return float_of((word & 0x80000000u) | bits_of(twice < (1u << 27) ? subnormal : normal));
 }
 
-inline Half to_half(float value) {
+template <> inline Half narrow<Half>(float value) {
   const uint32_t word = bits_of(value), twice = word + word;
   const uint32_t bias = std::max(twice & 0xff000000u, 0x71000000u);
   const float base = std::fabs(value) * 0x1p+112f * 0x1p-110f + float_of((bias >> 1) + 0x07800000u);
   const uint32_t bits = bits_of(base), magnitude = ((bits >> 13) & 0x7c00u) + (bits & 0x0fffu);
   return {uint16_t(((word & 0x80000000u) >> 16) | (twice > 0xff000000u ? 0x7e00u : magnitude))};
-}
-
-// The values of a block: where they are, if they need no conversion, or converted into `buffer`.
-inline const float* load(const float* from, float*, int64_t) { return from; }
-inline const double* load(const double* from, double*, int64_t) { return from; }
-template <class Stored> const float* load(const Stored* from, float* buffer, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) buffer[i] = widen(from[i]);
-  return buffer;
-}
-
-// Where a block of results is to be computed, and its way from there to where it belongs.
-inline float* place(float* to, float*) { return to; }
-inline double* place(double* to, double*) { return to; }
-template <class Stored> float* place(Stored*, float* buffer) { return buffer; }
-inline void store(float*, const float*, int64_t) {}
-inline void store(double*, const double*, int64_t) {}
-inline void store(BFloat16* to, const float* buffer, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) to[i] = to_bfloat16(buffer[i]);
-}
-inline void store(Half* to, const float* buffer, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) to[i] = to_half(buffer[i]);
 }
 
 // Lanes of sums: a block in `Sum`, all blocks of a row in `Total`.
@@ -93,10 +76,10 @@ template <class Sum, class Total> struct Lanes {
   void add(const Sum* block) {
     for (int64_t l = 0; l < LANES; ++l) totals[l] += block[l];
   }
-  Total sum() {
-    for (int64_t half = LANES / 2; half > 0; half /= 2)
-      for (int64_t l = 0; l < half; ++l) totals[l] += totals[l + half];
-    return totals[0];
+  Total sum() const {
+    Total eight[8];
+    for (int l = 0; l < 8; ++l) eight[l] = (totals[l] + totals[l + 8]) + (totals[l + 16] + totals[l + 24]);
+    return ((eight[0] + eight[4]) + (eight[1] + eight[5])) + ((eight[2] + eight[6]) + (eight[3] + eight[7]));
   }
 };
 
@@ -121,17 +104,15 @@ template <class Total> struct Sides { Total positive, both; };
 
 template <int competition, class Sum, class Stored>
 Sides<TotalOf<Sum>> sides_of(const Stored* z, int64_t length) {
-  using Value = typename Arithmetic<Stored>::Value;
   Lanes<Sum, TotalOf<Sum>> all_positive, all;
-  Value buffer[BLOCK];
   for (int64_t start = 0; start < length; start += BLOCK) {
     const int64_t n = std::min(BLOCK, length - start);
-    const Value* block = load(z + start, buffer, n);
+    const Stored* block = z + start;
     Sum positive[LANES] = {}, both[LANES] = {};
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
-      for (int64_t l = 0; l < LANES; ++l) compete<competition>(Sum(block[i + l]), positive[l], both[l]);
-    for (int64_t l = 0; i + l < n; ++l) compete<competition>(Sum(block[i + l]), positive[l], both[l]);
+      for (int64_t l = 0; l < LANES; ++l) compete<competition>(Sum(widen(block[i + l])), positive[l], both[l]);
+    for (int64_t l = 0; i + l < n; ++l) compete<competition>(Sum(widen(block[i + l])), positive[l], both[l]);
     all_positive.add(positive);
     all.add(both);
   }
@@ -142,15 +123,13 @@ Sides<TotalOf<Sum>> sides_of(const Stored* z, int64_t length) {
 template <class Sum, class Stored, class Value>
 TotalOf<Sum> passed_product(const Stored* grad, const Stored* z, int64_t length, Value scale) {
   Lanes<Sum, TotalOf<Sum>> total;
-  Value grad_buffer[BLOCK], z_buffer[BLOCK];
   for (int64_t start = 0; start < length; start += BLOCK) {
     const int64_t n = std::min(BLOCK, length - start);
-    const Value* g = load(grad + start, grad_buffer, n);
-    const Value* x = load(z + start, z_buffer, n);
     Sum lanes[LANES] = {};
     const auto add = [&](int64_t i, int64_t l) {
-      const Sum passed = scale * x[i] <= 0 ? 0 : g[i];
-      lanes[l] += passed * x[i];
+      const Value x = widen(z[start + i]);
+      const Sum passed = scale * x <= 0 ? 0 : widen(grad[start + i]);
+      lanes[l] += passed * x;
     };
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
@@ -199,48 +178,26 @@ void measure(const Stored* z, int64_t length, double eps, Value& share, Value& n
   share = Value(std::min(sides.positive, sides.both) / sum);  // the two are rounded apart
 }
 
-template <class Value> Value scale_of(Value share, double alpha, double beta, double gain) {
-  return Value(gain * std::tanh(alpha * share + beta));
-}
-
 template <class Stored, class Value>
 void write_output(const Stored* z, Stored* y, int64_t length, Value scale) {
-  Value z_buffer[BLOCK], y_buffer[BLOCK];
-  for (int64_t start = 0; start < length; start += BLOCK) {
-    const int64_t n = std::min(BLOCK, length - start);
-    const Value* x = load(z + start, z_buffer, n);
-    Value* out = place(y + start, y_buffer);
-    for (int64_t i = 0; i < n; ++i) {
-      const Value scaled = scale * x[i];
-      out[i] = 0 > scaled ? 0 : scaled;  // a NaN stays
-    }
-    store(y + start, y_buffer, n);
+  for (int64_t i = 0; i < length; ++i) {
+    const Value scaled = scale * widen(z[i]);
+    y[i] = narrow<Stored>(0 > scaled ? 0 : scaled);  // a NaN stays
   }
 }
 
 // dz = scale · g where the output passed, plus the way through the share: above · z or below · z by the side of z
-// (L1: above or below alone). `Value` is the arithmetic: the elements' own, or a wider one.
-template <int competition, class Value, class Stored, class Scale>
-void write_gradient(const Stored* grad, const Stored* z, Stored* grad_z, int64_t length, Scale scale, Value above,
-                    Value below) {
-  Scale grad_buffer[BLOCK], z_buffer[BLOCK], out_buffer[BLOCK];
-  for (int64_t start = 0; start < length; start += BLOCK) {
-    const int64_t n = std::min(BLOCK, length - start);
-    const Scale* g = load(grad + start, grad_buffer, n);
-    const Scale* x = load(z + start, z_buffer, n);
-    Scale* out = place(grad_z + start, out_buffer);
-    for (int64_t i = 0; i < n; ++i) {
-      const Scale direct = scale * g[i];
-      const Value passed = scale * x[i] <= 0 ? 0 : direct;
-      const Value side = x[i] > 0 ? above : below;
-      if (competition == ENERGY)
-        out[i] = Scale(passed + side * x[i]);
-      else if (competition == L1)
-        out[i] = Scale(passed + (x[i] == 0 ? 0 : side));
-      else
-        out[i] = Scale(passed);
-    }
-    store(grad_z + start, out_buffer, n);
+// (L1: above or below alone). `Sum` is the arithmetic: the elements' own, or a wider one.
+template <int competition, class Sum, class Stored, class Value>
+void write_gradient(const Stored* grad, const Stored* z, Stored* grad_z, int64_t length, Value scale, Sum above,
+                    Sum below) {
+  for (int64_t i = 0; i < length; ++i) {
+    const Value x = widen(z[i]), direct = scale * widen(grad[i]);
+    const Sum passed = scale * x <= 0 ? 0 : direct, side = x > 0 ? above : below;
+    Sum result = passed;
+    if (competition == ENERGY) result += side * x;
+    if (competition == L1) result += x == 0 ? 0 : side;
+    grad_z[i] = narrow<Stored>(Value(result));
   }
 }
 
@@ -253,7 +210,7 @@ void forward(const Stored* z, Stored* y, void* table, int64_t rows, int64_t leng
   for (int64_t row = 0; row < rows; ++row) {
     Value share, norm, unit;
     measure<competition>(z + row * length, length, eps, share, norm, unit);
-    write_output(z + row * length, y + row * length, length, scale_of(share, alpha, beta, gain));
+    write_output(z + row * length, y + row * length, length, Value(gain * std::tanh(alpha * share + beta)));
     statistics.share[row] = share;
     statistics.norm[row] = norm;
     statistics.unit[row] = unit;
@@ -265,10 +222,10 @@ template <int competition, class Stored, class Value>
 double backward_row(const Stored* grad, const Stored* z, Stored* grad_z, int64_t length, Value share, Value norm,
                     Value unit, double alpha, double beta, double gain) {
   using Wide = typename Arithmetic<Stored>::Wide;
-  const Value scale = scale_of(share, alpha, beta, gain);
+  const double tanh = std::tanh(alpha * share + beta);
+  const Value scale = Value(gain * tanh);
   Wide product = passed_product<Value>(grad, z, length, scale);
   if (!std::isfinite(product)) product = passed_product<Wide>(grad, z, length, scale);
-  const double tanh = std::tanh(alpha * share + beta);
   const Wide grad_u = Wide(gain * (1 - tanh * tanh)) * product;
   if (!grad_z) return double(grad_u);
   Wide factor = alpha * grad_u / norm / unit;
@@ -325,8 +282,8 @@ double read(int dtype, const void* scalar) {
 void write(int dtype, void* scalar, double value) {
   if (dtype == 0) *(float*)scalar = float(value);
   if (dtype == 1) *(double*)scalar = value;
-  if (dtype == 2) *(BFloat16*)scalar = to_bfloat16(float(value));
-  if (dtype == 3) *(Half*)scalar = to_half(float(value));
+  if (dtype == 2) *(BFloat16*)scalar = narrow<BFloat16>(float(value));
+  if (dtype == 3) *(Half*)scalar = narrow<Half>(float(value));
 }
 
 }  // namespace
