@@ -1,14 +1,20 @@
 """Trains an activation on a task: `python run.py task=cifar100 act=carelu`; see `python run.py --help`."""
 
 import sys
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from experiments.command import STOPPED, complain, help_text, run_job
-from experiments.configuration import check_command
+from experiments.command import complain, help_text, run_job
+from experiments.command_line import check_command
 from experiments.errors import BadInput
+from experiments.launch import check_launch
+from experiments.sweep.conduct import conduct
+from experiments.sweep.processes import take_part
+from experiments.sweep.record import SweepFolder
 
 exit_codes: list[int] = []
 
@@ -16,9 +22,13 @@ exit_codes: list[int] = []
 @hydra.main(version_base="1.3", config_path="configs", config_name="config")
 def job(cfg: DictConfig) -> None:
     """One run, composed by Hydra; in a sweep, one of them."""
-    exit_codes.append(run_job(cfg, dict(HydraConfig.get().runtime.choices)))
-    if exit_codes[-1] == STOPPED:
-        sys.exit(STOPPED)
+    of_hydra = HydraConfig.get()
+    choices = dict(of_hydra.runtime.choices)
+    if of_hydra.mode == RunMode.MULTIRUN:
+        folder = SweepFolder(Path(of_hydra.sweep.dir))
+        take_part(cfg, choices, folder, of_hydra.job.num, list(of_hydra.overrides.task))
+    else:
+        exit_codes.append(run_job(cfg, choices).code)
 
 
 def main() -> int:
@@ -27,7 +37,10 @@ def main() -> int:
         print(help_text())
         return 0
     try:
-        check_command(sys.argv[1:])
+        check_launch(sys.argv[1:])
+        sweep = check_command(sys.argv[1:])
+        if sweep:
+            return conduct(sweep, job)
     except BadInput as error:
         return complain(error)
     job()

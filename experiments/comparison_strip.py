@@ -1,5 +1,7 @@
 """One picture that shows versions of an image side by side, with a zoomed crop and the PSNR of each."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -69,6 +71,32 @@ def comparison_strip(
             y += picture.height + CAPTION
             _write(strip, (x + COLUMN // 2, y - CAPTION // 2), caption)
     return strip
+
+
+@dataclass(frozen=True)
+class StripColumn:
+    """One column of a strip, cut out: the image, its caption, the framed part enlarged, its caption."""
+
+    whole: Image.Image
+    caption: Image.Image
+    part: Image.Image
+    part_caption: Image.Image
+
+
+def columns_of(strip: Image.Image) -> list[StripColumn]:
+    """The columns of what `comparison_strip` made; empty for a picture that it cannot have made."""
+    count, rest = divmod(strip.width - GAP, COLUMN + GAP)
+    shown_height = strip.height - GAP - 2 * CAPTION - COLUMN
+    if rest or count < 1 or shown_height < 1:
+        return []
+    columns = []
+    for place in range(count):
+        x, y, cut = GAP + place * (COLUMN + GAP), GAP, []
+        for height in (shown_height, CAPTION, COLUMN, CAPTION):
+            cut.append(strip.crop((x, y, x + COLUMN, y + height)))
+            y += height
+        columns.append(StripColumn(*cut))
+    return columns
 
 
 def _psnr_y(image: Tensor, reference: Tensor) -> float:

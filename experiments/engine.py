@@ -1,12 +1,10 @@
 """The training loop: epochs over batches, evaluation, checkpoints. It knows nothing about images or text."""
 
-import contextlib
 import itertools
 import math
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -15,20 +13,18 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from experiments import checkpoint
 from experiments.activation_statistics import activation_statistics
+from experiments.distributed import Processes
 from experiments.environment import peak_memory_mib
 from experiments.optimisation import build_scheduler, learning_rate_factor
 from experiments.randomness import random_states, restore_random_states
 from experiments.run_directory import ARTIFACTS, RunDirectory
+from experiments.stopping import StopRequested
 from experiments.tasks import Batch, Splits, Task
 from experiments.terminal import Display
 from experiments.tracking import Mirror, NoMirror
 
 AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-StopRequested = Callable[[], bool]
 
 
 class Diverged(Exception):
@@ -65,29 +61,6 @@ class Counters:
         return self.train_seconds + self.other_seconds
 
 
-@contextlib.contextmanager
-def stop_requests() -> Iterator[StopRequested]:
-    """Turns the first SIGTERM or SIGINT into a question that the loop asks; a second one acts at once."""
-    received: list[int] = []
-    before = {}
-
-    def remember(number: int, frame: object) -> None:
-        received.append(number)
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    try:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            before[number] = signal.signal(number, remember)
-    except ValueError:  # not in the main thread: signals are somebody else's business
-        before.clear()
-    try:
-        yield lambda: bool(received)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 class Engine:
     """Trains one model on one task, from a fresh start or from a checkpoint.
 
@@ -95,6 +68,7 @@ class Engine:
         cfg: the configuration, device and precision settled.
         run_id: written into checkpoints.
         task, splits, model, optimizer: what is trained and how; the model is on the device.
+        processes: those that train it together, or this one alone.
         directory: where checkpoints and metrics go.
         display: the terminal.
     """
@@ -107,11 +81,12 @@ class Engine:
         splits: Splits,
         model: nn.Module,
         optimizer: Optimizer,
+        processes: Processes,
         directory: RunDirectory,
         display: Display,
     ):
         self.cfg, self.run_id, self.task, self.splits, self.model = cfg, run_id, task, splits, model
-        self.optimizer = optimizer
+        self.optimizer, self.processes = optimizer, processes
         self.directory, self.display = directory, display
         self.device = next(model.parameters()).device
         trainer = cfg.trainer
@@ -122,6 +97,7 @@ class Engine:
         self.counters = Counters()
         self.mirror: Mirror = NoMirror()
         self.first_bad_step = torch.full((), torch.inf, dtype=torch.float64, device=self.device)
+        self.model_in_training = processes.parallel(model)
         if trainer.compile:
             model.compile()
 
@@ -136,8 +112,7 @@ class Engine:
         """
         self._check_finite()
         self.counters.peak_memory_mib = max(self.counters.peak_memory_mib, peak_memory_mib(self.device))
-        checkpoint.save(
-            self.directory.checkpoint,
+        self.directory.save(
             {
                 "run_id": self.run_id,
                 "model": self.model.state_dict(),
@@ -147,8 +122,9 @@ class Engine:
                 "random_states": random_states(self.device),
                 "counters": {f.name: getattr(self.counters, f.name) for f in fields(Counters)},
                 "wandb_id": self.mirror.wandb_id,
-            },
+            }
         )
+        self.processes.wait()
 
     def restore(self, content: dict[str, object]) -> None:
         """Goes on from what `save` wrote."""
@@ -169,29 +145,31 @@ class Engine:
 
     # --- training ------------------------------------------------------------------------------
 
-    def train(self) -> list[dict[str, object]]:
+    def train(self, stop_requested: StopRequested) -> list[dict[str, object]]:
         """Trains to the end; returns the records of metrics.jsonl, the first of them of the start.
+
+        Every process of the run does the same; a stop that is requested of one is one of all.
 
         Raises:
             Diverged: the loss or a weight is no longer finite; the last good checkpoint is kept.
-            Interrupted: SIGTERM or SIGINT came; a checkpoint is written.
+            Interrupted: a stop was requested; a checkpoint is written.
             BadInput: the run's folder can no longer be written.
         """
         counters = self.counters
         self._clock = time.perf_counter()
-        with stop_requests() as stop_requested:
-            if not counters.history:
-                self._record({"epoch": 0, "step": 0, **self._activations()})
-            self.directory.write_metrics(counters.history)
-            self.display.start(self.total_steps, counters.steps)
-            try:
-                while counters.epoch * self.steps_per_epoch < self.total_steps:
-                    self._train_epoch(stop_requested)
-                    self._finish_epoch(stop_requested)
-            finally:
-                self.display.stop()
+        if not counters.history:
+            self._record({"epoch": 0, "step": 0, **self._activations()})
+        self.directory.write_metrics(counters.history)
+        self.display.start(self.total_steps, counters.steps)
+        try:
+            while counters.epoch * self.steps_per_epoch < self.total_steps:
+                self._train_epoch(stop_requested)
+                self._finish_epoch(stop_requested)
+        finally:
+            self.display.stop()
+        if self.processes.first:
             self.mirror.show(self._artifacts())
-            self._count_time("other_seconds")
+        self._count_time("other_seconds")
         return counters.history
 
     def _train_epoch(self, stop_requested: StopRequested) -> None:
@@ -200,18 +178,22 @@ class Engine:
         self._count_time("other_seconds")
         saved_at = time.perf_counter()
         self.model.train()
-        for batch in self.splits.train.epoch(self.cfg.seed, counters.epoch, start=done):
+        for batch in self.splits.train.epoch(self.cfg.seed, counters.epoch, done, self.processes.shard):
             if counters.steps == self.total_steps:
                 break
             values = self._step(batch)
+            diverged = False
             if self.device.type == "cpu" or self.display.wants_step():
-                if torch.isfinite(self.first_bad_step):
-                    break
+                diverged = bool(torch.isfinite(self.first_bad_step))
                 shown = {name: float(value) for name, value in values.items()}
                 self.display.step(counters.steps, counters.epoch + 1, self.cfg.trainer.epochs, shown)
-            if stop_requested():
+            checkpoint_due = time.perf_counter() - saved_at > 60 * self.cfg.trainer.checkpoint_minutes
+            diverged, stop, checkpoint_due = self.processes.anywhere(diverged, stop_requested(), checkpoint_due)
+            if diverged:
+                break
+            if stop:
                 self._stop("train_seconds")
-            if time.perf_counter() - saved_at > 60 * self.cfg.trainer.checkpoint_minutes:
+            if checkpoint_due:
                 self._count_time("train_seconds")
                 self.save()
                 self._count_time("other_seconds")
@@ -222,20 +204,22 @@ class Engine:
         self._check_finite()
 
     def _step(self, batch: Batch) -> dict[str, Tensor]:
+        counters = self.counters
+        self.processes.seed_step(self.cfg.seed, counters.steps)
         self.optimizer.zero_grad(set_to_none=True)
         with self._autocast():
-            loss, metrics, examples = self.task.loss(self.model, batch)
-        self.scaler.scale(loss).backward()
+            loss, metrics, own = self.task.loss(self.model_in_training, batch)
+        examples = self.processes.total(own)
+        self.scaler.scale(self.processes.weighted(loss, own, examples)).backward()
         if self.cfg.optim.gradient_clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.model.parameters(), self.cfg.optim.gradient_clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.scheduler.step()
-        counters = self.counters
         counters.steps += 1
         counters.examples += examples
-        values = {"loss": loss.detach(), **metrics}
+        values = self.processes.mean({"loss": loss.detach(), **metrics}, own, examples)
         for name, value in values.items():
             counters.sums[name] = counters.sums.get(name, 0.0) + value.double() * examples
         this_step = torch.where(torch.isfinite(values["loss"]), torch.inf, float(counters.steps))
@@ -263,18 +247,21 @@ class Engine:
         self.display.epoch(record, trainer.epochs, self.task.headline[0], left)
 
     def _evaluate(self, stop_requested: StopRequested) -> dict[str, float]:
-        def until_stopped(batches: Iterable[Batch]) -> Iterator[Batch]:
-            for batch in batches:
-                if stop_requested():
+        def own_until_stopped(batches: Iterable[Batch]) -> Iterator[Batch]:
+            shard = self.processes.shard
+            for number, batch in enumerate(batches):
+                # Asked once a round of batches, which is as often in a process that has none in the last one.
+                if number % shard.count == 0 and any(self.processes.anywhere(stop_requested())):
                     self._stop("other_seconds")
-                yield batch
+                if number % shard.count == shard.index:
+                    yield batch
 
         self.model.eval()
         metrics = {}
         with torch.inference_mode(), self._autocast():
             for name, batches in self.splits.evaluation.items():
                 prefix = "" if name == "test" else f"{name}/"
-                values = self.task.evaluate(self.model, until_stopped(batches))
+                values = self.processes.agreed(self.task.evaluate(self.model, own_until_stopped(batches)))
                 metrics.update({prefix + metric: value for metric, value in values.items()})
         for metric, value in metrics.items():
             if not math.isfinite(value):

@@ -17,18 +17,22 @@ _SOURCES = ("run.py", "carelu", "experiments", "configs")
 
 _NOT_IN_RESULTS = {
     f"experiments/{name}.py"
-    for name in ("command", "configuration", "environment", "errors", "ledger", "run_directory", "terminal", "tracking")
+    for name in (
+        *("accepted_values", "command", "command_line", "configuration", "environment", "errors", "launch", "ledger"),
+        *("replay", "run_directory", "terminal", "tracking", "wandb_run"),
+    )
 }
-"""Files that only name, show or store what was computed."""
+"""Files that only check, name, start, show or store what is computed."""
 
 
 def code_hash() -> str:
-    """A fingerprint of the source files that a result depends on."""
+    """A fingerprint of the source files that a result depends on: not of what only starts runs or evaluates results."""
+    around = ("experiments/sweep/", "experiments/report/", "experiments/statistics.py", "experiments/resampling.py")
     files = [*(ROOT / "carelu").rglob("*.py"), *(ROOT / "experiments").rglob("*.py")]
     digest = hashlib.sha256()
     for file in sorted(files):
         name = file.relative_to(ROOT).as_posix()
-        if name not in _NOT_IN_RESULTS:
+        if name not in _NOT_IN_RESULTS and not name.startswith(around):
             digest.update(name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 
@@ -58,8 +62,8 @@ def device_name(device: torch.device) -> str:
     return f"{processor} ({torch.get_num_threads()} threads)"
 
 
-def describe(device: torch.device) -> dict[str, object]:
-    """Everything about code and machine that a record keeps."""
+def describe(device: torch.device, processes: int = 1) -> dict[str, object]:
+    """Everything about code and machine that a record keeps; `processes` train together, each on such a device."""
     commit, dirty = git_state()
     return {
         "code_hash": code_hash(),
@@ -70,7 +74,8 @@ def describe(device: torch.device) -> dict[str, object]:
         "torchvision": torchvision.__version__,
         "cuda": torch.version.cuda if device.type == "cuda" else None,
         "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,
-        "device": device_name(device),
+        "device": device_name(device) if processes == 1 else f"{processes} × {device_name(device)}",
+        "processes": processes,
         "threads": torch.get_num_threads(),
         "platform": f"{platform.system()} {platform.machine()}",
     }

@@ -11,6 +11,13 @@ class BadInput(Exception):
     """
 
 
+class OtherProcessFailed(Exception):
+    """Several processes share a run, and this one ends because of another.
+
+    The message is empty where that one, or the first, tells the person why.
+    """
+
+
 def unknown(what: str, word: str, known: Iterable[str], all_shown_by: str = "") -> BadInput:
     """The error for a name that does not exist: the closest names, then all or the command that shows all."""
     known = sorted(known)

@@ -11,7 +11,7 @@ import filelock
 
 from experiments.checkpoint import write_atomically
 from experiments.errors import BadInput
-from experiments.run_directory import METRICS, RESULT, read_json
+from experiments.run_directory import ARTIFACTS, METRICS, PICTURE, RESULT, read_json
 
 COLUMNS = (
     "run_id",
@@ -111,11 +111,11 @@ def rebuild(output_root: Path) -> int:
 
 
 def publish(output_root: Path, target: Path, wanted: dict[str, str], allow_dirty: bool = False) -> list[str]:
-    """Copies the rows of chosen runs, and their metrics.jsonl, into the committed evidence.
+    """Copies the rows of chosen runs, their metrics.jsonl and their picture into the committed evidence.
 
     Args:
         output_root: where the runs are.
-        target: the folder of the evidence: gets ledger.csv and metrics/<run_id>.jsonl.
+        target: the folder of the evidence: gets ledger.csv, metrics/<run_id>.jsonl and pictures/<run_id>.png.
         wanted: column → value that a run must have, as text.
         allow_dirty: also publish runs of code that was not committed.
 
@@ -143,7 +143,13 @@ def publish(output_root: Path, target: Path, wanted: dict[str, str], allow_dirty
         )
     for folder, result in chosen:
         record(target / "ledger.csv", result)
-        (target / "metrics").mkdir(exist_ok=True)
-        if (folder / METRICS).exists():  # a run that failed at once has none
-            shutil.copyfile(folder / METRICS, target / "metrics" / f"{result['run_id']}.jsonl")
+        _copy(folder / METRICS, target / "metrics" / f"{result['run_id']}.jsonl")
+        _copy(folder / ARTIFACTS / PICTURE, target / "pictures" / f"{result['run_id']}.png")
     return [result["run_id"] for _, result in chosen]
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copies a file where a run has it: one that failed at once has no metrics, most have no picture."""
+    if source.exists():
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(source, target)

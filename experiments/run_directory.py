@@ -17,6 +17,8 @@ from experiments.errors import BadInput
 RESULT, METRICS, CHECKPOINT = "result.json", "metrics.jsonl", "checkpoint.pt"
 ENVIRONMENT, CONFIG, TRACEBACK = "environment.json", "config.yaml", "traceback.txt"
 ARTIFACTS = "artifacts"
+PICTURE = "comparison.png"
+"""The artifact that is published with a run that has one."""
 
 
 def read_json(file: Path) -> dict[str, object] | None:
@@ -34,8 +36,24 @@ def read_json(file: Path) -> dict[str, object] | None:
 
 
 def read_metrics(file: Path) -> list[dict[str, object]]:
-    """The records of a metrics.jsonl, in order."""
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    """The records of a metrics.jsonl, in order.
+
+    Raises:
+        BadInput: a line of the file is damaged.
+    """
+    records = []
+    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
+            raise BadInput(
+                f"{file}, line {number} is damaged: {line[:60]!r} is not the record of an epoch; "
+                "put the undamaged file back, or make the run again with force=true"
+            )
+        records.append(record)
+    return records
 
 
 def to_json(content: object) -> bytes:
@@ -129,6 +147,10 @@ class RunDirectory:
     def checkpoint(self) -> Path:
         return self.path / CHECKPOINT
 
+    def save(self, content: dict[str, object]) -> None:
+        """Writes checkpoint.pt, as `checkpoint.save` does."""
+        checkpoint.save(self.checkpoint, content)
+
     def result(self) -> dict[str, object] | None:
         return read_json(self.path / RESULT)
 
@@ -137,3 +159,22 @@ class RunDirectory:
         if result["status"] != "failed":
             (self.path / TRACEBACK).unlink(missing_ok=True)
         checkpoint.write_atomically(self.path / RESULT, to_json(result))
+
+
+class OthersRunDirectory(RunDirectory):
+    """The files of a run as seen by a process that leaves them to another: it reads, and writes nothing."""
+
+    def create(self) -> None: ...
+
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def set_aside(self) -> None: ...
+
+    def begin(self, cfg: DictConfig, environment: dict[str, object]) -> None: ...
+
+    def write_metrics(self, history: list[dict[str, object]]) -> None: ...
+
+    def save(self, content: dict[str, object]) -> None: ...
+
+    def finish(self, result: dict[str, object]) -> None: ...

@@ -1,8 +1,7 @@
 """The whole life of one run: settle, identify, find what is already there, train, record."""
 
 import time
-import traceback
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,21 +12,24 @@ from torch import nn
 from carelu import ActivationFactory
 from experiments import checkpoint, ledger
 from experiments.configuration import Identity, as_dict, identify
+from experiments.distributed import Processes, working_together
 from experiments.engine import Diverged, Engine, Interrupted
 from experiments.environment import describe, peak_memory_mib, reset_peak_memory
 from experiments.errors import BadInput
+from experiments.launch import read_launch
 from experiments.models import activate
 from experiments.optimisation import build_optimizer
 from experiments.randomness import seed_everything
-from experiments.run_directory import TRACEBACK, RunDirectory
-from experiments.tasks import Task
+from experiments.run_directory import TRACEBACK, OthersRunDirectory, RunDirectory
+from experiments.stopping import StopRequested, stop_requests
+from experiments.tasks import Splits, Task
 from experiments.terminal import Display
 from experiments.tracking import build_mirror
 
 FINAL = ("finished", "diverged")
 """The states of a run that asking again does not change; a failed one is tried again."""
 
-SAME_TO_GO_ON = ("code_hash", "torch", "device")
+SAME_TO_GO_ON = ("code_hash", "torch", "processes", "device")
 """What must be as it was for an interrupted run to go on."""
 
 NO_METRIC = ("epoch", "step", "learning_rate", "seconds", "activations")
@@ -42,6 +44,8 @@ class Outcome:
     result: dict[str, object] | None
     again: bool
     """Whether the result was there before."""
+    resumed: bool = False
+    """Whether it went on from a checkpoint."""
 
 
 def perform(cfg: DictConfig, choices: dict[str, str], display: Display) -> Outcome:
@@ -54,25 +58,35 @@ def perform(cfg: DictConfig, choices: dict[str, str], display: Display) -> Outco
 
     Raises:
         BadInput: something that the user must mend; nothing finished is lost.
+        OtherProcessFailed: several processes share the run, and one of them tells the person what went wrong.
     """
+    with working_together() as processes:
+        return _perform(cfg, choices, processes, display)
+
+
+def _perform(cfg: DictConfig, choices: dict[str, str], processes: Processes, display: Display) -> Outcome:
     cfg = settle(cfg)
     activation = _activation(cfg)
+    device = processes.take_device(cfg.trainer.device)
     identity = identify(cfg, choices)
-    directory = RunDirectory(identity.directory)
+    identity = replace(identity, command=read_launch().command(identity.command))
+    directory = (RunDirectory if processes.first else OthersRunDirectory)(identity.directory)
     directory.create()
-    environment = describe(torch.device(cfg.trainer.device))
+    environment = describe(device, processes.size)
     with directory.lock():
-        restart = cfg.force and not directory.restart_under_way()
-        result = None if restart else directory.result()
-        again = result is not None and result["status"] in FINAL
+        # What lies there decides, and it is the first process that looks.
+        restart = processes.from_first(lambda: cfg.force and not directory.restart_under_way())
+        result = processes.from_first(lambda: None if restart else directory.result())
+        again, resumed = result is not None and result["status"] in FINAL, False
         if again:
             _note_other_code(directory, environment, display)
         else:
-            saved = None if restart else _saved_state(directory, identity, environment)
-            result = _run(cfg, identity, activation, directory, environment, saved, display)
-        if result:
+            saved = processes.from_first(lambda: None if restart else _saved_state(directory, identity, environment))
+            resumed = saved is not None
+            result = _run(cfg, identity, activation, processes, directory, environment, saved, display)
+        if result and processes.first:
             ledger.record(Path(cfg.output_root) / "ledger.csv", result)
-    return Outcome(identity, result, again)
+    return Outcome(identity, result, again, resumed)
 
 
 def settle(cfg: DictConfig) -> DictConfig:
@@ -147,13 +161,14 @@ def _run(
     cfg: DictConfig,
     identity: Identity,
     activation: ActivationFactory,
+    processes: Processes,
     directory: RunDirectory,
     environment: dict[str, object],
     saved: dict[str, object] | None,
     display: Display,
 ) -> dict[str, object] | None:
     """Trains and writes the result; None if a signal stopped it."""
-    device = torch.device(cfg.trainer.device)
+    device = processes.device
     reset_peak_memory(device)
     seed_everything(cfg.seed)
     task = _task(cfg)
@@ -163,7 +178,8 @@ def _run(
     optimizer = build_optimizer(model, cfg.optim)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     splits = task.build_data(cfg, device)
-    engine = Engine(cfg, identity.run_id, task, splits, model, optimizer, directory, display)
+    _refuse_small_batches(splits, processes)
+    engine = Engine(cfg, identity.run_id, task, splits, model, optimizer, processes, directory, display)
     if saved:
         engine.restore(saved)
         environment = directory.environment()
@@ -176,28 +192,52 @@ def _run(
     for note in splits.notes:
         display.note(f"note: {note}")
     wandb_id = saved["wandb_id"] if saved else None
-    engine.mirror = build_mirror(cfg, identity, environment, directory.path, wandb_id, display.note)
-    status, reason = "finished", ""
+    if processes.first:
+        engine.mirror = build_mirror(cfg, identity, environment, directory.path, wandb_id, display.note)
+    with stop_requests(processes.left_alone) as stop_requested:  # also while the end is recorded
+        ending = _train(engine, stop_requested)
+        if ending is None:
+            engine.mirror.finish(None)
+            done, total = engine.counters.steps, engine.total_steps
+            display.note(f"stopped at step {done:,} of {total:,}; the same command goes on")
+            return None
+        result = _result(cfg, identity, environment, task, engine, parameters, *ending)
+        directory.finish(result)
+        engine.mirror.finish(result)
+    return result
+
+
+def _train(engine: Engine, stop_requested: StopRequested) -> tuple[str, str] | None:
+    """Trains; returns the status of the run and its reason, or None if it was stopped before its end."""
+    directory = engine.directory
     try:
-        engine.train()
+        engine.train(stop_requested)
     except Interrupted:
-        engine.mirror.finish(None)
-        display.note(f"stopped at step {engine.counters.steps:,} of {engine.total_steps:,}; the same command goes on")
         return None
     except Diverged as error:
         kept = "checkpoint.pt holds the last good state" if directory.checkpoint.exists() else "before any checkpoint"
-        status, reason = "diverged", f"{error}; {kept}"
+        return "diverged", f"{error}; {kept}"
     except BadInput:
         engine.mirror.finish(None)
         raise
     except Exception as error:
+        failure = engine.processes.failure(error)
+        if failure.from_outside or not engine.processes.first:
+            engine.mirror.finish(None)
+            raise
         trace = directory.path / TRACEBACK
-        checkpoint.write_atomically(trace, traceback.format_exc().encode())
-        status, reason = "failed", f"{type(error).__name__}: {error} (see {trace})"
-    result = _result(cfg, identity, environment, task, engine, parameters, status, reason)
-    directory.finish(result)
-    engine.mirror.finish(result)
-    return result
+        checkpoint.write_atomically(trace, failure.traceback.encode())
+        return "failed", f"{failure.reason} (see {trace})"
+    return "finished", ""
+
+
+def _refuse_small_batches(splits: Splits, processes: Processes) -> None:
+    if splits.train.smallest < processes.size:
+        raise BadInput(
+            f"the smallest batch of an epoch has {splits.train.smallest} examples, too few for {processes.size} "
+            f"processes; give torchrun --nproc_per_node={splits.train.smallest} or less, or set trainer.batch_size "
+            "(text: data.tokens_per_batch) so that no batch is so small"
+        )
 
 
 def _task(cfg: DictConfig) -> Task:

@@ -13,10 +13,15 @@ from experiments.configuration import Identity
 
 
 class Display:
-    """A run on the terminal: a live bar where there is one, a line an epoch where the output goes to a file."""
+    """A run on the terminal: a live bar where there is one, a line an epoch where the output goes to a file.
 
-    def __init__(self, console: Console | None = None):
-        self.console = console or Console(highlight=False, markup=False, soft_wrap=True)
+    Args:
+        console: where it is shown; None: the standard output.
+        quiet: show nothing, as in all but one of the processes that share a run.
+    """
+
+    def __init__(self, console: Console | None = None, quiet: bool = False):
+        self.console = console or Console(highlight=False, markup=False, soft_wrap=True, quiet=quiet)
         self._progress: Progress | None = None
         self._shown_at = 0.0
 
@@ -37,7 +42,7 @@ class Display:
 
     def start(self, total_steps: int, done_steps: int) -> None:
         """Opens the bar."""
-        if self.console.is_terminal:
+        if self.console.is_terminal and not self.console.quiet:
             self._progress = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -71,9 +76,9 @@ class Display:
         """One line for a finished epoch."""
         shown = [headline, "loss", "train/loss", f"train/{headline}"]
         values = {key: record[key] for key in dict.fromkeys(shown) if key in record}
-        line = f"epoch {record['epoch']:>3}/{epochs}  {_in_words(values)}  {_duration(record['seconds'])}"
+        line = f"epoch {record['epoch']:>3}/{epochs}  {_in_words(values)}  {duration(record['seconds'])}"
         if seconds_left > 0:
-            line += f", about {_duration(seconds_left)} left"
+            line += f", about {duration(seconds_left)} left"
         self.console.print(line)
 
     def stop(self) -> None:
@@ -91,7 +96,7 @@ class Display:
             table.add_row(result["headline_metric"], Text(f"{result['headline_value']:.4g}", "bold green"))
         else:
             table.add_row("status", Text.assemble((result["status"], "bold red"), f": {result['reason']}"))
-        table.add_row("time", f"{_duration(result['wall_seconds'])}, {result['step_milliseconds']:.1f} ms a step")
+        table.add_row("time", f"{duration(result['wall_seconds'])}, {result['step_milliseconds']:.1f} ms a step")
         table.add_row("peak memory", f"{result['peak_memory_mib']:,.0f} MiB")
         table.add_row("record", str(identity.directory))
         title = f"{identity.task} · {identity.act} · seed {identity.seed}" + (" · done before" if again else "")
@@ -114,7 +119,8 @@ def _in_words(values: dict[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """`seconds` as a person says it."""
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, seconds = divmod(round(seconds), 60)

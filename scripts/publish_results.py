@@ -1,4 +1,4 @@
-"""Copies finished runs into the committed evidence: results/ledger.csv and results/metrics/<run_id>.jsonl.
+"""Copies finished runs into the committed evidence: their rows in results/ledger.csv, their metrics and pictures.
 
 python scripts/publish_results.py task=cifar100 recipe=small     # runs whose columns have these values
 """

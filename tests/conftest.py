@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from experiments.command import Ending, run_job
 from experiments.configuration import compose
 from experiments.data import cifar100
 from experiments.runner import Outcome, perform
@@ -58,6 +59,24 @@ def run(tiny_cifar100, tiny_overrides):
         return perform(cfg, choices, Display())
 
     return perform_with
+
+
+@pytest.fixture
+def run_in_sweep(tiny_cifar100, tiny_overrides):
+    """Performs a tiny run with further settings as a sweep in one process does; returns how it ended."""
+
+    def perform_with(*overrides: str) -> Ending:
+        return run_job(*compose([*tiny_overrides, *overrides]))
+
+    return perform_with
+
+
+@pytest.fixture
+def no_login(monkeypatch, tmp_path):
+    """Nobody is logged in to W&B, whatever the machine holds."""
+    for variable in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
 
 
 @pytest.fixture(scope="session")

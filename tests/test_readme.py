@@ -12,6 +12,7 @@ import carelu.activations
 from carelu import ActivationFactory, activation_names
 from carelu.registry import unregister
 from experiments import configuration
+from experiments.command_line import check_command
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,7 +43,7 @@ def walked_through(monkeypatch, tmp_path):
 def test_an_activation_is_added_by_one_class_and_one_file_and_trains(walked_through, run):
     assert walked_through in activation_names()
     assert walked_through in configuration.words_of("act")
-    configuration.check_command([f"act={walked_through}"])
+    check_command([f"act={walked_through}"])
     outcome = run(f"act={walked_through}", "trainer.max_steps=1")
     assert (outcome.result["act"], outcome.result["status"], outcome.result["steps"]) == (walked_through, "finished", 1)
     module = ActivationFactory(walked_through)(channels=4, sample_dims=(1, 2, 3))
@@ -58,4 +59,4 @@ def test_every_command_of_the_readme_is_accepted(command, monkeypatch, tmp_path)
     monkeypatch.chdir(tmp_path)
     arguments = command.split("run.py")[-1].split("#")[0].split()
     if "--help" not in arguments:
-        configuration.check_command(arguments)
+        check_command(arguments)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from experiments.data.sharding import WHOLE, Shard
 from experiments.randomness import generator
 
 Batch = tuple[Tensor, Tensor]
@@ -67,13 +68,17 @@ class Augmentation:
     flip: bool
     rotation_degrees: float
 
-    def __call__(self, images: Tensor, draw: torch.Generator) -> Tensor:
-        """`images` (uint8 N×C×H×W) moved by numbers from `draw`, which lives on their device."""
-        count, device = len(images), images.device
+    def __call__(self, images: Tensor, draw: torch.Generator, count: int | None = None, shard: Shard = WHOLE) -> Tensor:
+        """`images` (uint8 N×C×H×W) moved by numbers from `draw`, which lives on their device.
+
+        Where they are but the `shard` of a batch of `count` images, they move as they do in that batch.
+        """
+        count, device = count or len(images), images.device
         shift = torch.randint(-self.crop_padding, self.crop_padding + 1, (2, count), generator=draw, device=device)
         mirrored = torch.rand(count, generator=draw, device=device) < (0.5 if self.flip else 0.0)
         angles = (torch.rand(count, generator=draw, device=device) * 2 - 1) * self.rotation_degrees
-        return move_pixels(images, shift, mirrored, angles if self.rotation_degrees else None)
+        own = shard.of(count)
+        return move_pixels(images, shift[:, own], mirrored[own], angles[own] if self.rotation_degrees else None)
 
 
 def move_pixels(images: Tensor, shift: Tensor, mirrored: Tensor, angles: Tensor | None = None) -> Tensor:
@@ -145,15 +150,21 @@ class ImageBatches:
             stop = start + self.batch_size
             yield self._normalised(self.data.images[start:stop]), self.data.labels[start:stop]
 
-    def epoch(self, seed: int, epoch: int, start: int = 0) -> Iterator[Batch]:
+    @property
+    def smallest(self) -> int:
+        return len(self.data) % self.batch_size or self.batch_size
+
+    def epoch(self, seed: int, epoch: int, start: int = 0, shard: Shard = WHOLE) -> Iterator[Batch]:
         """The training batches of one epoch from batch `start` on: a function of (seed, epoch, step) alone."""
         device = self.data.images.device
         order = torch.randperm(len(self.data), generator=generator("cpu", seed, epoch, "order")).to(device)
         for step in range(start, len(self)):
-            chosen = self.data[order[step * self.batch_size : (step + 1) * self.batch_size]]
+            batch = order[step * self.batch_size : (step + 1) * self.batch_size]
+            chosen = self.data[batch[shard.of(len(batch))]]
             images = chosen.images
             if self.augmentation:
-                images = self.augmentation(images, generator(device, seed, epoch, step, "augmentation"))
+                draw = generator(device, seed, epoch, step, "augmentation")
+                images = self.augmentation(images, draw, len(batch), shard)
             yield self._normalised(images), chosen.labels
 
     def _normalised(self, images: Tensor) -> Tensor:

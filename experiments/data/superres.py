@@ -11,6 +11,7 @@ from torch import Tensor
 
 from experiments.data.image_files import image_files, read_images
 from experiments.data.resize import bicubic
+from experiments.data.sharding import WHOLE, Shard
 from experiments.errors import BadInput
 from experiments.randomness import generator
 
@@ -213,19 +214,24 @@ class TrainingPatches:
     def __len__(self) -> int:
         return self.steps
 
-    def epoch(self, seed: int, epoch: int, start: int = 0) -> Iterator[Batch]:
+    @property
+    def smallest(self) -> int:
+        return self.batch_size
+
+    def epoch(self, seed: int, epoch: int, start: int = 0, shard: Shard = WHOLE) -> Iterator[Batch]:
         """The batches of one epoch from batch `start` on."""
         for step in range(start, self.steps):
-            yield self._batch(generator(self.low.pixels.device, seed, epoch, step, "patches"))
+            yield self._batch(generator(self.low.pixels.device, seed, epoch, step, "patches"), shard)
 
-    def _batch(self, draw: torch.Generator) -> Batch:
+    def _batch(self, draw: torch.Generator, shard: Shard) -> Batch:
         count, device = self.batch_size, draw.device
         chosen = torch.randint(len(self.low), (count,), generator=draw, device=device)
         room = torch.stack([self.low.heights, self.low.widths])[:, chosen] - self.patch + 1
         # float64: in float32 the largest number below 1 times the room can round up to the room.
         corner = torch.rand(2, count, generator=draw, device=device, dtype=torch.float64).mul(room).long()
-        corner = corner.T.reshape(count, 2, 1, 1)
         symmetry = self.augmentation.draw(count, draw)
+        own = shard.of(count)
+        chosen, corner, symmetry = chosen[own], corner.T[own].reshape(-1, 2, 1, 1), symmetry[own]
         low_rows, low_columns = (self.low_places[symmetry] + corner).unbind(1)
         high_rows, high_columns = (self.high_places[symmetry] + corner * self.scale).unbind(1)
         low = self.low.gather(chosen, low_rows, low_columns)

@@ -1,5 +1,6 @@
-"""The text sets: files at hand, the bundled sample of SNLI, or the Hugging Face hub; read into their parts."""
+"""The text sets: files at hand, the bundled parts of SNLI, or the Hugging Face hub; read into their parts."""
 
+import fnmatch
 import hashlib
 import os
 from dataclasses import dataclass
@@ -19,6 +20,14 @@ SAMPLE_FILES = {
     "test.parquet": "d694e25719e8150df266352e2144ce9450e38edf2e7c7bf14bf4bb0195fdc004",
 }
 """The bundled sample's files and their SHA-256, as `scripts/make_snli_sample.py` prints them."""
+
+SUBSET_DIR = Path(__file__).parent / "snli_subset"
+SUBSET_FILES = {
+    "train-subset.parquet": "6aa0acd44d7c623f15df6cac5f5a5c7863d287e8429f330a405d691a79ed223e",
+    "validation.parquet": "bf5fc229407b1fa656fd3b69b440460d82c9fa08d0518cd7a6c9d7f7632ef564",
+    "test.parquet": "3ef9ab2b7692dc4d7120487b7f26a9069e880ef49dcf2a9c6edffbc37bc49191",
+}
+"""The bundled subset's files and their SHA-256; `data.root` names the folder unless it is told otherwise."""
 
 PARTS = ("train", "validation", "test")
 
@@ -114,17 +123,20 @@ def _notes(part: str, files: list[Rows]) -> list[str]:
 
 def _files(data: DictConfig, part: str) -> list[Path]:
     if data.get("bundled"):
-        return [_sample_file(data[part])]
+        return [_intact(SAMPLE_DIR / data[part], SAMPLE_FILES)]
     if "root" not in data:  # any files: named one by one
         return [Path(data[part])]
+    if Path(data.root) == SUBSET_DIR:
+        return [_intact(SUBSET_DIR / name, SUBSET_FILES) for name in fnmatch.filter(SUBSET_FILES, data[part])]
     files = sorted(Path(data.root).glob(data[part]))
     return files or _fetched(data, part)
 
 
-def _sample_file(name: str, folder: Path = SAMPLE_DIR) -> Path:
-    file = folder / name
-    if not file.exists() or hashlib.sha256(file.read_bytes()).hexdigest() != SAMPLE_FILES[name]:
-        raise BadInput(f"data=sample: {file} is missing or damaged; restore it with: git checkout -- {file}")
+def _intact(file: Path, checksums: dict[str, str]) -> Path:
+    if not file.exists() or hashlib.sha256(file.read_bytes()).hexdigest() != checksums[file.name]:
+        raise BadInput(
+            f"{file}, which comes with the checkout, is missing or damaged; restore it: git checkout -- {file}"
+        )
     return file
 
 
@@ -149,7 +161,7 @@ def _fetch(data: DictConfig) -> None:
         raise ConnectionError(reason)
     import datasets
 
-    for split, rows in datasets.load_dataset(data.hub, data.hub_config).items():
+    for split, rows in datasets.load_dataset(data.hub, data.get("hub_config")).items():
         part = Path(data.root, f".{split}.parquet.{os.getpid()}")
         rows.to_parquet(str(part))
         part.replace(Path(data.root, f"{split}.parquet"))

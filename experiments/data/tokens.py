@@ -12,6 +12,7 @@ from torch import Tensor
 
 from experiments.data.cache import cached_folder, content_key
 from experiments.data.labelled_texts import LabelledTexts
+from experiments.data.sharding import WHOLE, Shard
 from experiments.data.tokenizer import TextTokenizer
 from experiments.randomness import generator
 
@@ -144,16 +145,21 @@ class TextBatches:
         for place in range(len(self)):
             yield self._batch(order, (place + len(self) // 2) % len(self))
 
-    def epoch(self, seed: int, epoch: int, start: int = 0) -> Iterator[TextBatch]:
+    @property
+    def smallest(self) -> int:
+        return int(np.diff(self.boundaries).min())
+
+    def epoch(self, seed: int, epoch: int, start: int = 0, shard: Shard = WHOLE) -> Iterator[TextBatch]:
         """The training batches of one epoch from batch `start` on: a function of (seed, epoch, step) alone."""
         draw = torch.randperm(len(self.data), generator=generator("cpu", seed, epoch, "order")).numpy()
         order = draw[np.argsort(self.data.lengths[draw], kind="stable")]
         batches = torch.randperm(len(self), generator=generator("cpu", seed, epoch, "order of batches"))
         for place in batches[start:].tolist():
-            yield self._batch(order, place)
+            yield self._batch(order, place, shard)
 
-    def _batch(self, order: np.ndarray, place: int) -> TextBatch:
+    def _batch(self, order: np.ndarray, place: int, shard: Shard = WHOLE) -> TextBatch:
         chosen = order[self.boundaries[place] : self.boundaries[place + 1]]
+        chosen = chosen[shard.of(len(chosen))]
         lengths = self.data.lengths[chosen][:, None]
         positions = np.arange(padded(int(lengths.max())))
         mask = positions < lengths

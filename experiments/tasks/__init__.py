@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from carelu import ActivationFactory
+from experiments.data.sharding import WHOLE, Shard
 
 Batch = Any
 """What a task's own batches yield and its own `loss` takes; only the task looks inside."""
@@ -26,8 +27,15 @@ class TrainingBatches(Protocol):
     def __len__(self) -> int:
         """Optimiser steps in an epoch."""
 
-    def epoch(self, seed: int, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, from batch `start` on."""
+    @property
+    def smallest(self) -> int:
+        """Examples in the smallest batch of an epoch."""
+
+    def epoch(self, seed: int, epoch: int, start: int = 0, shard: Shard = WHOLE) -> Iterator[Batch]:
+        """The batches of an epoch, from batch `start` on; of each only the examples `shard.of` so many.
+
+        What is drawn is drawn for whole batches, so that an example is the same in whichever share it lies.
+        """
 
 
 @dataclass(frozen=True)
@@ -70,12 +78,17 @@ class Task(ABC):
 
     @abstractmethod
     def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
-        """Metrics over all of `batches`; called in evaluation mode, without gradients."""
+        """Metrics over all of `batches`; called in evaluation mode, without gradients.
+
+        Where several processes share a run, each gets some of the batches: what is summed over them has
+        to go through `experiments.distributed.summed` before a metric is made of it.
+        """
 
     def write_artifacts(self, model: nn.Module, splits: Splits, folder: Path) -> list[Path]:
         """Writes files about the trained model that are worth looking at into `folder`; returns them, pictures first.
 
-        Called once after the last epoch, in evaluation mode, without gradients. By default there are none.
+        Called once after the last epoch, in evaluation mode, without gradients, and by the first process
+        alone (so nothing here may go through `summed`). By default there are none.
         """
         return []
 

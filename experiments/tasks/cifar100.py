@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from carelu import ActivationFactory
 from experiments.data import cifar100
 from experiments.data.images import Augmentation, Batch, ImageBatches
+from experiments.distributed import summed
 from experiments.errors import BadInput
 from experiments.tasks import Splits, Task, model_from_config
 
@@ -58,5 +59,6 @@ class CIFAR100(Task):
             sums = torch.stack([hits[:, 0].sum(), hits.any(1).sum(), cross_entropy])
             totals = totals.to(sums.device) + sums
             count += len(labels)
+        totals, count = summed(totals, count)
         top1, top5, cross_entropy = totals.tolist()
         return {"top1": 100 * top1 / count, "top5": 100 * top5 / count, "loss": cross_entropy / count}

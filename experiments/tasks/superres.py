@@ -20,6 +20,7 @@ from experiments.data.superres import (
     TrainingPatches,
     load_pairs,
 )
+from experiments.distributed import summed
 from experiments.errors import BadInput
 from experiments.image_quality import (
     EQUAL_IMAGES_DB,
@@ -30,6 +31,7 @@ from experiments.image_quality import (
     structural_similarity,
 )
 from experiments.models.tiling import site_that_needs_the_whole_image, tiled
+from experiments.run_directory import PICTURE
 from experiments.tasks import Splits, Task, model_from_config
 
 
@@ -104,6 +106,7 @@ class SuperResolution(Task):
             sums = torch.stack(values).sum(1)
             totals = totals.to(sums.device) + sums
             count += len(low)
+        totals, count = summed(totals, count)
         means = (totals / count).tolist()
         return dict(zip(("psnr_y", "ssim_y", "psnr_rgb", "bicubic_psnr_y"), means, strict=True))
 
@@ -119,7 +122,7 @@ class SuperResolution(Task):
             "output": self._enlarged(model, low),
         }
         framed = most_telling_crop(versions["bicubic"][0], high[0])
-        file = folder / "comparison.png"
+        file = folder / PICTURE
         images = {name: image[0] for name, image in versions.items()}
         comparison_strip(images, high[0], framed, self.scale).save(file)
         return [file]

@@ -15,6 +15,7 @@ from experiments.data import text_sets
 from experiments.data.text_sets import TextSet
 from experiments.data.tokenizer import PADDING_ID, TextTokenizer, pretrained_tokenizer, trained_tokenizer
 from experiments.data.tokens import TextBatch, TextBatches, padded, tokenise
+from experiments.distributed import summed
 from experiments.errors import BadInput
 from experiments.models import TextShape
 from experiments.tasks import Splits, Task, model_from_config
@@ -76,19 +77,19 @@ class TextClassification(Task):
 
     def evaluate(self, model: nn.Module, batches: Iterable[TextBatch]) -> dict[str, float]:
         """Accuracy and macro_f1 in percent, loss as mean cross-entropy in nats, over all texts."""
-        matrix, cross_entropy = self._confusion(model, batches)
+        matrix, cross_entropy = summed(*self._confusion(model, batches))
         return {
             "accuracy": confusion.accuracy(matrix),
             "macro_f1": confusion.macro_f1(matrix),
-            "loss": cross_entropy / int(matrix.sum()),
+            "loss": float(cross_entropy) / int(matrix.sum()),
         }
 
     def write_artifacts(self, model: nn.Module, splits: Splits, folder: Path) -> list[Path]:
         matrix, _ = self._confusion(model, splits.evaluation["test"])
         return confusion.write(matrix, self._classes, folder)
 
-    def _confusion(self, model: nn.Module, batches: Iterable[TextBatch]) -> tuple[Tensor, float]:
-        """(the confusion matrix, the sum of the cross-entropies) over all texts."""
+    def _confusion(self, model: nn.Module, batches: Iterable[TextBatch]) -> tuple[Tensor, Tensor]:
+        """(the confusion matrix, the sum of the cross-entropies) over the texts of `batches`."""
         classes = len(self._classes)
         matrix, total = torch.zeros(classes, classes, dtype=torch.int64), torch.zeros((), dtype=torch.float64)
         for batch in batches:
@@ -96,7 +97,7 @@ class TextClassification(Task):
             counts = confusion.confusion_matrix(batch.labels, logits.argmax(1), classes)
             cross_entropy = F.cross_entropy(logits, batch.labels, reduction="sum")
             matrix, total = matrix.to(counts.device) + counts, total.to(counts.device) + cross_entropy
-        return matrix.cpu(), float(total)
+        return matrix.cpu(), total.cpu()
 
     # What follows is read when it is first asked for: a model is built, and its mistakes are answered, before
     # any text is read where the configuration says what it needs.

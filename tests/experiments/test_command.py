@@ -9,7 +9,8 @@ import time
 import pytest
 import torch
 
-from experiments.configuration import words_of
+from experiments.configuration import launchers, words_of
+from experiments.tasks.cifar100 import CIFAR100
 from tests.conftest import ROOT, run_command
 
 TINY = ["data=sample", "recipe=small", "model.width=2", "trainer.epochs=1", "trainer.max_steps=2"]
@@ -35,6 +36,15 @@ def test_help_lists_every_option_of_every_group():
             if group in ("task", "act", "optim", "logger"):
                 assert meaning in done.stdout
             assert word in done.stdout
+    for word, meaning in {**words_of("experiment"), **launchers()}.items():
+        assert word in done.stdout
+        assert meaning in done.stdout
+
+
+def test_the_first_screen_of_help_shows_runs_sweeps_experiments_and_launchers():
+    screen = "\n".join(run_command("--help").stdout.splitlines()[:24])
+    for said in ("act=carelu", "-m act=", "-m +experiment=paper_all", "hydra/launcher=joblib", "submitit_slurm"):
+        assert said in screen
 
 
 def test_a_run_says_what_it_does_and_how_it_ended(tmp_path):
@@ -45,16 +55,50 @@ def test_a_run_says_what_it_does_and_how_it_ended(tmp_path):
     assert done.stderr == ""
 
 
-def test_a_sweep_performs_every_run_and_returns_the_worst_exit_code(tmp_path):
-    done = run_command("-m", "act=relu,carelu", "optim.optimizer.lr=0.1,1e30", *TINY, f"output_root={tmp_path}")
-    results = [json.loads(file.read_text()) for file in tmp_path.rglob("result.json")]
-    assert sorted((r["act"], r["status"]) for r in results) == [
-        ("carelu", "diverged"),
-        ("carelu", "finished"),
-        ("relu", "diverged"),
-        ("relu", "finished"),
-    ]
-    assert done.returncode == 3
+# How a run ended
+
+
+@pytest.mark.parametrize(
+    ("overrides", "state", "code"),
+    [
+        ((), "done", 0),
+        (("optim.optimizer.lr=1e30", "trainer.epochs=5"), "diverged", 3),
+        (("optim.optimizer._target_=torch.optim.SGDD",), "failed", 2),
+    ],
+)
+def test_an_ending_says_in_a_word_how_it_ended(run_in_sweep, overrides, state, code):
+    ending = run_in_sweep(*overrides)
+    assert (ending.state, ending.code) == (state, code)
+    assert (ending.value is not None) == (state == "done")
+    assert bool(ending.reason) == (state != "done")
+
+
+def test_a_run_asked_for_again_was_there_before(run_in_sweep):
+    assert run_in_sweep().state == "done"
+    assert run_in_sweep().state == "skipped"
+
+
+def test_a_stopped_run_is_resumed(run_in_sweep, monkeypatch):
+    usual = CIFAR100.loss
+
+    def stopping(self, model, batch):
+        signal.raise_signal(signal.SIGTERM)
+        return usual(self, model, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CIFAR100, "loss", stopping)
+        assert run_in_sweep().state == "stopped"
+    assert run_in_sweep().state == "resumed"
+
+
+def test_a_run_with_a_traceback_has_failed(run_in_sweep, monkeypatch):
+    monkeypatch.setattr(CIFAR100, "build_model", lambda *_: 1 / 0)
+    ending = run_in_sweep()
+    assert (ending.state, ending.code) == ("failed", 1)
+    assert "ZeroDivisionError" in ending.reason
+
+
+# Kills and signals
 
 
 KILLED = {

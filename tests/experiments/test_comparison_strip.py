@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from experiments.comparison_strip import CAPTION, COLUMN, FRAME, GAP, comparison_strip, most_telling_crop
+from experiments.comparison_strip import CAPTION, COLUMN, FRAME, GAP, columns_of, comparison_strip, most_telling_crop
 
 
 @pytest.fixture
@@ -48,3 +49,19 @@ def test_the_captions_hold_the_psnr_of_the_whole_and_of_the_framed_part(referenc
     image[:, 10:70, 50:110] += 20  # luma differs by 20 · 219/255 there: 10 log₁₀(255² / 17.18²) = 23.43 dB
     comparison_strip({"output": image}, reference, framed=(10, 50, 60), border=0)
     assert written == ["output: 27.69 dB", "framed part: 23.43 dB", "original", "framed part"]
+
+
+def test_a_strip_is_cut_into_its_columns_again(reference):
+    versions = {"darker": reference - 40, "equal": reference.clone()}
+    columns = columns_of(comparison_strip(versions, reference, framed=(10, 50, 60), border=2))
+    assert len(columns) == 3
+    for column, image in zip(columns, (*versions.values(), reference), strict=True):
+        assert column.whole.size == (COLUMN, round(COLUMN * 80 / 120))
+        assert list(column.whole.getpixel((2, 2))) == image[:, 0, 0].tolist()
+        assert list(column.part.getpixel((4, 4))) == image[:, 10, 50].tolist()
+        assert column.caption.size == column.part_caption.size == (COLUMN, CAPTION)
+
+
+@pytest.mark.parametrize("size", [(640, 480), (3 * (COLUMN + GAP) + GAP, 2 * CAPTION + COLUMN)])
+def test_a_picture_that_is_no_strip_has_no_columns(size):
+    assert columns_of(Image.new("RGB", size)) == []

@@ -6,17 +6,8 @@ import pytest
 import yaml
 
 from carelu import activation_names, activation_options
-from experiments.configuration import (
-    BY_TASK,
-    CONFIG_DIR,
-    as_dict,
-    check_choices,
-    check_command,
-    check_values,
-    compose,
-    identify,
-    words_of,
-)
+from experiments.accepted_values import check_choices, check_values
+from experiments.configuration import BY_TASK, CONFIG_DIR, as_dict, compose, identify, words_of
 from experiments.errors import BadInput
 from experiments.ledger import COLUMNS
 
@@ -56,13 +47,8 @@ def test_every_key_has_a_comment_where_it_is_defined():
             continue  # recipes give other values to keys that are defined elsewhere
         for line in file.read_text(encoding="utf-8").splitlines():
             key, _, value = line.partition(":")
-            is_leaf = value.strip() and not key.lstrip().startswith(("#", "-"))
+            is_leaf = value.strip() and not key.lstrip().startswith(("#", "-", "{"))
             assert not is_leaf or "#" in value or key.strip() in ("dir", "subdir", "output_subdir"), f"{file}: {line}"
-
-
-@pytest.mark.parametrize("experiment", words_of("experiment"))
-def test_every_experiment_composes(experiment):
-    check_values(compose([f"+experiment={experiment}"])[0])
 
 
 @pytest.mark.parametrize("task", words_of("task"))
@@ -72,75 +58,6 @@ def test_every_option_composes_and_is_accepted(task, group):
         cfg, choices = compose([f"task={task}", f"{group}={word}"])
         check_choices(choices)
         check_values(cfg)
-
-
-@pytest.mark.parametrize(
-    ("argument", "parts_of_the_answer"),
-    [
-        ("act=cralu", ["act", "cralu", "did you mean carelu"]),
-        ("act=carelu,gleu", ["gleu", "gelu"]),
-        ("task=cifar10", ["did you mean cifar100"]),
-        ("recipe=smal", ["did you mean small"]),
-        ("data=sampel", ["did you mean sample"]),
-        ("model=resnet", ["did you mean resnet18"]),
-        ("optim=sdg", ["did you mean sgd"]),
-        ("trainer.epohcs=3", ["did you mean trainer.epochs", "--cfg job"]),
-        ("act.kwargs.gian=2", ["did you mean act.kwargs.gain"]),
-        ("trainer.epochs=-1", ["trainer.epochs=-1", "≥ 1"]),
-        ("trainer.epochs=2,0", ["trainer.epochs=0"]),
-        ("trainer.batch_size=0", ["trainer.batch_size=0", "≥ 1"]),
-        ("seed=one", ["seed=one", "integer"]),
-        ("seed=1.5", ["seed=1.5", "integer"]),
-        ("seed=-1", ["seed=-1"]),
-        ("seed=true", ["seed=true"]),
-        ("trainer.device=gpu", ["trainer.device=gpu", "cuda"]),
-        ("trainer.precision=int8", ["bfloat16"]),
-        ("optim.optimizer.lr=0", ["optim.optimizer.lr=0", "> 0"]),
-        ("optim.optimizer.lr=nan", ["optim.optimizer.lr"]),
-        ("optim.schedule.name=stpe", ["constant, step, linear, cosine"]),
-        ("optim.schedule.milestones=[3,2]", ["rising"]),
-        ("trainer.selection=validation", ["data.held_out"]),
-        ("output_root=", ["output_root", "folder"]),
-        ("cifar100", ["'cifar100'", "key=value"]),
-        ("trainer.epochs={3", ["cannot be read"]),
-        ("act.name=relu", ["choose with act=…"]),
-        ("data.name=cifar100", ["choose with data=…"]),
-        ("~optim.optimizer.nesterov", ["cannot be taken away"]),
-        ("~seed", ["cannot be taken away"]),
-        ("act=glob(zzz*)", ["act=glob(zzz*) fits nothing", "carelu"]),
-        ("seed=99999999999999999999999", ["seed=99999999999999999999999", "<"]),
-        ("seed=???", ["seed"]),
-        ("seed=${nothing}", ["nothing"]),
-        ("output_root=/dev/null/x", ["output_root=/dev/null/x cannot be written: Not a directory"]),
-    ],
-)
-def test_a_wrong_argument_is_answered_in_one_line_that_names_the_way_out(argument, parts_of_the_answer):
-    with pytest.raises(BadInput) as caught:
-        check_command(["-m", argument])
-    assert "\n" not in str(caught.value)
-    for part in parts_of_the_answer:
-        assert part in str(caught.value)
-
-
-def test_several_values_without_a_sweep_are_answered_with_the_way_to_sweep():
-    with pytest.raises(BadInput, match=r"act=carelu,relu gives several values; .* -m"):
-        check_command(["act=carelu,relu"])
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["task=cifar100", "act=carelu"],
-        ["-m", "act=carelu,relu", "seed=0,1,2"],
-        ["-m", "act=glob(carelu*)", "seed=range(0,3)"],
-        ["act.kwargs.over=[2,3]", "++trainer.epochs=2", "hydra.run.dir=."],
-        ["act=relu", "--cfg", "job"],
-        ["optim=adamw", "trainer.max_steps=null"],
-    ],
-)
-def test_a_right_command_passes(arguments, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    check_command(arguments)
 
 
 def test_a_new_key_is_refused_even_with_a_plus():
@@ -154,6 +71,42 @@ def test_where_a_run_is_kept_does_not_change_what_it_is():
     assert (there.run_id, there.command, there.directory) == (here.run_id, here.command, here.directory)
     assert identity_of("output_root=elsewhere").run_id == here.run_id
     assert identity_of("trainer.device=cuda:1").run_id == identity_of("trainer.device=cuda").run_id
+
+
+@pytest.mark.parametrize(
+    ("words", "folder"),
+    [
+        ("task=cifar100", ""),
+        ("task=superres", "/bsds300"),
+        ("task=superres data=div2k", "/DIV2K"),
+        ("task=text", "/snli"),
+        ("task=text data=sst2", "/sst2"),
+    ],
+)
+def test_one_folder_for_all_data_holds_that_of_each_task_and_changes_no_run(words, folder):
+    cfg, _ = compose([*words.split(), "data_root=/all data"])
+    assert cfg.data.root == f"/all data{folder}"
+    there = identity_of(*words.split(), "data_root='/all data'")
+    assert (there.run_id, there.command) == (identity_of(*words.split()).run_id, identity_of(*words.split()).command)
+    assert there.elsewhere == ["data_root='/all data'"]
+
+
+@pytest.mark.parametrize(
+    ("words", "run_id"),
+    [
+        ("task=cifar100 data=full", "cifar100-small-relu-s0-efed2c6511"),
+        ("task=superres data.test_sets=[set5]", "superres-small-relu-s0-b3b75622fe"),
+        ("task=text data=snli_subset", "text-small-relu-s0-4fa50cce91"),
+        ("task=text data=sst2", "text-small-relu-s0-d13feb1b55"),
+    ],
+)
+def test_published_runs_keep_their_names(words, run_id):
+    assert identity_of("act=relu", "recipe=small", *words.split()).run_id == run_id
+
+
+def test_the_small_recipe_takes_the_bundled_part_of_snli_and_says_so():
+    small, subset = (identity_of("task=text", "recipe=small", *more) for more in ((), ("data=snli_subset",)))
+    assert (small.run_id, small.directory, small.data) == (subset.run_id, subset.directory, "snli-38.7k-subset")
 
 
 @pytest.mark.parametrize(

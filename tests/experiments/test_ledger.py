@@ -78,6 +78,15 @@ def test_publishing_copies_the_chosen_rows_and_their_metrics(runs, tmp_path):
     assert len(ledger.read(target / "ledger.csv")) == 3
 
 
+def test_publishing_copies_the_picture_of_a_run_that_has_one(runs, tmp_path):
+    artifacts = runs / "relu" / "s1" / "artifacts"
+    artifacts.mkdir()
+    (artifacts / "comparison.png").write_bytes(b"picture")
+    ledger.publish(runs, tmp_path / "results", {"act": "relu"})
+    pictures = tmp_path / "results" / "pictures"
+    assert {file.name: file.read_bytes() for file in pictures.iterdir()} == {"relu-s1.png": b"picture"}
+
+
 def test_results_of_code_in_no_commit_are_not_published_unless_asked(runs, tmp_path):
     (runs / "relu" / "s0" / RESULT).write_text(json.dumps(result("relu-s0", act="relu", git_dirty=True)))
     with pytest.raises(BadInput, match="relu-s0 was made by code that is in no commit"):

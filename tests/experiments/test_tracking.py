@@ -1,65 +1,69 @@
 """W&B as a mirror: what a real offline run holds, and that its absence changes nothing."""
 
+import json
 import re
 import signal
-import struct
 
 import pytest
 import wandb
-from wandb.proto import wandb_internal_pb2
+from omegaconf import OmegaConf
+from PIL import Image
 
+from experiments.configuration import as_dict
 from experiments.data.images import ImageBatches
+from experiments.run_directory import read_metrics
+from experiments.tasks.cifar100 import CIFAR100
+from tests.wandb_files import offline_runs
 
 pytestmark = pytest.mark.usefixtures("no_login")
 
 
 @pytest.fixture
-def no_login(monkeypatch, tmp_path):
-    """Nobody is logged in, whatever the machine holds."""
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+def picture(monkeypatch):
+    """Makes a run end with a picture among its artifacts; returns the picture."""
+
+    def write_artifacts(self, model, splits, folder):
+        picture.save(folder / "strip.png")
+        (folder / "strip.json").write_text("{}")
+        return [folder / "strip.png", folder / "strip.json"]
+
+    picture = Image.new("RGB", (3, 2), "orange")
+    monkeypatch.setattr(CIFAR100, "write_artifacts", write_artifacts)
+    return picture
 
 
-BLOCK = 32768
-HEADER = 7
-
-
-def offline_records(folder):
-    """What a real offline run wrote: a LevelDB log of protobuf records, after seven bytes that name the format."""
-    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
-    content, place, parts, records = file.read_bytes(), HEADER, [], []
-    while place + HEADER <= len(content):
-        if BLOCK - place % BLOCK < HEADER:  # a record never starts in the last bytes of a block
-            place += BLOCK - place % BLOCK
-            continue
-        _checksum, length, kind = struct.unpack_from("<IHB", content, place)
-        parts.append(content[place + HEADER : place + HEADER + length])
-        place += HEADER + length
-        if kind in (1, 4):  # whole, or the last of several parts
-            records.append(wandb_internal_pb2.Record.FromString(b"".join(parts)))
-            parts = []
-    return records
-
-
-def test_an_offline_run_mirrors_the_local_record(run):
+def test_an_offline_run_mirrors_the_local_record(run, picture):
     outcome = run("act=carelu", "logger=wandb", "logger.tags=[mine]")
-    records = offline_records(outcome.identity.directory)
-    (started,) = [record.run for record in records if record.WhichOneof("record_type") == "run"]
-    assert started.run_group == f"cifar100/{outcome.identity.recipe}"
-    assert started.display_name == "carelu-s0"
-    assert {"cifar100", "carelu", "cifar100-sample", "mine"} <= set(started.tags)
-    config = {item.key: item.value_json for item in started.config.update}
-    assert {"act", "trainer", "optim", "environment", "command"} <= set(config)
-    history = [
-        {(item.key or "/".join(item.nested_key)): item.value_json for item in record.history.item}
-        for record in records
-        if record.WhichOneof("record_type") == "history"
-    ]
-    assert [entry["epoch"] for entry in history] == ["0", "1", "2"]
-    assert float(history[-1]["top1"]) == outcome.result["headline_value"]
-    assert "activations/act1/alpha" in history[0]
-    summary = {item.key for record in records for item in record.summary.update}
-    assert "headline_value" in summary
+    folder = outcome.identity.directory
+    (mirrored,) = offline_runs(folder)
+    assert mirrored.run.run_group == f"cifar100/{outcome.identity.recipe}"
+    assert mirrored.run.job_type == "train"
+    assert mirrored.run.display_name == "carelu-s0"
+    assert {"cifar100", "carelu", "cifar100-sample", "mine"} <= set(mirrored.run.tags)
+    assert mirrored.config == {
+        **as_dict(OmegaConf.load(folder / "config.yaml")),
+        "environment": json.loads((folder / "environment.json").read_text()),
+        "run_id": outcome.identity.run_id,
+        "command": outcome.identity.command,
+    }
+    *epochs, last = mirrored.history
+    for record, values in zip(read_metrics(folder / "metrics.jsonl"), epochs, strict=True):
+        learned = record.pop("activations")
+        assert values.pop("_step") == record["epoch"]
+        assert {key: values.pop(key) for key in record} == record
+        assert values == {
+            f"layer_{layer.replace('.', '_')}/{name}": value
+            for layer, parameters in learned.items()
+            for name, value in parameters.items()
+        }
+    assert last["epoch"] == 2
+    assert Image.open(mirrored.file(last["pictures/strip"])).tobytes() == picture.tobytes()
+    assert {key: mirrored.summary[key] for key in outcome.result} == outcome.result
+
+
+def test_curves_are_drawn_over_epochs(run):
+    (mirrored,) = offline_runs(run("logger=wandb").identity.directory)
+    assert mirrored.step_metrics == {"*": "epoch"}
 
 
 def test_a_resumed_run_goes_on_in_the_same_wandb_run(run, monkeypatch):
@@ -76,8 +80,9 @@ def test_a_resumed_run_goes_on_in_the_same_wandb_run(run, monkeypatch):
         stopped = run("logger=wandb")
     assert stopped.result is None
     run("logger=wandb")
-    folders = list(stopped.identity.directory.glob("wandb/offline-run-*"))
-    assert len({folder.name.rsplit("-", 1)[1] for folder in folders}) == 1
+    first, second = offline_runs(stopped.identity.directory)
+    assert first.run.run_id == second.run.run_id
+    assert [values["epoch"] for values in first.history + second.history] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("broken", ["init", "log", "finish"])

@@ -6,6 +6,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as reference
 
 from experiments.data.images import Augmentation, ImageBatches, LabelledImages, move_pixels
+from experiments.data.sharding import Shard
 from experiments.randomness import generator
 
 NONE = torch.zeros(2, 1, dtype=torch.int64)
@@ -86,6 +87,21 @@ def test_an_epoch_holds_every_image_once(data):
     labels = torch.cat([labels for _, labels in batches(plain).epoch(0, 0)])
     assert sorted(labels.tolist()) == list(range(40))
     assert labels.tolist() != list(range(40))
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_shares_of_a_batch_are_the_batch(data, count):
+    train = batches(data, Augmentation(4, True, 15.0))
+    shares = [list(train.epoch(3, 5, start=1, shard=Shard(index, count))) for index in range(count)]
+    for step, whole in enumerate(train.epoch(3, 5, start=1)):
+        parts = [share[step] for share in shares]
+        assert max(len(part[1]) for part in parts) - min(len(part[1]) for part in parts) <= 1
+        for side in (0, 1):
+            assert torch.equal(torch.cat([part[side] for part in parts]), whole[side])
+
+
+def test_the_smallest_batch_is_known(data):
+    assert batches(data).smallest == min(len(labels) for _, labels in batches(data).epoch(0, 0))
 
 
 def test_evaluation_batches_are_all_images_in_order_normalised(data):

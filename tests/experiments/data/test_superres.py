@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from experiments.data.resize import bicubic
+from experiments.data.sharding import Shard
 from experiments.data.superres import (
     EvaluationPairs,
     Pairs,
@@ -169,3 +170,11 @@ def test_an_epoch_is_a_function_of_seed_epoch_and_step():
             assert all(torch.equal(one, other) for one, other in zip(batch, same, strict=True))
     for other in (patches.epoch(4, 5), patches.epoch(3, 6), patches.epoch(3, 5, start=1)):
         assert not torch.equal(next(iter(other))[0], whole[0][0])
+
+
+def test_the_shares_of_a_batch_are_the_batch():
+    patches = TrainingPatches(pairs_of([(9, 12), (14, 8)]), 2, 6, 5, 3, MOVED)
+    shares = [list(patches.epoch(3, 5, shard=Shard(index, 2))) for index in range(2)]
+    for step, whole in enumerate(patches.epoch(3, 5)):
+        for side in (0, 1):
+            assert torch.equal(torch.cat([share[step][side] for share in shares]), whole[side])

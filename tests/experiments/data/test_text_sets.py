@@ -38,9 +38,9 @@ def test_the_sample_fits_its_limit_of_1_mb():
     assert sum(file.stat().st_size for file in text_sets.SAMPLE_DIR.iterdir()) < 1e6
 
 
-def test_the_sample_holds_the_first_pairs_of_each_class_of_the_public_set(real_data):
+def test_the_sample_holds_the_first_pairs_of_each_class_of_the_bundled_part():
     sample = text_sets.load(data_of("sample")).parts
-    public = text_sets.load(data_of("snli_subset", f"data.root={real_data / 'snli'}")).parts
+    public = text_sets.load(data_of("snli_subset")).parts
     for part in ("train", "validation", "test"):
         for label in range(3):
             few, every = ((s[part].labels == label).nonzero()[0] for s in (sample, public))
@@ -48,21 +48,36 @@ def test_the_sample_holds_the_first_pairs_of_each_class_of_the_public_set(real_d
                 assert [c[few[place]] for c in sample[part].texts] == [c[every[place]] for c in public[part].texts]
 
 
-def test_a_damaged_sample_is_named(tmp_path):
+def test_a_damaged_sample_is_named(tmp_path, monkeypatch):
     (tmp_path / "train.parquet").write_bytes(b"not a table")
-    with pytest.raises(BadInput, match=r"train\.parquet is missing or damaged; .* git checkout"):
-        text_sets._sample_file("train.parquet", tmp_path)
+    monkeypatch.setattr(text_sets, "SAMPLE_DIR", tmp_path)
+    with pytest.raises(BadInput, match=r"train\.parquet.* is missing or damaged; .* git checkout"):
+        text_sets.load(data_of("sample"))
 
 
-def test_the_real_sets_have_the_sizes_that_their_papers_state(real_data):
-    snli = text_sets.load(data_of("snli_subset", f"data.root={real_data / 'snli'}"))
+def test_the_bundled_part_of_snli_is_read_without_a_folder_and_without_a_network(no_hub):
+    snli = text_sets.load(data_of("snli_subset"))
     assert {name: len(part) for name, part in snli.parts.items()} == {"train": 38715, "validation": 9842, "test": 9824}
     assert snli.notes == [
         "158 of 10,000 rows of validation have no label and were dropped",
         "176 of 10,000 rows of test have no label and were dropped",
     ]
+
+
+def test_sst2_has_the_sizes_that_its_paper_states(real_data):
     sst2 = text_sets.load(data_of("sst2", f"data.root={real_data / 'sst2'}"))
     assert {name: len(part) for name, part in sst2.parts.items()} == {"train": 67349, "test": 872}
+
+
+def test_the_bundled_part_of_snli_fits_its_limit_of_3_mb():
+    assert sum(file.stat().st_size for file in text_sets.SUBSET_DIR.iterdir()) < 3e6
+
+
+def test_a_damaged_part_of_snli_is_named(tmp_path, monkeypatch):
+    (tmp_path / "train-subset.parquet").write_bytes(b"not a table")
+    monkeypatch.setattr(text_sets, "SUBSET_DIR", tmp_path)
+    with pytest.raises(BadInput, match=r"train-subset\.parquet.* is missing or damaged; .* git checkout"):
+        text_sets.load(data_of("snli_subset", f"data.root={tmp_path}"))
 
 
 def test_a_part_of_a_set_is_refused_under_the_name_of_the_whole(tmp_path):

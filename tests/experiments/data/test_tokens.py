@@ -6,6 +6,7 @@ import torch
 
 from experiments.data import tokens
 from experiments.data.labelled_texts import LabelledTexts
+from experiments.data.sharding import Shard
 from experiments.data.tokenizer import PADDING_ID, TextTokenizer, train_wordpiece
 from experiments.data.tokens import TextBatches, padded, tokenise
 
@@ -110,6 +111,19 @@ def test_an_epoch_resumed_at_a_step_yields_the_remaining_batches(batches):
     whole, again, rest = list(batches.epoch(3, 5)), list(batches.epoch(3, 5)), list(batches.epoch(3, 5, start=4))
     for expected, same in (*zip(whole, again, strict=True), *zip(whole[4:], rest, strict=True)):
         assert all(torch.equal(one, other) for one, other in zip(expected, same, strict=True))
+
+
+def test_the_shares_of_a_batch_are_the_batch_each_padded_to_its_own_longest(batches):
+    shares = [list(batches.epoch(3, 5, shard=Shard(index, 2))) for index in range(2)]
+    for step, whole in enumerate(batches.epoch(3, 5)):
+        parts = [share[step] for share in shares]
+        assert torch.equal(torch.cat([part.labels for part in parts]), whole.labels)
+        assert torch.equal(torch.cat([part.tokens[part.mask] for part in parts]), whole.tokens[whole.mask])
+        assert all(part.tokens.shape[1] == padded(int(part.mask.sum(1).max())) for part in parts)
+
+
+def test_the_smallest_batch_is_known(batches):
+    assert batches.smallest == min(len(batch.labels) for batch in batches)
 
 
 def test_evaluation_begins_with_a_batch_of_middling_length(batches, arrays):

@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from carelu import ActivationFactory
-from experiments.configuration import check_command, compose, identify
+from experiments.command_line import check_command
+from experiments.configuration import compose, identify
 from experiments.data.superres import TrainingPatches
 from experiments.errors import BadInput
 from experiments.image_quality import luma, peak_signal_noise_ratio, shaved, structural_similarity
@@ -77,11 +78,11 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(superres, monkeypatch, tmp_
     expected = superres("act=carelu", f"output_root={tmp_path / 'undisturbed'}")
     usual, drawn = TrainingPatches._batch, []
 
-    def batch_and_signal(self, draw):
+    def batch_and_signal(self, *arguments):
         drawn.append(1)
         if len(drawn) == number:
             signal.raise_signal(raised)
-        return usual(self, draw)
+        return usual(self, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(TrainingPatches, "_batch", batch_and_signal)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.configuration import check_command, compose, identify
+from experiments.command_line import check_command
+from experiments.configuration import compose, identify
 from experiments.data import text_sets
 from experiments.data.tokens import TextBatch
 from experiments.errors import BadInput

@@ -1,0 +1,75 @@
+"""Quality against cost: the headline over the time of a step, relative to the baseline's."""
+
+from matplotlib.axes import Axes
+
+from experiments.report.comparison import Entry
+from experiments.report.cost_table import Ratio, ratio
+from experiments.report.evidence import Setting
+from experiments.report.figures.canvas import Figure, canvas
+from experiments.report.figures.ends import height_for_labels, label_ends, space_for_labels
+from experiments.report.figures.style import INK, PAPER, Look
+from experiments.report.figures.subject import Subject, describe, finished
+from experiments.report.numbers import fixed
+from experiments.report.remarks import remarks
+
+
+def quality_against_cost(subject: Subject, setting: Setting) -> Figure | None:
+    """Mean of the headline over the median time ratio; None where no activation can be timed beside the baseline."""
+    name, metric = subject.headline(setting)
+    entries = subject.entries(setting, name)
+    runs = {entry.act: finished(entry.runs) for entry in entries}
+    base = runs.get(subject.baseline, [])
+    ratios = {entry.act: ratio(runs[entry.act], base, lambda run: run.step_milliseconds) for entry in entries}
+    timed = [(entry, ratios[entry.act]) for entry in entries if ratios[entry.act]]
+    if len(timed) < 2:
+        return None
+    acts = [entry.act for entry, _ in timed]
+    note = " ".join((_READING, *_untimed(entries, ratios), *remarks(entries, subject.baseline, name)))
+    drawn = canvas(
+        f"{setting.task}: quality against cost",
+        describe(setting),
+        note,
+        heights=[height_for_labels(acts, usual=2.6)],
+        right=space_for_labels(acts),
+    )
+    (axes,) = drawn.panels
+    axes.grid(True, axis="both")
+    axes.axvline(1, color=INK, linewidth=0.9)
+    for entry, time in timed:
+        _point(axes, entry, time, subject.looks[entry.act])
+    axes.margins(0.08)
+    axes.set_xlabel(f"time of a step, relative to {subject.baseline}")
+    axes.set_ylabel(f"{metric.heading} (test)")
+    label_ends(
+        axes,
+        {entry.act: entry.summary.mean for entry, _ in timed},
+        subject.looks,
+        starts={entry.act: time.middle for entry, time in timed},
+    )
+    said = (
+        f"{entry.act} {fixed(entry.summary.mean, metric.decimals)} at {fixed(time.middle, 2)}" for entry, time in timed
+    )
+    return drawn.figure(
+        f"{subject.stems[setting]}_quality_against_cost",
+        "Quality against cost. " + note,
+        f"Scatter plot of {metric.heading} over the time of a step relative to {subject.baseline}: {', '.join(said)}.",
+    )
+
+
+_READING = (
+    "Up: mean over seeds with its 95 % interval. Right: median of the time ratio over pairs with the same seed, device "
+    "and threads, with its range; other work on the machine can disturb it."
+)
+
+
+def _untimed(entries: list[Entry], ratios: dict[str, Ratio | None]) -> list[str]:
+    untimed = [entry.act for entry in entries if ratios[entry.act] is None]
+    return [f"Without a comparable time, so not shown: {', '.join(untimed)}."] if untimed else []
+
+
+def _point(axes: Axes, entry: Entry, time: Ratio, look: Look) -> None:
+    x, y = time.middle, entry.summary.mean
+    axes.plot([time.low, time.high], [y, y], color=look.colour, linewidth=1, alpha=0.7)
+    if entry.summary.low is not None:
+        axes.plot([x, x], [entry.summary.low, entry.summary.high], color=look.colour, linewidth=1, alpha=0.7)
+    axes.plot(x, y, look.marker, color=look.colour, markersize=7, markeredgecolor=PAPER)

@@ -1,0 +1,113 @@
+"""Paired differences to the baseline: one point a seed, their mean with its interval, and whether it stands."""
+
+from matplotlib.axes import Axes
+
+from experiments.report.comparison import Entry, metrics_shown
+from experiments.report.evidence import Setting
+from experiments.report.figures.canvas import EDGE, Figure, canvas
+from experiments.report.figures.style import INK, MUTED, PAPER, SMALL, Look, short, text_width
+from experiments.report.figures.subject import Subject, describe
+from experiments.report.findings import difference_unit, equation
+from experiments.report.metrics import Metric, describe_metric
+from experiments.report.numbers import fixed, interval, p_text
+from experiments.report.remarks import remarks
+
+_ROW = 0.37
+"""Height of the row of an activation, in inches."""
+_SPREAD = 0.11
+"""Vertical distance of two seeds within a row, in rows."""
+
+
+def differences(subject: Subject, setting: Setting) -> Figure | None:
+    """The differences of a setting, a panel for each test set; None where no activation has a seed in common."""
+    panels = []
+    for name in metrics_shown(subject.evidence, setting, None):
+        entries = subject.entries(setting, name)
+        paired = [entry for entry in entries if entry.paired and entry.paired.n]
+        if paired:
+            panels.append((name, describe_metric(name), entries[0], paired))
+    if not panels:
+        return None
+    acts = [short(entry.act) for *_, paired in panels for entry in paired]
+    verdicts = [_verdict(entry) for *_, paired in panels for entry in paired]
+    name, metric, base, paired = panels[0]
+    note = " ".join((_READING, *remarks([base, *paired], subject.baseline, name)))
+    drawn = canvas(
+        f"{setting.task}: difference to {subject.baseline} at the same seed",
+        describe(setting),
+        note,
+        heights=[_ROW * (len(paired) + 0.4) for *_, paired in panels],
+        width=2.7,
+        left=max(map(text_width, acts)) + EDGE + 0.16,
+        right=max(text_width(verdict, SMALL) for verdict in verdicts) + 2 * EDGE,
+        gap=0.55,
+    )
+    for axes, (_, metric, base, paired) in zip(drawn.panels, panels, strict=True):
+        _draw(axes, subject, metric, base, paired)
+    said = (_sentence(entry, panel_metric) for _, panel_metric, _, found in panels for entry in found)
+    return drawn.figure(
+        f"{subject.stems[setting]}_differences",
+        f"Difference to {subject.baseline} at the same seed. {note}",
+        f"Dot plot of differences to {subject.baseline}. {' '.join(said)}",
+    )
+
+
+_READING = (
+    "Small marks: single seeds. Large mark and bar: mean over the pairs with its 95 % bootstrap interval. "
+    "p: paired t test, corrected (Holm)."
+)
+
+
+def _draw(axes: Axes, subject: Subject, metric: Metric, base: Entry, paired: list[Entry]) -> None:
+    axes.grid(False)
+    axes.grid(True, axis="x")
+    axes.axvline(0, color=INK, linewidth=0.9)
+    for row, entry in enumerate(paired):
+        _row(axes, row, entry, base, subject.looks[entry.act])
+        axes.text(
+            1.03,
+            row,
+            _verdict(entry),
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            size=SMALL,
+            color=INK if entry.stands else MUTED,
+            weight="bold" if entry.stands else "normal",
+        )
+    axes.set_yticks(range(len(paired)), [short(entry.act) for entry in paired])
+    for label, entry in zip(axes.get_yticklabels(), paired, strict=True):
+        label.set_color(subject.looks[entry.act].colour)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_ylim(len(paired) - 0.3, -0.7)
+    direction = "" if metric.higher_is_better else " (lower is better)"
+    axes.set_xlabel(f"difference in {metric.heading}{direction}")
+
+
+def _row(axes: Axes, row: int, entry: Entry, base: Entry, look: Look) -> None:
+    seeds = sorted(entry.values.keys() & base.values.keys())
+    for place, seed in enumerate(seeds):
+        y = row + _SPREAD * (place - (len(seeds) - 1) / 2) * min(1, 6 / len(seeds))
+        size, shade = (3.8, 0.7) if len(seeds) > 1 else (6, 1)
+        difference = entry.values[seed] - base.values[seed]
+        axes.plot(difference, y, look.marker, color=look.colour, markersize=size, alpha=shade, markeredgewidth=0)
+    paired = entry.paired
+    if paired.low is not None:
+        axes.plot([paired.low, paired.high], [row, row], color=look.colour, linewidth=2, solid_capstyle="butt")
+    if paired.n > 1:
+        axes.plot(paired.difference, row, look.marker, color=look.colour, markersize=7, markeredgecolor=PAPER)
+
+
+def _verdict(entry: Entry) -> str:
+    if entry.paired.n == 1:
+        return "n = 1: no claim"
+    verdict = "stands" if entry.stands else "does not stand"
+    return f"p {equation(p_text(entry.p_holm))}, n = {entry.paired.n}\n{verdict}"
+
+
+def _sentence(entry: Entry, metric: Metric) -> str:
+    paired, unit = entry.paired, difference_unit(metric)
+    difference = f"{fixed(paired.difference, metric.decimals, signed=True)} {unit}".strip()
+    around = "" if paired.low is None else f" {interval(paired.low, paired.high, metric.decimals, signed=True)}"
+    verdict = _verdict(entry).replace("\n", ", ")
+    return f"{entry.act} {difference}{around} ({verdict})."

@@ -1,0 +1,144 @@
+"""How every figure looks: its colours, its fonts, one look per activation, and text that keeps out of each other's way.
+
+Every colour has a contrast of 3 : 1 or more on white and on the page's dark ground, so that one picture serves both.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+from scipy.optimize import isotonic_regression
+
+INK, MUTED, FAINT, PAPER = "#1b1f24", "#5c6570", "#d4d9df", "#ffffff"
+"""Colours of text, of secondary text, of thin lines and of the ground; the page replaces them in its dark mode."""
+
+TEXT, SMALL = 9.5, 8.0
+"""Sizes of letters in points."""
+LINE_HEIGHT = 1.3
+"""Of text, in font sizes."""
+
+RC = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same letters
+    "font.size": TEXT,
+    "axes.titlesize": TEXT,
+    "axes.labelsize": SMALL + 0.5,
+    "xtick.labelsize": SMALL + 0.5,
+    "ytick.labelsize": SMALL + 0.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.facecolor": PAPER,
+    "figure.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "axes.linewidth": 0.7,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "lines.linewidth": 1.5,
+    "axes.formatter.useoffset": False,
+    "axes.unicode_minus": True,
+    "svg.fonttype": "path",  # letters as outlines: a reader needs no font
+    "svg.hashsalt": "carelu",  # ids that are the same every time
+}
+"""Settings of matplotlib, on top of its own defaults."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour, marker and line style of one activation: told apart by more than the colour."""
+
+    colour: str
+    marker: str = "o"
+    line: str | tuple[int, tuple[float, ...]] = "-"
+
+
+_DASHED, _DOTTED, _DASHDOT = (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1.2, 1, 1.2))
+
+KNOWN = {
+    "relu": Look("#7b828c", "o"),
+    "carelu": Look("#d35400", "D"),
+    "prelu": Look("#0b78c2", "s"),
+    "gelu": Look("#00896b", "^"),
+    "swish": Look("#a259b8", "v"),
+    "leaky_relu": Look("#8d6e4f", "p", _DASHED),
+    "elu": Look("#5f8f1f", "h", _DASHED),
+    "selu": Look("#3f8fa6", "8", _DASHED),
+    "mish": Look("#6c74d6", "P", _DASHED),
+    "carelu_sign": Look("#c2497f", "<", _DASHDOT),
+    "carelu_l1": Look("#b07a00", ">", _DASHED),
+    "carelu_count": Look("#c0504d", "X", _DOTTED),
+    "carelu_pre_norm": Look("#4d9a4d", "d", _DASHDOT),
+}
+"""Activations that look the same in every figure of every ledger."""
+
+_FURTHER = [
+    Look(colour, marker, line)
+    for line, marker in (("-", "o"), (_DASHED, "s"), (_DASHDOT, "^"), (_DOTTED, "v"))
+    for colour in ("#0b78c2", "#00896b", "#a259b8", "#b07a00", "#3f8fa6", "#c2497f", "#5f8f1f", "#6c74d6")
+]
+
+
+def looks(acts: Sequence[str]) -> dict[str, Look]:
+    """A look for each label of an activation: its own if it has one, else the next that is free, in this order."""
+    further = [act for act in acts if act not in KNOWN]
+    return {act: KNOWN.get(act) or _FURTHER[further.index(act) % len(_FURTHER)] for act in acts}
+
+
+@lru_cache
+def text_width(text: str, size: float = TEXT) -> float:
+    """Width in inches of the widest line of a text."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    font = FontProperties(family=RC["font.family"])
+    return max((TextPath((0, 0), line, size=size, prop=font).get_extents().x1 / 72 for line in lines), default=0.0)
+
+
+def wrapped(text: str, width: float, size: float = TEXT) -> str:
+    """`text` in lines of at most `width` inches."""
+    characters = max(12, int(width / text_width("average letters", size) * len("average letters")))
+    return "\n".join(textwrap.wrap(text, characters))
+
+
+def short(act: str) -> str:
+    """The label of an activation in at most about twenty letters a line: its options on lines of their own."""
+    if len(act) <= 20 or "(" not in act:
+        return act
+    name, _, options = act.partition("(")
+    return name + "(\n  " + options.replace(", ", ",\n  ")
+
+
+def spread(wanted: Sequence[float], sizes: Sequence[float], low: float, high: float) -> list[float]:
+    """Places for labels that do not overlap, in the same order and as near to the wanted ones as can be.
+
+    Near in the sense of least squares.
+
+    Args:
+        wanted: where the middle of each label would best be.
+        sizes: of the labels, in the same unit.
+        low: where the first may begin.
+        high: where the last may end; where there is too little room, they go beyond.
+    """
+    if not len(wanted):
+        return []
+    order = np.argsort(wanted, kind="stable")
+    sizes = np.asarray(sizes, dtype=float)[order]
+    steps = np.concatenate([[0.0], np.cumsum((sizes[:-1] + sizes[1:]) / 2)])
+    first, last = low + sizes[0] / 2, high - sizes[-1] / 2 - steps[-1]
+    fitted = isotonic_regression(np.asarray(wanted, dtype=float)[order] - steps).x
+    places = np.empty(len(wanted))
+    places[order] = np.clip(fitted, first, max(first, last)) + steps
+    return places.tolist()

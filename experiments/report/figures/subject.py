@@ -1,0 +1,70 @@
+"""What the figures are drawn from: the evidence, the baseline, a look for each activation, a name for each setting."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from experiments.report.comparison import Entry, compare
+from experiments.report.evidence import Evidence, Run, Setting, activation_order
+from experiments.report.figures.style import Look, looks
+from experiments.report.metrics import Metric, describe_metric
+from experiments.report.tables import file_name
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The evidence as every figure sees it."""
+
+    evidence: Evidence
+    baseline: str
+    looks: dict[str, Look]
+    """By label of the activation."""
+    stems: dict[Setting, str]
+    """The start of the names of a setting's files."""
+
+    @classmethod
+    def of(cls, evidence: Evidence, baseline: str, part: Evidence | None = None) -> "Subject":
+        """The subject of all evidence or of a part of it, where activations look as they do in the whole."""
+        acts = sorted({run.act for run in evidence.runs}, key=lambda act: activation_order(act, baseline))
+        part = part or evidence
+        return cls(part, baseline, looks(acts), _stems(part.settings()))
+
+    def headline(self, setting: Setting) -> tuple[str, Metric]:
+        """The headline metric of a setting: its column and what it is."""
+        name = next(run.metric for run in self.evidence.runs if run.setting == setting)
+        return name, describe_metric(name)
+
+    def entries(self, setting: Setting, metric: str) -> list[Entry]:
+        """The activations that have the metric, the baseline first."""
+        return [entry for entry in compare(self.evidence, setting, metric, self.baseline) if entry.values]
+
+
+def finished(runs: Sequence[Run]) -> list[Run]:
+    """The runs that reached their end."""
+    return [run for run in runs if run.status == "finished"]
+
+
+def describe(setting: Setting) -> str:
+    """A setting in one line, for below a title."""
+    return f"{setting.data} · {setting.model} · recipe {setting.recipe} · {setting.device} · {setting.precision}"
+
+
+_LEVELS = (("task", "recipe"), ("task", "recipe", "data"), ("task", "recipe", "data", "model"))
+
+
+def _stems(settings: Sequence[Setting]) -> dict[Setting, str]:
+    """The shortest name that tells a setting from the others: task and recipe, with data, with the model, with all."""
+    levels = (*_LEVELS, tuple(Setting.__dataclass_fields__))
+    stems = {}
+    for setting in settings:
+        for fields in levels:
+            stem, *others = (
+                _joined(each, fields) for each in (setting, *(other for other in settings if other != setting))
+            )
+            if stem not in others:
+                break
+        stems[setting] = stem
+    return stems
+
+
+def _joined(setting: Setting, fields: Sequence[str]) -> str:
+    return "_".join(file_name(getattr(setting, field)) for field in fields)

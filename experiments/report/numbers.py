@@ -1,0 +1,37 @@
+"""Numbers as a table prints them. A value that is not there is a dash."""
+
+ABSENT = "–"
+
+
+def fixed(value: float | None, decimals: int, signed: bool = False) -> str:
+    """`value` with so many decimals and a proper minus sign; zero has no sign."""
+    if value is None:
+        return ABSENT
+    text = f"{value:+.{decimals}f}" if signed else f"{value:.{decimals}f}"
+    if not any(digit in text for digit in "123456789"):
+        text = text.lstrip("+-")
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def interval(low: float | None, high: float | None, decimals: int, signed: bool = False) -> str:
+    """[low, high]."""
+    if low is None or high is None:
+        return ABSENT
+    return f"[{fixed(low, decimals, signed)}, {fixed(high, decimals, signed)}]"
+
+
+def with_deviation(mean: float | None, deviation: float | None, decimals: int) -> str:
+    """Mean ± standard deviation, or the mean alone."""
+    return fixed(mean, decimals) + ("" if deviation is None else f" ± {fixed(deviation, decimals)}")
+
+
+def p_text(p_value: float | None) -> str:
+    """A p-value to three decimals."""
+    if p_value is None:
+        return ABSENT
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def plural(count: int, noun: str) -> str:
+    """1 run, 2 runs."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

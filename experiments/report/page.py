@@ -1,0 +1,168 @@
+"""One self-contained page of a ledger: findings, tables, figures and where they come from. Nothing is fetched."""
+
+import base64
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from experiments.report.evidence import Evidence, Setting
+from experiments.report.figures import Figure
+from experiments.report.figures.style import FAINT, INK, MUTED, PAPER
+from experiments.report.findings import findings, of_subject, verdict
+from experiments.report.numbers import plural
+from experiments.report.paper import PAPER as PUBLICATION
+from experiments.report.provenance import run_commands, table_command
+from experiments.report.table import RESULT, STATISTICS, Block, Table
+
+_VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", FAINT: "var(--line)", PAPER: "var(--card)"}
+"""Colours of a drawing that follow the page's light or dark; those of the data are read on both."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table with the figures of its settings."""
+
+    title: str
+    anchor: str
+    table: Table | None
+    figures: list[Figure]
+
+
+def render_page(
+    evidence: Evidence, tables: list[Table], figures: list[Figure], baseline: str = "relu", recipe: str | None = None
+) -> str:
+    """The page as HTML.
+
+    Args:
+        evidence: a ledger's runs.
+        tables: what `build_tables` made of them.
+        figures: what `make_figures` drew of them.
+        baseline: what the tables and figures were made with.
+        recipe: likewise.
+    """
+    environment = Environment(
+        loader=PackageLoader("experiments.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_unbroken,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["drawing"] = drawing
+    shown = _shown(evidence, tables)
+    found = findings(shown, baseline)
+    options = {"baseline": None if baseline == "relu" else baseline, "recipe": recipe}
+    scripts = ("make_tables.py", "make_figures.py", "make_report.py")
+    return environment.get_template("report.html.jinja").render(
+        baseline=baseline,
+        tasks=sorted({run.setting.task for run in shown.runs}),
+        runs=plural(len(shown.runs), "run"),
+        verdict=verdict(found, baseline),
+        findings=[(finding, finding.sentence(baseline)) for finding in of_subject(found)],
+        settings=[(setting, _seeds(shown, setting, baseline)) for setting in shown.settings()],
+        sections=_sections(tables, figures),
+        views=(RESULT, STATISTICS),
+        printed=_printed,
+        provenance=_provenance(shown),
+        warnings=list(dict.fromkeys(warning for table in tables for warning in table.warnings)),
+        run_commands=run_commands(shown.runs),
+        report_commands=[table_command(evidence.file, script, **options) for script in scripts],
+        publication=PUBLICATION,
+    )
+
+
+def _unbroken(value: object) -> object:
+    """Keeps `n = 3`, `p < 0.001` and `95 %` on one line."""
+    if type(value) is not str:
+        return value
+    value = re.sub(r"\b([np]) ([=<]) ", "\\1\N{NO-BREAK SPACE}\\2\N{NO-BREAK SPACE}", value)
+    return re.sub(r"(\d) %", "\\1\N{NO-BREAK SPACE}%", value)
+
+
+def _shown(evidence: Evidence, tables: list[Table]) -> Evidence:
+    """The evidence without the settings that no table shows (those of recipes that were not asked for)."""
+    settings = {setting for table in tables for setting in _settings(table)}
+    return Evidence(evidence.file, tuple(run for run in evidence.runs if run.setting in settings), evidence.problems)
+
+
+def _settings(table: Table) -> set[Setting]:
+    """The settings of a table's rows; none for a table across settings."""
+    fields = tuple(Setting.__dataclass_fields__)
+    if not set(fields) <= {column.key for column in table.columns}:
+        return set()
+    return {Setting(**{field: record[field] for field in fields}) for record in table.records()}
+
+
+def _sections(tables: list[Table], figures: list[Figure]) -> list[Section]:
+    """A section a table with the figures that belong there; the other figures after them."""
+    left, sections = list(figures), []
+    for table in tables:
+        own = [figure for figure in left if figure.setting in _settings(table) or _across(figure, table)]
+        left = [figure for figure in left if figure not in own]
+        sections.append(Section(table.title, table.name, table, own))
+    if left:
+        sections.append(Section("The activations", "activations", None, left))
+    return sections
+
+
+def _across(figure: Figure, table: Table) -> bool:
+    return figure.setting is None and figure.name.replace("_critical_difference", "") == table.name
+
+
+def _printed(table: Table, block: Block, view: str) -> tuple[list, list]:
+    """(columns, rows of cells) of a view; no rows where it has nothing to show."""
+    return [table.columns[place] for place in table.places(view)], table.printed(block, view)
+
+
+def _seeds(evidence: Evidence, setting: Setting, baseline: str) -> str:
+    """`relu (3), carelu (2 of 3)`: the finished runs of each activation."""
+    said = []
+    for act, runs in evidence.of(setting, baseline).items():
+        finished = sum(run.status == "finished" for run in runs)
+        said.append(f"{act} ({finished}{f' of {len(runs)}' if finished < len(runs) else ''})")
+    return ", ".join(said)
+
+
+def _provenance(evidence: Evidence) -> list[tuple[str, str]]:
+    """(what, value), each over all runs."""
+    runs = evidence.runs
+    statuses = Counter(run.status for run in runs)
+    unfinished = [f"{run.run_id} {run.status}" for run in runs if run.status != "finished"]
+    commits = sorted({f"{run.git_commit}{' with uncommitted changes' if run.git_dirty else ''}" for run in runs})
+    return [
+        ("Runs", ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))),
+        ("Not finished", "; ".join(unfinished) or "none"),
+        ("Commits of the runs", ", ".join(commits)),
+        ("Devices", ", ".join(sorted({run.full_device for run in runs}))),
+        ("PyTorch", ", ".join(sorted({run.torch for run in runs}))),
+        ("Time", f"{sum(run.wall_seconds for run in runs) / 3600:.1f} hours of training in all"),
+        ("First and last run", " to ".join(sorted({f(run.finished_at for run in runs) for f in (min, max)}))),
+    ]
+
+
+# --- pictures ------------------------------------------------------------------------------------
+
+
+def drawing(figure: Figure) -> Markup:
+    """A figure for the page: a drawing inline, so that it follows light and dark; a photograph as a data URI."""
+    if figure.svg is None:
+        content = base64.b64encode(figure.png).decode()
+        return Markup('<img class="photograph" src="data:image/png;base64,{}" alt="{}">').format(content, figure.alt)
+    text = figure.svg.decode()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    # Ids are unique within a drawing only; on the page they get its name in front.
+    text = re.sub(r'\bid="', f'id="{figure.name}-', text)
+    text = re.sub(r'href="#', f'href="#{figure.name}-', text)
+    text = re.sub(r"url\(#", f"url(#{figure.name}-", text)
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, variable)
+    opening = re.search(r"<svg [^>]*>", text, flags=re.DOTALL)[0]
+    width, height = (float(re.search(rf'\b{side}="([\d.]+)pt"', opening)[1]) for side in ("width", "height"))
+    start = Markup(
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
+        'viewBox="0 0 {:.2f} {:.2f}" style="width: {:.0f}px" aria-label="{}">'
+    ).format(width, height - figure.note_height, width * 4 / 3, figure.alt)
+    return start + Markup(text[text.index(opening) + len(opening) :])

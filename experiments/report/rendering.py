@@ -1,0 +1,70 @@
+"""Tables as text: Markdown and CSV here, LaTeX in `latex`; and the files that hold them."""
+
+import csv
+import io
+from pathlib import Path
+
+from experiments.report.files import write_files
+from experiments.report.latex import to_latex
+from experiments.report.table import CSV, RESULT, STATISTICS, Block, Cell, Table
+
+
+def write_tables(tables: list[Table], folder: Path) -> list[Path]:
+    """Writes each table as `<name>.md`, `.tex` and `.csv`; returns the files.
+
+    Raises:
+        BadInput: the folder cannot be written.
+    """
+    forms = {"md": to_markdown, "tex": to_latex, "csv": to_csv}
+    return write_files(
+        {
+            folder / f"{table.name}.{suffix}": render(table).encode()
+            for table in tables
+            for suffix, render in forms.items()
+        }
+    )
+
+
+def to_csv(table: Table) -> str:
+    """Every raw value under one header row; numbers with ten digits, so that no machine's last bit shows."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.columns[place].key for place in table.places(CSV))
+    for record in table.records():
+        writer.writerow(f"{value:.10g}" if isinstance(value, float) else value for value in record.values())
+    return text.getvalue()
+
+
+def to_markdown(table: Table) -> str:
+    """A page: the caption, each block with its notes, how to read it, and the commands."""
+    parts = [f"# {table.title}", table.caption]
+    if table.warnings:
+        parts.append("\n".join(f"> Warning: {warning}\n>" for warning in table.warnings).removesuffix("\n>"))
+    for block in table.blocks:
+        parts += [f"## {_escaped(block.title)}", f"{_escaped(block.caption)}"]
+        parts += [_grid(table, block, view) for view in (RESULT, STATISTICS) if table.printed(block, view)]
+        if block.notes:
+            parts.append("\n".join(f"- {_escaped(note)}" for note in block.notes))
+    if table.notes:
+        parts += ["## How to read it", "\n".join(f"- {_escaped(note)}" for note in table.notes)]
+    own, *runs = table.commands
+    parts += ["Made by", f"```bash\n{own}\n```", "from the runs of", "```bash\n" + "\n".join(runs) + "\n```"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _grid(table: Table, block: Block, view: str) -> str:
+    places = table.places(view)
+    lines = [
+        [_escaped(table.columns[place].title) for place in places],
+        ["---:" if table.columns[place].numeric else "---" for place in places],
+        *([_cell(cell) for cell in row] for row in table.printed(block, view)),
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(cell: Cell) -> str:
+    return f"**{_escaped(cell.text)}**" if cell.stands and cell.text else _escaped(cell.text)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("*", "\\*")

@@ -1,0 +1,247 @@
+"""The table of one task: every activation against the baseline, a block for each setting and metric."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from experiments.report.comparison import Entry, compare, metrics_shown
+from experiments.report.evidence import Evidence, Setting
+from experiments.report.metrics import Metric, describe_metric
+from experiments.report.numbers import ABSENT, fixed, interval, p_text, with_deviation
+from experiments.report.paper import PAPER, PAPER_RESULTS
+from experiments.report.provenance import describe_conditions, describe_runs, run_commands
+from experiments.report.remarks import remarks
+from experiments.report.table import CSV, RESULT, STATISTICS, Block, Cell, Column, Table
+from experiments.report.tuning import Tuning
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What the cells of one row are made from."""
+
+    setting: Setting
+    metric_name: str
+    metric: Metric
+    baseline: str
+    entry: Entry
+    tuning: Tuning | None
+
+
+_Field = tuple[Column, Callable[[_Row], Cell]]
+
+
+def task_table(
+    evidence: Evidence, task: str, baseline: str, metric: str | None = None, tuning: Tuning | None = None
+) -> Table | None:
+    """The table of a task whose runs all have one recipe, without its commands; None where no run has the metric.
+
+    Args:
+        evidence: the runs.
+        task: the task.
+        baseline: the activation that the others are compared with.
+        metric: what is compared; None for the headline, on the test set and on each named test set.
+        tuning: how the runs were chosen, if they are the chosen ones of a tuning.
+
+    Raises:
+        BadInput: nothing says which direction of the metric is better.
+    """
+    settings = [setting for setting in evidence.settings() if setting.task == task]
+    contents = [(setting, name) for setting in settings for name in metrics_shown(evidence, setting, metric)]
+    if not contents:
+        return None
+    kinds = dict.fromkeys(describe_metric(metric or name.rpartition("/")[2]) for _, name in contents)
+    fields = _fields(baseline, " / ".join(kind.heading for kind in kinds), tuning)
+    blocks = tuple(_block(evidence, setting, name, baseline, fields, tuning) for setting, name in contents)
+    table = Table(
+        name=task,
+        title=f"{task}: {' and '.join(kind.heading for kind in kinds)}",
+        caption=_caption(kinds, baseline, metric, tuning),
+        columns=tuple(column for column, _ in fields),
+        blocks=blocks,
+        notes=(),
+        commands=run_commands(run for run in evidence.runs if run.setting in settings),
+    )
+    has_statistics = any(table.printed(block, STATISTICS) for block in table.blocks)
+    return replace(table, notes=(*_legend(task, baseline), *(_STATISTICS_LEGEND if has_statistics else ())))
+
+
+def _block(
+    evidence: Evidence, setting: Setting, name: str, baseline: str, fields: list[_Field], tuning: Tuning | None
+) -> Block:
+    entries = compare(evidence, setting, name, baseline)
+    runs = [run for entry in entries for run in entry.runs]
+    rows = [_Row(setting, name, describe_metric(name), baseline, entry, tuning) for entry in entries]
+    notes = remarks(entries, baseline, name) + (tuning.notes.get(setting, ()) if tuning else ())
+    return Block(
+        title=f"{_capitalised(describe_metric(name).title)}: {setting.model} on {setting.data}",
+        caption=f"{describe_conditions(setting)}. {describe_runs(runs)}.",
+        rows=tuple(tuple(cell(row) for _, cell in fields) for row in rows),
+        notes=notes,
+    )
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+# --- columns -------------------------------------------------------------------------------------
+
+
+def _fields(baseline: str, heading: str, tuning: Tuning | None) -> list[_Field]:
+    """Every column with what fills it."""
+    printed, both = (RESULT, CSV), (RESULT, STATISTICS, CSV)
+    chosen = [(Column("tuned_value", tuning.key, printed), _tuned_value)] if tuning else []
+    return [
+        *(_text(key, lambda row, key=key: getattr(row.setting, key)) for key in Setting.__dataclass_fields__),
+        _text("metric", lambda row: row.metric_name),
+        _text("unit", lambda row: row.metric.unit),
+        _text("baseline", lambda row: row.baseline),
+        (Column("activation", "activation", both, numeric=False), lambda row: Cell(row.entry.act, row.entry.act)),
+        *chosen,
+        (Column("n", "seeds", printed), _seeds),
+        *(_number(key, lambda row, key=key: row.entry.count(key)) for key in ("finished", "diverged", "failed")),
+        (Column("mean", heading, printed), _mean),
+        _number("sd", lambda row: row.entry.summary.sd),
+        _number("mean_low", lambda row: row.entry.summary.low),
+        _number("mean_high", lambda row: row.entry.summary.high),
+        (Column("mean_interval", "95 % interval", (STATISTICS,)), _mean_interval),
+        (Column("pairs", "pairs", (STATISTICS, CSV)), _pairs),
+        (Column("difference", f"difference to {baseline}", printed), _difference),
+        _number("difference_low", _of_pairs("low")),
+        _number("difference_high", _of_pairs("high")),
+        (Column("p_holm", "p (Holm)", printed), _corrected_p),
+        _text("stands", lambda row: ("better" if row.entry.better else "worse") if row.entry.stands else "no"),
+        (Column("p_value", "p", (STATISTICS, CSV)), _statistic("p_value", p_text)),
+        (Column("p_permutation", "p (permutation)", (STATISTICS, CSV)), _statistic("permutation_p_value", p_text)),
+        (Column("effect_size", "g", (STATISTICS, CSV)), _statistic("effect_size", lambda g: fixed(g, 2, signed=True))),
+        (
+            Column("probability_of_improvement", "P(better)", (STATISTICS, CSV)),
+            _statistic("probability_of_improvement", lambda share: fixed(share, 2)),
+        ),
+        (Column("detectable", "detectable", (STATISTICS, CSV)), _detectable),
+        (Column("paper", "paper", printed), _paper),
+        _text("paper_source", lambda row: getattr(_paper_result(row), "source", None)),
+        _text("seeds", lambda row: " ".join(str(run.seed) for run in row.entry.runs)),
+        _text("commits", lambda row: " ".join(sorted({run.git_commit for run in row.entry.runs}))),
+    ]
+
+
+def _text(key: str, value: Callable[[_Row], object]) -> _Field:
+    return Column(key, key, (CSV,), numeric=False), lambda row: Cell(str(value(row) or ""), value(row))
+
+
+def _number(key: str, value: Callable[[_Row], float | None]) -> _Field:
+    def cell(row: _Row) -> Cell:
+        return Cell(ABSENT if value(row) is None else str(value(row)), value(row))
+
+    return Column(key, key), cell
+
+
+def _of_pairs(name: str) -> Callable[[_Row], float | None]:
+    """A field of the paired comparison; None where there is no pair."""
+    return lambda row: getattr(row.entry.paired, name) if row.entry.paired and row.entry.paired.n else None
+
+
+def _statistic(name: str, written: Callable[[float | None], str]) -> Callable[[_Row], Cell]:
+    def cell(row: _Row) -> Cell:
+        value = _of_pairs(name)(row)
+        # One pair is no statistic: its raw value stands in the CSV alone.
+        return Cell(written(value) if row.entry.paired and row.entry.paired.n > 1 else ABSENT, value)
+
+    return cell
+
+
+def _is_gain(row: _Row) -> bool:
+    return row.entry.stands and row.entry.better
+
+
+def _tuned_value(row: _Row) -> Cell:
+    value = row.tuning.chosen[row.setting, row.entry.act]
+    return Cell(value, value)
+
+
+def _seeds(row: _Row) -> Cell:
+    entry = row.entry
+    ends = [f"{entry.count(status)} {status}" for status in ("diverged", "failed") if entry.count(status)]
+    of_all = f" of {len(entry.runs)}" if len(entry.runs) > len(entry.values) else ""
+    ended = f" ({', '.join(ends)})" if ends else ""
+    return Cell(f"{len(entry.values)}{of_all}{ended}", len(entry.values))
+
+
+def _mean(row: _Row) -> Cell:
+    summary = row.entry.summary
+    mean = summary.mean if summary.n else None
+    return Cell(with_deviation(mean, summary.sd, row.metric.decimals), mean, _is_gain(row))
+
+
+def _mean_interval(row: _Row) -> Cell:
+    return Cell(interval(row.entry.summary.low, row.entry.summary.high, row.metric.decimals))
+
+
+def _pairs(row: _Row) -> Cell:
+    paired = row.entry.paired
+    return Cell(str(paired.n) if paired and paired.n > 1 else ABSENT, paired.n if paired else None)
+
+
+def _difference(row: _Row) -> Cell:
+    decimals, difference = row.metric.decimals, _of_pairs("difference")(row)
+    if difference is None:
+        return Cell("baseline" if row.entry.act == row.baseline else ABSENT)
+    low, high = row.entry.paired.low, row.entry.paired.high
+    around = "" if low is None else f" {interval(low, high, decimals, signed=True)}"
+    return Cell(fixed(difference, decimals, signed=True) + around, difference, _is_gain(row))
+
+
+def _corrected_p(row: _Row) -> Cell:
+    entry = row.entry
+    return Cell(p_text(entry.p_holm) + (" worse" if entry.stands and not entry.better else ""), entry.p_holm)
+
+
+def _detectable(row: _Row) -> Cell:
+    value = _of_pairs("detectable")(row)
+    return Cell(fixed(value, row.metric.decimals), value)
+
+
+def _paper_result(row: _Row) -> object:
+    return PAPER_RESULTS.get((row.setting.task, row.metric_name, row.entry.act))
+
+
+def _paper(row: _Row) -> Cell:
+    result = _paper_result(row)
+    return Cell(fixed(result.value, row.metric.decimals), result.value) if result else Cell(ABSENT)
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+def _caption(kinds: Iterable[Metric], baseline: str, metric: str | None, tuning: Tuning | None) -> str:
+    measured = "data that the runs were tested on" if metric is None else f"set that {metric} names"
+    if metric and metric.startswith("validation/"):
+        measured = "validation set, which is there to choose by, and not on test data"
+    direction = "higher is better" if all(kind.higher_is_better for kind in kinds) else "lower is better"
+    chosen = f" {tuning.key} was chosen for each activation: {tuning.rule}." if tuning else ""
+    return (
+        f"Mean ± standard deviation over seeds, on the {measured}; {direction}.{chosen} "
+        f"Bold: better than {baseline} with a corrected p below 0.05; nothing else is claimed."
+    )
+
+
+def _legend(task: str, baseline: str) -> tuple[str, ...]:
+    known = any(key[0] == task for key in PAPER_RESULTS)
+    return (
+        f"Difference to {baseline}: the mean over pairs of runs with the same seed, with its 95 % bootstrap interval, "
+        "which is of this difference alone and not corrected.",
+        "p (Holm): two-sided paired t test, corrected over the activations of a block.",
+        "Paper: the source of each number is in the CSV."
+        if known
+        else f"Paper: empty, since no number of the paper ({PAPER}) could be read.",
+    )
+
+
+_STATISTICS_LEGEND = (
+    "95 % interval: of the mean, by Student's t.",
+    "p: before the correction. p (permutation): exact sign-flip test; with n pairs it cannot fall below 2/2ⁿ, "
+    "so it decides nothing here.",
+    "g: Hedges' g of the paired differences. P(better): share of the pairs that the activation wins, ties ½.",
+    "Detectable: the smallest true difference that these pairs would have found, after the correction, with 80 % "
+    "power.",
+)

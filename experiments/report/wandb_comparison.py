@@ -1,0 +1,141 @@
+"""One W&B run that holds a ledger's comparison: its tables as W&B Tables, its figures as images."""
+
+import hashlib
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.errors import BadInput
+from experiments.report.evidence import Evidence, Setting, read_evidence
+from experiments.report.figures import make_figures, write_figures
+from experiments.report.table import Table
+from experiments.report.tables import EACH, build_tables
+from experiments.wandb_run import COMPARISON, Description, WandbRun, clear_offline_copies, settle_mode
+
+
+def log_comparison(ledger: Path, logger: DictConfig, say: Callable[[str], None]) -> None:
+    """Writes the comparison of a sweep's ledger; whatever goes wrong is said in one line and raises nothing.
+
+    Args:
+        ledger: the ledger; figures are made from it, and W&B keeps its own files in wandb/ beside it.
+        logger: the chosen file of configs/logger; nothing is done with `logger=none`.
+        say: tells the person one line.
+    """
+    if logger.name != "wandb":
+        return
+    try:
+        say(f"comparison in W&B: {write_comparison(ledger, logger, ledger.parent)}")
+    except Exception as error:
+        say(f"note: no comparison in W&B ({' '.join(str(error).split())}); python scripts/log_comparison.py makes it")
+
+
+def write_comparison(
+    ledger: Path,
+    logger: DictConfig,
+    folder: Path,
+    figures: Path | None = None,
+    baseline: str = "relu",
+    recipe: str | None = None,
+    metric: str | None = None,
+    tuned: str | None = None,
+    suite: str | None = None,
+) -> str:
+    """Writes the comparison to W&B: one run a suite, which each call brings up to date.
+
+    Args:
+        ledger: the ledger.
+        logger: `project`, `entity` and `mode`, as in configs/logger/wandb.yaml.
+        folder: where W&B keeps its own files (`<folder>/wandb`).
+        figures: a folder whose PNG files are the figures; None: they are made from the ledger.
+        baseline: as for `build_tables`.
+        recipe: as for `build_tables`; None takes each by itself where a task has several, and leaves out
+            those that have no run of the baseline.
+        metric: as for `build_tables`.
+        tuned: as for `build_tables`.
+        suite: the name of what is compared; None: that of the ledger's folder.
+
+    Returns:
+        The address of its page, or the folder of an offline run.
+
+    Raises:
+        BadInput: the ledger or what is asked of it does not fit, or online is asked for without a login.
+    """
+    evidence = read_evidence(ledger)
+    if recipe is None:
+        evidence = _with_baseline(evidence, baseline)
+    to = OmegaConf.merge(logger, {"mode": settle_mode(logger.mode)})
+    each = EACH if recipe is None and _several_recipes(evidence) else recipe
+    tables = build_tables(evidence, baseline, recipe if tuned else each, metric, tuned)
+    with tempfile.TemporaryDirectory() as made:
+        if figures is None:
+            figures = Path(made)
+            write_figures(make_figures(evidence, baseline, each), figures)
+        pictures = sorted(figures.glob("*.png"))
+        if not pictures:
+            raise BadInput(f"{figures} holds no PNG file; name the folder of the figures, or leave it out")
+        description = describe_comparison(evidence, tables, suite)
+        clear_offline_copies(folder, description.wandb_id)
+        session = WandbRun(description, to, folder, live=False)
+        try:
+            session.log_comparison({table.name: rows_for_wandb(table) for table in tables}, pictures)
+            place = session.place
+            session.finish({"status": "finished", "runs": len(evidence.runs)})
+        except BaseException:
+            session.abandon()
+            raise
+    return place
+
+
+def describe_comparison(evidence: Evidence, tables: list[Table], suite: str | None = None) -> Description:
+    """What W&B is told of a comparison; its configuration says which runs, and which ledger it stands for."""
+    suite = suite or evidence.file.resolve().parent.name
+    recipes = sorted({run.setting.recipe for run in evidence.runs})
+    config = {
+        "suite": suite,
+        "ledger_sha256": hashlib.sha256(evidence.file.read_bytes()).hexdigest(),
+        "runs": len(evidence.runs),
+        "runs_by_status": dict(Counter(run.status for run in evidence.runs)),
+        "commits": sorted({run.git_commit for run in evidence.runs}),
+        "uncommitted_changes": any(run.git_dirty for run in evidence.runs),
+        "torch": sorted({run.torch for run in evidence.runs}),
+        "settings": [asdict(setting) for setting in evidence.settings()],
+        "problems": list(evidence.problems),
+        "tables": {
+            table.name: {"title": table.title, "caption": table.caption, "notes": list(table.notes)} for table in tables
+        },
+        "command": tables[0].commands[0],
+    }
+    return Description(
+        wandb_id=hashlib.sha256(f"comparison {suite}".encode()).hexdigest()[:16],
+        group=f"{suite}/{recipes[0] if len(recipes) == 1 else 'several recipes'}",
+        job_type=COMPARISON,
+        name=f"comparison of {suite}",
+        tags=(COMPARISON, *sorted({run.setting.task for run in evidence.runs})),
+        config=config,
+    )
+
+
+def rows_for_wandb(table: Table) -> list[dict[str, object]]:
+    """The raw values of each row; what is the same in most rows comes last, where a wide table is cut off."""
+    last = [*(field.name for field in fields(Setting)), "metric", "unit", "baseline"]
+    return [dict(sorted(record.items(), key=lambda item: item[0] in last)) for record in table.records()]
+
+
+def _with_baseline(evidence: Evidence, baseline: str) -> Evidence:
+    """Without the recipes that nobody has run the baseline with: a single trial must not stop the comparison."""
+    recipes = {run.setting.recipe for run in evidence.runs if run.act == baseline}
+    left_out = {run.setting.recipe for run in evidence.runs} - recipes
+    if not recipes or not left_out:
+        return evidence
+    runs = tuple(run for run in evidence.runs if run.setting.recipe in recipes)
+    remarks = (f"recipe {recipe} is left out: it has no run of {baseline}" for recipe in sorted(left_out))
+    return replace(evidence, runs=runs, problems=(*evidence.problems, *remarks))
+
+
+def _several_recipes(evidence: Evidence) -> bool:
+    pairs = {(run.setting.task, run.setting.recipe) for run in evidence.runs}
+    return len(pairs) > len({task for task, _ in pairs})

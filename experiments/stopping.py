@@ -1,0 +1,39 @@
+"""Signals that ask a run to stop."""
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+
+StopRequested = Callable[[], bool]
+
+
+def _never() -> bool:
+    return False
+
+
+@contextlib.contextmanager
+def stop_requests(also: StopRequested = _never) -> Iterator[StopRequested]:
+    """Turns the first SIGTERM or SIGINT into a question that the loop asks; a second one acts at once.
+
+    Args:
+        also: another reason to stop.
+    """
+    received: list[int] = []
+    before = {}
+
+    def remember(number: int, frame: object) -> None:
+        received.append(number)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before[number] = signal.signal(number, remember)
+    except ValueError:  # not in the main thread: signals are somebody else's business
+        before.clear()
+    try:
+        yield lambda: bool(received) or also()
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is remember:  # not if somebody else has taken over since
+                signal.signal(number, handler)

@@ -1,0 +1,90 @@
+"""What a sweep says: a line after each run, and a table at its end. Pure functions of the states of its runs."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from experiments.command import FAILED, STOPPED
+from experiments.sweep.record import NOT_RUN, RUNNING, Job
+from experiments.terminal import duration
+
+_ORDER = ("done", "resumed", "skipped", "diverged", "failed", "stopped", NOT_RUN)
+"""The states of a finished sweep's runs, as they are counted."""
+
+
+def is_done(job: Job) -> bool:
+    """Whether there is nothing to go on with, for better or worse."""
+    return job.ending is not None and job.state != "stopped"
+
+
+def labels(jobs: Sequence[Job]) -> list[str]:
+    """What tells each run from the others: its overrides without those that all of them have."""
+    common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
+    return [" ".join(override for override in job.overrides if override not in common) for job in jobs]
+
+
+def seconds_left(jobs: Sequence[Job], now: float) -> float | None:
+    """How long the rest may take: as long as the mean of the runs so far, as many at once; None before the first.
+
+    Runs that were there before took no time, and say nothing.
+    """
+    ended = [job for job in jobs if is_done(job) and job.state != "skipped"]
+    begun = [job for job in jobs if job.began and job.state != "skipped"]
+    to_do = [job for job in jobs if not is_done(job)]
+    if not ended or not to_do:
+        return None
+    mean = sum(job.ended - job.began for job in ended) / len(ended)
+    work = sum((job.ended or now) - job.began for job in begun)
+    elapsed = max(now - min(job.began for job in begun), 1e-9)
+    left = sum(max(mean - (now - job.began if job.began else 0), 0) for job in to_do)
+    return left / max(work / elapsed, 1)
+
+
+def progress(jobs: Sequence[Job], now: float) -> str:
+    """Like "3 of 12 done, about 14 min left"."""
+    left = seconds_left(jobs, now)
+    said = f"{sum(map(is_done, jobs))} of {len(jobs)} done"
+    return said + (f", about {_roughly(left)} left" if left is not None else "")
+
+
+def outcome(job: Job) -> str:
+    """How a run ended: its headline, or why it has none."""
+    if job.ending is None:
+        return "" if job.state == NOT_RUN else "its process ended without a word"
+    headline = f"{job.ending.metric} {job.ending.value:.4g}" if job.ending.value is not None else ""
+    return headline or " ".join(job.ending.reason.split())
+
+
+def summary(jobs: Sequence[Job], seconds: float, folder: str) -> str:
+    """The table that ends a sweep, and how often each outcome is in it."""
+    jobs_and_labels = list(zip(jobs, labels(jobs), strict=True))
+    width = max(len(label) for _, label in jobs_and_labels)
+    lines = [f"sweep of {len(jobs)} {'run' if len(jobs) == 1 else 'runs'} in {duration(seconds)}, {folder}"]
+    for job, label in jobs_and_labels:
+        took = duration(job.ended - job.began) if job.ending and job.state != "skipped" else ""
+        lines.append(f"  {label:<{width}}  {final_state(job):<8}  {took:>12}  {outcome(job)}".rstrip())
+    counts = Counter(map(final_state, jobs))
+    lines.append(", ".join(f"{counts[state]} {state}" for state in _ORDER if counts[state]))
+    if counts["skipped"]:
+        lines.append("skipped: was finished before this sweep")
+    if counts["failed"] or counts["stopped"] or counts[NOT_RUN]:
+        lines.append("the same command tries what failed again and goes on with what was stopped or not run")
+    return "\n".join(lines)
+
+
+def exit_code(jobs: Sequence[Job], was_stopped: bool) -> int:
+    """The largest exit code of the runs; one that did not run counts as stopped or, if nobody stopped it, as failed."""
+    missing = STOPPED if was_stopped else FAILED
+    return max(job.ending.code if job.ending else missing for job in jobs)
+
+
+def final_state(job: Job) -> str:
+    """The state of a run after the sweep: one whose process is gone failed."""
+    return "failed" if job.state == RUNNING else job.state
+
+
+def _roughly(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(round(seconds), 1)} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{round(seconds / 3600, 1):g} h"

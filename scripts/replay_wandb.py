@@ -1,0 +1,64 @@
+"""Writes runs to W&B from their record, as if they had been mirrored live.
+
+python scripts/replay_wandb.py outputs/cifar100/small/relu/s0-efed2c6511    # one run, or all below a folder
+python scripts/replay_wandb.py --ledger results/ledger.csv                  # the published evidence
+
+A run that was offline or lost comes online this way. Whatever W&B has of it already stays as it is, so the same
+command can be given again.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from experiments.command import FAILED, complain
+from experiments.errors import BadInput
+from experiments.replay import replay, runs_in, runs_of, unfinished_in
+from experiments.wandb_run import settle_mode
+
+
+def main() -> int:
+    """Reads everything that is asked for, then replays it; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "folders", nargs="*", type=Path, metavar="RUN_DIR", help="a run's folder, or one that holds some"
+    )
+    parser.add_argument("--ledger", type=Path, help="take the runs of this ledger, with what lies beside it")
+    parser.add_argument("--run-id", action="append", default=[], help="with --ledger: only this run (may be repeated)")
+    parser.add_argument("--output-root", type=Path, default=Path("outputs"), help="W&B's own files go to its wandb/")
+    parser.add_argument("--project", help="W&B project (default: that of the run, else carelu)")
+    parser.add_argument("--entity", help="W&B team or user (default: that of the run, else yours)")
+    parser.add_argument("--mode", choices=("auto", "online", "offline"), default="auto", help="as logger.mode")
+    arguments = parser.parse_args()
+    if bool(arguments.folders) == bool(arguments.ledger):
+        parser.error("name run folders or a --ledger")
+    if arguments.run_id and not arguments.ledger:
+        parser.error("--run-id needs --ledger")
+    try:
+        given = {"project": arguments.project, "entity": arguments.entity, "mode": settle_mode(arguments.mode)}
+        runs = [run for folder in arguments.folders for run in runs_in(folder)]
+        if arguments.ledger:
+            runs = runs_of(arguments.ledger, arguments.run_id)
+        arguments.output_root.mkdir(parents=True, exist_ok=True)
+    except BadInput as error:
+        return complain(error)
+    for folder in (unfinished for each in arguments.folders for unfinished in unfinished_in(each)):
+        print(f"note: {folder} is left out: the run is not finished; its command goes on with it")
+    for done, run in enumerate(runs):
+        try:
+            place = replay(run, given, arguments.output_root)
+        except Exception as error:  # W&B has many, and each means that this run is not there
+            reason = " ".join(str(error).split())
+            print(f"error: W&B did not take {run.run_id}: {reason} ({done} of {len(runs)} done)", file=sys.stderr)
+            return FAILED
+        print(f"{run.run_id}: {place}" + (f" ({run.note})" if run.note else ""))
+    if given["mode"] == "offline":
+        print(
+            "written offline; the same command sends them when W&B can be reached "
+            f"(elsewhere, once: wandb sync {arguments.output_root}/wandb/offline-run-*)"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""The look of figures: colours that can be read on light and dark, labels that keep apart."""
+
+import numpy as np
+import pytest
+
+from carelu import activation_names
+from experiments.report.figures.style import KNOWN, looks, short, spread, text_width, wrapped
+
+LIGHT, DARK = "#ffffff", "#1a1e24"
+"""The page's cards; the second is --card of the template's dark mode."""
+
+
+def luminance(colour):
+    """Relative luminance of WCAG 2.2."""
+    channels = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def contrast(one, other):
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_the_contrast_is_that_of_the_standard():
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.01)
+
+
+def test_every_colour_can_be_read_on_light_and_dark():
+    acts = [*activation_names(), *(f"carelu(gain={gain})" for gain in range(40))]
+    for look in looks(acts).values():
+        assert min(contrast(look.colour, ground) for ground in (LIGHT, DARK)) >= 3
+
+
+def test_every_registered_activation_has_a_look_of_its_own():
+    assert set(activation_names()) <= KNOWN.keys()
+    assert len({look.colour for look in KNOWN.values()}) == len(KNOWN)
+
+
+def test_a_look_does_not_depend_on_the_other_activations():
+    assert looks(["carelu", "x"])["carelu"] == looks(["relu", "gelu", "carelu"])["carelu"]
+
+
+def test_unknown_labels_get_different_looks():
+    found = looks([f"carelu(gain={gain})" for gain in range(30)])
+    assert len(set(found.values())) == 30
+
+
+def test_labels_keep_apart_in_order_and_stay_where_there_is_room():
+    assert spread([0.1, 0.9], [0.2, 0.2], 0, 1) == pytest.approx([0.1, 0.9])
+    assert spread([0.5, 0.5], [0.2, 0.2], 0, 1) == pytest.approx([0.4, 0.6])
+    assert spread([0.5, 0.5], [0.1, 0.3], 0, 1) == pytest.approx([0.4, 0.6])
+    assert spread([1.0, 0.98], [0.2, 0.2], 0, 1) == pytest.approx([0.9, 0.7])
+    assert spread([], [], 0, 1) == []
+
+
+def test_many_labels_fill_the_room_from_the_bottom_and_go_beyond_the_top_alone():
+    assert spread([0.5] * 4, [0.25] * 4, 0, 1) == pytest.approx([0.125, 0.375, 0.625, 0.875])
+    assert spread([0.5] * 5, [0.25] * 5, 0, 1) == pytest.approx([0.125, 0.375, 0.625, 0.875, 1.125])
+
+
+def test_text_is_measured_and_wrapped_to_a_width():
+    text = "one sentence that is much too long for the width that it gets"
+    lines = wrapped(text, 1.5, 9).split("\n")
+    assert " ".join(lines) == text
+    assert max(text_width(line, 9) for line in lines) < 1.7
+    assert text_width("wide", 18) == pytest.approx(2 * text_width("wide", 9))
+
+
+def test_long_labels_are_broken_at_their_options():
+    assert short("carelu(gain=2)") == "carelu(gain=2)"
+    assert short("carelu(competition_input=pre_norm, gain=2)") == "carelu(\n  competition_input=pre_norm,\n  gain=2)"

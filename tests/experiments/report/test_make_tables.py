@@ -1,0 +1,61 @@
+"""The command that writes tables, and the committed tables against the committed ledgers."""
+
+import os
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.experiments.report.ledgers import grid, row, write
+
+LEDGERS = sorted((ROOT / "results").rglob("ledger.csv"))
+
+
+def make_tables(*arguments):
+    command = [sys.executable, str(ROOT / "scripts" / "make_tables.py"), *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def test_tables_are_written_beside_the_ledger_and_what_is_wrong_with_it_is_said(tmp_path):
+    ledger = write(tmp_path / "ledger.csv", [*grid(["relu", "carelu"], range(2)), row("gelu", 0, value="?")])
+    done = make_tables("--ledger", ledger)
+    assert done.returncode == 0
+    names = [f"{name}.{suffix}" for name in ("cifar100", "cost") for suffix in ("md", "tex", "csv")]
+    assert done.stdout.split() == [str(tmp_path / "tables" / name) for name in names]
+    assert done.stderr == "warning: line 6 of ledger.csv is left out: column 'headline_value' is '?', not a number.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["--ledger", "nowhere.csv"], "error: there is no ledger nowhere.csv"),
+        (["--baseline", "rellu"], "error: no run of the baseline 'rellu'"),
+        (["--out", "README.md/tables"], "error: README.md/tables cannot be written"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line_with_code_2_and_nothing_is_written(arguments, answer, tmp_path):
+    done = make_tables(*(["--out", tmp_path] if "--out" not in arguments else []), *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(answer)
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ledger", LEDGERS, ids=[file.relative_to(ROOT).as_posix() for file in LEDGERS])
+def test_the_committed_tables_are_what_their_commands_make_of_the_committed_ledger(ledger, tmp_path):
+    committed = {file.name: file.read_bytes() for file in (ledger.parent / "tables").iterdir()}
+    commands = {_own_command(text.decode()) for name, text in committed.items() if name.endswith(".md")}
+    for command in commands:
+        done = make_tables(*shlex.split(command)[2:], "--out", tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == committed
+    name = ledger.relative_to(ROOT).as_posix()
+    assert all(("--ledger" in command) == (name != "results/ledger.csv") for command in commands)
+    assert all(name in command for command in commands if "--ledger" in command)
+
+
+def _own_command(page):
+    return page.partition("Made by\n\n```bash\n")[2].partition("\n")[0]

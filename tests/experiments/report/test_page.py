@@ -1,0 +1,170 @@
+"""The page: it holds what the ledger allows, fetches nothing, and is the same for the same ledger."""
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from html.parser import HTMLParser
+
+import pytest
+
+from experiments.report.evidence import read_evidence
+from experiments.report.figures import make_figures
+from experiments.report.page import render_page
+from experiments.report.tables import build_tables
+from tests.conftest import ROOT
+from tests.experiments.report.ledgers import grid, row, write
+
+VOID = {"meta", "img", "path", "use", "rect"}
+
+
+class Page(HTMLParser):
+    """The elements of a page with their attributes, its text, and which elements were not closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.open, self.text = [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def html(evidence, figures):
+    return render_page(evidence, build_tables(evidence), figures)
+
+
+@pytest.fixture(scope="module")
+def page(html):
+    return Page(html)
+
+
+def page_of(file, rows, **options):
+    evidence = read_evidence(write(file, rows))
+    return Page(render_page(evidence, build_tables(evidence, **options), make_figures(evidence, **options), **options))
+
+
+def test_every_element_is_closed_and_every_id_unique(page):
+    assert page.open == []
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert Counter(ids).most_common(1)[0][1] == 1
+
+
+def test_nothing_is_fetched(html, page):
+    for tag, attributes in page.elements:
+        for key in ("src", "href", "xlink:href", "data", "poster", "srcset", "action"):
+            if attributes.get(key) and (tag, key) != ("a", "href"):
+                assert attributes[key].startswith(("#", "data:")), (tag, key)
+    assert not {"script", "link", "iframe", "object", "embed"} & {tag for tag, _ in page.elements}
+    assert "@import" not in html
+    assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", html))
+
+
+def test_references_within_the_page_have_a_target(html, page):
+    ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    links = {
+        attributes[key][1:] for _, attributes in page.elements for key in ("href", "xlink:href") if key in attributes
+    }
+    assert links | set(re.findall(r"url\(#([^)]*)\)", html)) <= ids
+
+
+def test_every_figure_and_table_is_there(evidence, figures, page):
+    ids = {attributes.get("id") for attributes in page.all("figure")}
+    assert ids == {f"figure-{figure.name}" for figure in figures}
+    for table in build_tables(evidence):
+        for block in table.blocks:
+            assert block.title in page.text
+
+
+def test_every_picture_has_words(figures, page):
+    drawings = [attributes for attributes in page.all("svg") if attributes.get("role") == "img"]
+    words = [attributes["aria-label"] for attributes in drawings] + [
+        attributes["alt"] for attributes in page.all("img")
+    ]
+    assert sorted(words) == sorted(figure.alt for figure in figures)
+
+
+def test_drawings_follow_the_page_in_the_dark(html):
+    assert "prefers-color-scheme: dark" in html
+    drawings = re.findall(r"<svg .*?</svg>", html, flags=re.DOTALL)
+    for colour in ("#ffffff", "#1b1f24"):
+        assert not any(colour in drawing for drawing in drawings)
+
+
+def test_the_findings_stand_before_the_tables(page):
+    text = page.text.replace("\N{NO-BREAK SPACE}", " ")
+    findings = text[text.index("corrected for the number of activations") - 1500 :]
+    order = ("2 stand as better and none stands as worse", "n = 3: stands, better", "In each row everything is equal")
+    places = [findings.index(part) for part in order]
+    assert places == sorted(places)
+
+
+def test_the_provenance_names_commits_devices_and_commands(page):
+    text = page.text[page.text.rindex("Provenance") :]
+    for part in (
+        "b3d14228b011c9fc7310c9cbfe60ce730885aa66",
+        "AMD EPYC (2 threads)",
+        "18 finished",
+        "act=relu,prelu,carelu",
+        "scripts/make_report.py",
+    ):
+        assert part in text
+
+
+def test_runs_that_did_not_finish_and_damaged_rows_are_told(tmp_path):
+    rows = [*grid(("relu", "gelu"), range(2)), row("gelu", 2, status="failed"), row("gelu", 3, headline_value="x")]
+    text = page_of(tmp_path / "ledger.csv", rows).text
+    assert "gelu (2 of 3)" in text
+    assert "4 finished" in text and "1 failed" in text
+    assert "column 'headline_value' is 'x'" in text
+
+
+def test_labels_of_a_ledger_are_text_and_never_markup(tmp_path):
+    page = page_of(tmp_path / "ledger.csv", grid(("relu", "<script>alert(1)</script>"), range(2), data='<img src="x">'))
+    assert not page.all("script") and not page.all("img")
+    assert '<img src="x">' in page.text
+
+
+def test_only_the_recipe_that_was_asked_for_is_reported(tmp_path):
+    rows = [*grid(("relu", "gelu"), range(2)), *grid(("relu", "gelu"), range(3), recipe="fast")]
+    text = page_of(tmp_path / "ledger.csv", rows, recipe="small").text
+    assert "4 runs" in text and "recipe=fast" not in text
+    each = page_of(tmp_path / "ledger.csv", rows, recipe="each")
+    assert "10 runs" in each.text
+    assert {"figure-cifar100_small_differences", "figure-cifar100_fast_differences"} <= {
+        attributes["id"] for attributes in each.all("figure")
+    }
+
+
+def test_the_command_writes_the_same_page_as_before(evidence, html, tmp_path):
+    file = tmp_path / "new" / "report.html"
+    command = [sys.executable, ROOT / "scripts" / "make_report.py", "--ledger", evidence.file, "--out", file]
+    done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(file)
+    assert file.read_text() == html
+    assert len(html) < 5_000_000
+
+
+def test_the_command_answers_a_mistake_in_one_line(tmp_path, evidence):
+    (tmp_path / "file").write_text("")
+    command = [sys.executable, ROOT / "scripts" / "make_report.py", "--ledger", evidence.file]
+    command += ["--out", tmp_path / "file" / "report.html"]
+    done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and "--out" in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,117 @@
+"""Which tables a ledger has, and what is refused before any is made."""
+
+import json
+
+import pytest
+
+from experiments import ledger
+from experiments.errors import BadInput
+from experiments.report.evidence import read_evidence
+from experiments.report.tables import build_tables
+from experiments.run_directory import RESULT
+from tests.experiments.report.ledgers import cells, grid, row, tables_of
+
+TASKS = ("cifar100", "superres", "text")
+
+
+def mixed():
+    """Two recipes in cifar100, one in text."""
+    return [
+        *grid(["relu", "carelu"], range(2), ["cifar100", "text"]),
+        *grid(["relu", "carelu"], range(3), ["cifar100"], recipe="small(trainer.epochs=2)"),
+    ]
+
+
+def test_a_ledger_has_a_table_a_task_one_across_and_one_of_costs(tmp_path):
+    tables = tables_of(tmp_path / "ledger.csv", grid(["relu", "carelu"], range(2), TASKS))
+    assert list(tables) == [*TASKS, "across_tasks", "cost"]
+
+
+def test_each_table_names_its_own_command_and_the_sweeps_of_its_runs(tmp_path):
+    rows = grid(["relu", "carelu"], range(2), TASKS)
+    table = tables_of(tmp_path / "ledger.csv", rows, baseline="carelu", metric="top1")["cifar100"]
+    assert table.commands == (
+        f"python scripts/make_tables.py --ledger {tmp_path / 'ledger.csv'} --baseline carelu --metric top1",
+        "python run.py -m task=cifar100 act=relu,carelu recipe=small data=full seed=0,1",
+    )
+
+
+def test_several_recipes_of_one_task_are_refused_with_the_counts(tmp_path):
+    answer = (
+        r"cifar100 has runs of several recipes: small \(4 runs\), small\(trainer.epochs=2\) \(6 runs\).*--recipe each"
+    )
+    with pytest.raises(BadInput, match=answer):
+        tables_of(tmp_path / "ledger.csv", mixed())
+
+
+def test_a_named_recipe_is_the_only_one_used(tmp_path):
+    tables = tables_of(tmp_path / "ledger.csv", mixed(), recipe="small(trainer.epochs=2)")
+    assert list(tables) == ["cifar100", "cost"]
+    assert {each["n"].value for each in cells(tables["cifar100"]).values()} == {3}
+    assert tables["cost"].warnings == ("text is not here: its runs have the recipe small.",)
+
+
+def test_each_gives_the_tables_of_every_recipe_under_names_of_their_own(tmp_path):
+    tables = tables_of(tmp_path / "ledger.csv", mixed(), recipe="each")
+    assert list(tables) == [
+        *("cifar100_small", "text_small", "across_tasks_small", "cost_small"),
+        *("cifar100_small-trainer.epochs=2", "cost_small-trainer.epochs=2"),
+    ]
+    assert {each["n"].value for each in cells(tables["cifar100_small"]).values()} == {2}
+
+
+def test_another_metric_may_be_compared_against_another_baseline(tmp_path):
+    """The use of the study: variants of one activation, selected on the held-out part."""
+    acts = ["carelu", "carelu(gain=2)", 'carelu(over="channel")', "relu"]
+    rows = [
+        {**each, "validation/top1": each["top1"] + 1}
+        for each in grid(acts, range(3), ["cifar100", "text"])
+        if "top1" in each
+    ]
+    rows += grid(acts, range(3), ["text"])
+    tables = tables_of(tmp_path / "ledger.csv", rows, baseline="carelu", metric="validation/top1")
+    assert list(tables) == ["cifar100", "cost"]
+    found = cells(tables["cifar100"])
+    assert list(found) == acts
+    assert found["carelu"]["mean"].value == pytest.approx(sum(r["top1"] + 1 for r in rows[::4][:3]) / 3)
+    assert "validation set, which is there to choose by, and not on test data" in tables["cifar100"].caption
+    assert tables["cost"].warnings == ("text has no table: none of its runs has validation/top1.",)
+
+
+@pytest.mark.parametrize(
+    ("options", "answer"),
+    [
+        (
+            {"baseline": "elu"},
+            r"no run of the baseline 'elu' .*carelu \(2 runs\), relu \(2 runs\); choose .*--baseline",
+        ),
+        ({"recipe": "smal"}, r"unknown recipe 'smal'; did you mean small\? .*or each"),
+        ({"metric": "top2"}, r"unknown metric 'top2'; did you mean top1\?"),
+        ({"metric": "speed"}, r"unknown metric 'speed'; known \(METRICS in .*\): top1"),
+        ({"tuned": "optim.optimizer.lr"}, r"unknown key to tune .*recipes there: small; keys in them: none"),
+    ],
+)
+def test_what_the_ledger_does_not_have_is_answered_with_what_it_has(tmp_path, options, answer):
+    rows = [{**each, "speed": 1.0} for each in grid(["relu", "carelu"], range(2))]
+    with pytest.raises(BadInput, match=answer):
+        tables_of(tmp_path / "ledger.csv", rows, **options)
+
+
+def test_what_is_wrong_with_the_ledger_stands_in_every_table(tmp_path):
+    rows = [*grid(["relu", "carelu"], range(2), TASKS), row("relu", 0, run_id="again"), row("gelu", 0, value="?")]
+    tables = tables_of(tmp_path / "ledger.csv", rows)
+    for table in tables.values():
+        assert "line 15 of ledger.csv is left out: column 'headline_value' is '?', not a number." in table.warnings
+        assert any("is not used: again of" in warning for warning in table.warnings)
+
+
+def test_a_run_directory_without_a_result_is_not_in_the_tables(tmp_path):
+    for each in grid(["relu", "carelu"], range(2)):
+        folder = tmp_path / "cifar100" / "small" / each["act"] / f"s{each['seed']}-0123456789"
+        folder.mkdir(parents=True)
+        if (each["act"], each["seed"]) != ("carelu", 1):
+            (folder / RESULT).write_text(json.dumps(each))
+    ledger.rebuild(tmp_path)
+    table = build_tables(read_evidence(tmp_path / "ledger.csv"))[0]
+    assert cells(table)["carelu"]["n"].value == 1
+    assert "carelu: 1 pair of 1 (carelu) and 2 (relu) seeds." in table.blocks[0].notes
