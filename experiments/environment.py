@@ -28,7 +28,7 @@ _NOT_IN_RESULTS = {
 def code_hash() -> str:
     """A fingerprint of the source files that a result depends on: not of what only starts runs or evaluates results."""
     around = ("experiments/sweep/", "experiments/report/", "experiments/statistics.py", "experiments/resampling.py")
-    files = [*(ROOT / "carelu").rglob("*.py"), *(ROOT / "experiments").rglob("*.py")]
+    files = [file for kind in ("carelu/**/*.py", "carelu/**/*.cpp", "experiments/**/*.py") for file in ROOT.glob(kind)]
     digest = hashlib.sha256()
     for file in sorted(files):
         name = file.relative_to(ROOT).as_posix()
