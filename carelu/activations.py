@@ -180,7 +180,11 @@ class CAReLU(nn.Module):
         return competition_scale(share, self.alpha, self.beta, self.gain)
 
     def forward(self, z: Tensor, pre_norm: Tensor | None = None) -> Tensor:
-        return carelu(z, self.alpha, self.beta, gain=self.gain, share=self.share(z, pre_norm))
+        if self.needs_pre_norm:
+            return carelu(z, self.alpha, self.beta, gain=self.gain, share=self.share(z, pre_norm))
+        return carelu(
+            z, self.alpha, self.beta, competition=self.competition, gain=self.gain, over=self.over, eps=self.eps
+        )
 
     def extra_repr(self) -> str:
         return (

@@ -10,7 +10,9 @@ def keep_freed_memory() -> bool:
     """Makes freed memory stay with the process; True where the C library, glibc, can do that.
 
     By default glibc maps each block of 32 MiB or more (at first 128 KiB) anew and gives it back at once, and the
-    kernel clears every page of it again in every step. What an earlier run in this process left is given back first.
+    kernel clears every page of it again in every step. Kept blocks settle after some steps into which fits where; until
+    then the process may take a few more of them. Results do not change. What an earlier run in this process left is
+    given back first.
     """
     try:
         libc = ctypes.CDLL(None)

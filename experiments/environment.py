@@ -31,7 +31,7 @@ def code_hash() -> str:
         *("experiments/benchmarking/", "experiments/sweep/", "experiments/report/"),
         *("experiments/statistics.py", "experiments/resampling.py"),
     )
-    files = [*(ROOT / "carelu").rglob("*.py"), *(ROOT / "experiments").rglob("*.py")]
+    files = [file for kind in ("carelu/**/*.py", "carelu/**/*.cpp", "experiments/**/*.py") for file in ROOT.glob(kind)]
     digest = hashlib.sha256()
     for file in sorted(files):
         name = file.relative_to(ROOT).as_posix()

@@ -108,4 +108,5 @@ def test_extra_memory_is_the_most_that_is_held_at_a_time():
         first = torch.empty(2**18)
         return first + 1
 
-    assert peak_extra_bytes(two_tensors_of_which_one_is_kept, CPU) == 2 * 2**20
+    peak = peak_extra_bytes(two_tensors_of_which_one_is_kept, CPU)
+    assert peak == pytest.approx(2 * 2**20, rel=0.01)  # and the number that is added

@@ -1,0 +1,53 @@
+"""The kernels behind `carelu.functional.carelu`.
+
+`CARELU_KERNEL` forces one: eager (the reference), autograd (plain PyTorch with its own backward), cpp (fused, on the
+CPU) or triton (fused, on the GPU). Without it the fastest that can compute an input is taken.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from carelu import reference
+from carelu.kernels import library
+from carelu.kernels.choice import choose, forced_kernel
+from carelu.kernels.function import CAReLUFunction, Settings
+
+
+def _is_plain(*values: object) -> bool:
+    return all(type(value) in (Tensor, nn.Parameter, float, int) for value in values)
+
+
+def _only_autograd_looks_on() -> bool:
+    """Whether nothing but autograd follows the computation: no export, tracer, transform or mode.
+
+    Those get the reference, which they can take apart; an exported program then needs nothing but torch.
+    """
+    return not (
+        torch.compiler.is_compiling()
+        or torch._C._len_torch_dispatch_stack()
+        or torch._C._are_functorch_transforms_active()
+        or forward_ad._current_level >= 0
+        or torch.jit.is_tracing()
+    )
+
+
+def _is_scalar(parameter: Tensor, z: Tensor) -> bool:
+    return parameter.ndim == 0 and parameter.device == z.device and parameter.is_floating_point()
+
+
+def _as_tensor(value: Tensor | float, z: Tensor) -> Tensor:
+    return value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64, device=z.device)
+
+
+def carelu(z: Tensor, alpha: Tensor | float, beta: Tensor | float, settings: Settings) -> Tensor:
+    """CAReLU of `z` by the kernel that fits it; the arguments have been checked."""
+    traced = torch.compiler.is_dynamo_compiling()
+    if (traced or (_is_plain(z, alpha, beta) and _only_autograd_looks_on())) and forced_kernel() != "eager":
+        scalars = _as_tensor(alpha, z), _as_tensor(beta, z)
+        if _is_scalar(scalars[0], z) and _is_scalar(scalars[1], z):
+            if traced:
+                return library.carelu(z, *scalars, *settings)[0]
+            return CAReLUFunction.apply(z, *scalars, settings, choose(z, *scalars, settings))
+    competition, dims, gain, eps = settings
+    return reference.carelu(z, alpha, beta, competition=competition, gain=gain, over=dims, eps=eps)

@@ -1,0 +1,137 @@
+"""Building carelu.cpp at first use with the C++ compiler of the machine, once a machine and kind of processor.
+
+The library has a plain C interface and no torch headers, so it builds in seconds. Its OpenMP calls are left open and
+bind to the OpenMP runtime that torch has loaded: a second runtime would bring a second pool of threads, and the two
+would wait for each other's processors.
+"""
+
+import contextlib
+import ctypes
+import hashlib
+import importlib.resources
+import itertools
+import logging
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+import torch
+
+logger = logging.getLogger("carelu")
+
+COMPILE = ["-std=c++17", "-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-fPIC"]
+
+_lock = threading.Lock()
+_loaded: list[ctypes.CDLL | None] = []
+
+
+class BuildError(Exception):
+    """The library cannot be built or loaded here; the message says why."""
+
+
+def cache_folder() -> Path:
+    """Where built libraries are kept: $CARELU_CACHE, or carelu in $XDG_CACHE_HOME or ~/.cache."""
+    if chosen := os.environ.get("CARELU_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "carelu"
+
+
+def library() -> ctypes.CDLL | None:
+    """The library, built at the first call and then kept; None, with one line in the log, where it cannot be."""
+    return _loaded[0] if _loaded else _load_once()
+
+
+def _load_once() -> ctypes.CDLL | None:
+    with _lock:
+        if not _loaded:
+            try:
+                _loaded.append(_declared(_load()))
+            except BuildError as error:
+                logger.warning("CAReLU on the CPU uses the slower kernel 'autograd' (plain PyTorch): %s", error)
+                _loaded.append(None)
+        return _loaded[0]
+
+
+def _load() -> ctypes.CDLL:
+    source = importlib.resources.files("carelu.kernels").joinpath("carelu.cpp").read_bytes()
+    compiler = _compiler()
+    key = hashlib.sha256()
+    for part in (source, " ".join(COMPILE), _run([*compiler, "--version"]), _processor(), torch.__version__):
+        key.update(part if isinstance(part, bytes) else part.encode())
+        key.update(b"\0")
+    file = cache_folder() / f"carelu-{key.hexdigest()[:16]}.so"
+    if file.exists():
+        with contextlib.suppress(BuildError):  # a damaged file is built again
+            return _open(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(dir=file.parent, prefix="build-")
+    except OSError:
+        folder = tempfile.TemporaryDirectory(prefix="carelu-")  # for this process alone
+        file = None
+    with folder:
+        built = Path(folder.name) / "carelu.so"
+        _build(compiler, source, built)
+        if file is None:
+            return _open(built)
+        os.replace(built, file)  # whole or not at all, whoever else builds it
+    return _open(file)
+
+
+def _open(file: Path) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(str(file))
+    except OSError as error:
+        raise BuildError(f"{file} cannot be loaded ({error})") from error
+
+
+def _compiler() -> list[str]:
+    chosen = os.environ.get("CXX")
+    for command in [shlex.split(chosen)] if chosen else [["g++"], ["c++"], ["clang++"]]:
+        if shutil.which(command[0]):
+            return command
+    raise BuildError(f"no C++ compiler was found ({f'CXX={chosen}' if chosen else 'g++, c++, clang++ or $CXX'})")
+
+
+def _processor() -> str:
+    """What -march=native depends on."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            first = itertools.takewhile(str.strip, file)  # up to the empty line before the next processor
+            return "".join(line for line in first if line.startswith(("model name", "flags", "Features", "CPU part")))
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+
+
+def _build(compiler: list[str], source: bytes, file: Path) -> None:
+    code, compiled = file.with_suffix(".cpp"), file.with_suffix(".o")
+    code.write_bytes(source)
+    _run([*compiler, *COMPILE, "-c", str(code), "-o", str(compiled)])
+    _run([*compiler, "-shared", str(compiled), "-o", str(file)])  # without -fopenmp: see above
+
+
+def _run(command: list[str]) -> str:
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    except OSError as error:
+        raise BuildError(f"{command[0]} does not run ({error})") from error
+    except subprocess.CalledProcessError as error:
+        first = next((line for line in error.stderr.splitlines() if "error" in line), error.stderr[:200])
+        raise BuildError(f"{command[0]} failed: {first}") from error
+
+
+def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
+    pointer, size, number, integer = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double, ctypes.c_int
+    rows, parameters = [size, size], [integer, pointer, pointer]
+    loaded.carelu_forward.argtypes = [integer, integer, *[pointer] * 3, *rows, *parameters, number, number, integer]
+    loaded.carelu_backward.argtypes = [
+        *[integer, integer, *[pointer] * 4, *rows, *parameters, pointer, pointer, number, integer]
+    ]
+    for function in (loaded.carelu_forward, loaded.carelu_backward):
+        function.restype = None
+    return loaded

@@ -1,0 +1,99 @@
+"""CAReLU on the processor by the fused loops of carelu.cpp, called through ctypes."""
+
+import torch
+from torch import Tensor
+
+from carelu.kernels import autograd
+from carelu.kernels.build import library
+from carelu.kernels.function import Settings
+from carelu.kernels.layout import rows_of, same_layout, statistics_shape
+
+NAME = "cpp"
+
+# As in carelu.cpp.
+DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
+COMPETITIONS = {"energy": 0, "l1": 1, "count": 2}
+
+GRAIN = 2**15
+"""Elements that are worth a thread, as in torch's own loops."""
+
+
+def refusal(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
+    """Why the loops cannot compute `z`, or None if they can."""
+    if z.device.type != "cpu":
+        return f"it computes on the CPU, and the input is on {z.device}"
+    if z.dtype not in DTYPES or alpha.dtype not in DTYPES or alpha.dtype != beta.dtype:
+        return f"it does not know {z.dtype} with parameters of {alpha.dtype} and {beta.dtype}"
+    if rows_of(z, settings.dims) is None:
+        return "the elements that compete do not lie next to each other in memory, or there are none"
+    if library() is None:
+        return "it could not be built"
+    return None
+
+
+def _threads(z: Tensor) -> int:
+    return max(1, min(torch.get_num_threads(), z.numel() // GRAIN))
+
+
+def forward(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
+    """See `carelu.kernels.function.Kernel`."""
+    competition, dims, gain, eps = settings
+    rows, length = rows_of(z, dims)
+    output = torch.empty_like(z)
+    wide = torch.float64 if z.dtype == torch.float64 else torch.float32
+    statistics = torch.empty(statistics_shape(z.shape, dims), dtype=wide)
+    library().carelu_forward(
+        DTYPES[z.dtype],
+        COMPETITIONS[competition],
+        z.data_ptr(),
+        output.data_ptr(),
+        statistics.data_ptr(),
+        rows,
+        length,
+        DTYPES[alpha.dtype],
+        alpha.data_ptr(),
+        beta.data_ptr(),
+        gain,
+        eps,
+        _threads(z),
+    )
+    return output, statistics
+
+
+def backward(
+    grad: Tensor,
+    z: Tensor,
+    alpha: Tensor,
+    beta: Tensor,
+    statistics: Tensor,
+    settings: Settings,
+    needs_grad_z: bool,
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """See `carelu.kernels.function.Kernel`."""
+    competition, dims, gain, _ = settings
+    layout = rows_of(z, dims)
+    if layout is None:  # hooks on saved tensors may hand z back in another layout
+        return autograd.backward(grad, z, alpha, beta, statistics, settings, needs_grad_z)
+    if not same_layout(grad, z):
+        grad = torch.empty_like(z).copy_(grad)
+    grad_z = torch.empty_like(z) if needs_grad_z else None
+    grad_alpha, grad_beta = torch.empty_like(alpha), torch.empty_like(beta)
+    rows, length = layout
+    library().carelu_backward(
+        DTYPES[z.dtype],
+        COMPETITIONS[competition],
+        grad.data_ptr(),
+        z.data_ptr(),
+        grad_z.data_ptr() if needs_grad_z else None,
+        statistics.data_ptr(),
+        rows,
+        length,
+        DTYPES[alpha.dtype],
+        alpha.data_ptr(),
+        beta.data_ptr(),
+        grad_alpha.data_ptr(),
+        grad_beta.data_ptr(),
+        gain,
+        _threads(z),
+    )
+    return grad_z, grad_alpha, grad_beta

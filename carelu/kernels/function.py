@@ -1,0 +1,87 @@
+"""CAReLU as one autograd Function around the kernel that computes it, with second gradients by the reference."""
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from carelu import reference
+
+
+class Settings(NamedTuple):
+    """What one CAReLU computes.
+
+    Args:
+        competition: "energy", "l1" or "count".
+        dims: the dimensions that compete, none negative.
+        gain: K.
+        eps: ε of the share.
+    """
+
+    competition: str
+    dims: tuple[int, ...]
+    gain: float
+    eps: float
+
+
+class Kernel(Protocol):
+    """A way to compute CAReLU and its gradients; each is a module of this package.
+
+    All of them keep the same for backward, so that one may finish what another began: `statistics`, in float32
+    (float64 for a float64 input), of shape 3 × that of the share: the share p, a norm and a unit, with
+    ‖z‖² + ε = norm · unit² for the energy competition, ‖z‖₁ + ε = norm · unit for the L1 one. The unit keeps the
+    norm in range; the count competition uses neither.
+    """
+
+    NAME: str
+
+    def refusal(self, z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
+        """Why this kernel cannot compute CAReLU of `z`, or None if it can."""
+
+    def forward(self, z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
+        """The output, of the shape, dtype and memory format of `z`, and the statistics."""
+
+    def backward(
+        self,
+        grad: Tensor,
+        z: Tensor,
+        alpha: Tensor,
+        beta: Tensor,
+        statistics: Tensor,
+        settings: Settings,
+        needs_grad_z: bool,
+    ) -> tuple[Tensor | None, Tensor, Tensor]:
+        """The gradients of z (None if not needed), α and β."""
+
+
+class CAReLUFunction(torch.autograd.Function):
+    """Saves z, α, β and the statistics of the rows: no mask and no scaled copy."""
+
+    @staticmethod
+    def forward(ctx, z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings, kernel: Kernel) -> Tensor:
+        output, statistics = kernel.forward(z, alpha, beta, settings)
+        ctx.save_for_backward(z, alpha, beta, statistics)
+        ctx.settings, ctx.kernel = settings, kernel
+        return output
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        z, alpha, beta, statistics = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            gradients = differentiable_gradients(grad, (z, alpha, beta), ctx.settings, ctx.needs_input_grad)
+        else:
+            gradients = ctx.kernel.backward(
+                grad, z, alpha, beta, statistics, ctx.settings, needs_grad_z=ctx.needs_input_grad[0]
+            )
+        return *gradients, None, None
+
+
+def differentiable_gradients(
+    grad: Tensor, inputs: tuple[Tensor, Tensor, Tensor], settings: Settings, needed: tuple[bool, ...]
+) -> tuple[Tensor | None, ...]:
+    """The gradients of z, α and β as far as needed, themselves differentiable: those of the reference."""
+    competition, dims, gain, eps = settings
+    output = reference.carelu(*inputs, competition=competition, gain=gain, over=dims, eps=eps)
+    wanted = [tensor for tensor, need in zip(inputs, needed, strict=False) if need]
+    gradients = iter(torch.autograd.grad(output, wanted, grad, create_graph=True))
+    return tuple(next(gradients) if need else None for need in needed[:3])

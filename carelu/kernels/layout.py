@@ -1,0 +1,42 @@
+"""How the elements that compete lie in memory."""
+
+import functools
+
+from torch import Tensor
+
+
+def rows_of(z: Tensor, dims: tuple[int, ...]) -> tuple[int, int] | None:
+    """(rows, length) of a tensor that is one row of competing elements behind the other in memory.
+
+    That is, the elements that compete fill a contiguous range, and the ranges follow one another, without gaps, in the
+    order of the other dimensions. None otherwise, and for a tensor without elements.
+    """
+    return _rows_of(z.shape, z.stride(), dims)
+
+
+@functools.lru_cache(maxsize=1024)
+def _rows_of(shape: tuple[int, ...], strides: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, int] | None:
+    length, rows = 1, 1
+    for stride, dim in sorted((strides[dim], dim) for dim in dims):
+        if shape[dim] != 1 and stride != length:
+            return None
+        length *= shape[dim]
+    for dim in range(len(shape) - 1, -1, -1):
+        if dim not in dims:
+            if shape[dim] != 1 and strides[dim] != length * rows:
+                return None
+            rows *= shape[dim]
+    return (rows, length) if rows * length else None
+
+
+@functools.lru_cache(maxsize=1024)
+def statistics_shape(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of the statistics of an input of `shape`, see `carelu.kernels.function.Kernel`."""
+    return (3, *(1 if dim in dims else size for dim, size in enumerate(shape)))
+
+
+def same_layout(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors of one shape lie in memory in the same order."""
+    return a.stride() == b.stride() or all(
+        size == 1 or x == y for size, x, y in zip(a.shape, a.stride(), b.stride(), strict=True)
+    )

@@ -1,0 +1,184 @@
+"""The mathematics of CAReLU, written to be read: eager PyTorch, every reduction in float32.
+
+The kernels are held to this; it also runs wherever none of them can, and is differentiated for second gradients.
+
+Source: J. Chen and Z. Pan, "Competition-based Adaptive ReLU for Deep Neural Networks",
+arXiv 2407.19441. The L1 and count shares follow the paper's words by analogy with its energy share.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+Over = str | Sequence[int]
+
+GAIN = 1.5
+"""K, the largest absolute scale. The paper's value is not known to us; 1.5 lets a scale of 1 sit
+well inside the range of tanh, so that training can move it both ways."""
+
+EPS = 1e-6
+"""Added to the norm of the input, so that an all-zero input has share 0 and gradient 0."""
+
+
+def relu_beta(gain: float = GAIN) -> float:
+    """The β with gain · tanh(β) = 1: with α = 0, CAReLU is then exactly ReLU.
+
+    Raises:
+        ValueError: `gain` is 1 or less, so that no β gives a scale of 1.
+    """
+    if not gain > 1:
+        raise ValueError(f"gain={gain} cannot start as ReLU: gain · tanh(beta) = 1 needs gain > 1")
+    return math.atanh(1 / gain)
+
+
+def competition_dims(ndim: int, over: Over) -> tuple[int, ...]:
+    """The dimensions over which the elements of an input compete.
+
+    Args:
+        ndim: number of dimensions of the input.
+        over: "sample" (all but the first), "channel" (all after the second), "feature" (the second
+            for four dimensions or more, channels first; otherwise the last), or the dimensions
+            themselves; negative ones count from the end.
+
+    Raises:
+        ValueError: an unknown word, or dimensions that the input does not have.
+    """
+    if isinstance(over, str):
+        if over == "sample":
+            dims = tuple(range(1, ndim))
+        elif over == "channel":
+            dims = tuple(range(2, ndim))
+        elif over == "feature":
+            dims = (1,) if ndim >= 4 else tuple(range(ndim))[-1:]
+        else:
+            raise ValueError(
+                f"over={over!r} is unknown; accepted: 'sample', 'channel', 'feature' or a tuple of dimensions"
+            )
+        if not dims:
+            raise ValueError(
+                f"over={over!r} leaves no dimension to compete over in an input of {ndim} dimension(s); "
+                "add the missing dimension or name the dimensions, for example over=(0,)"
+            )
+        return dims
+    if isinstance(over, int):
+        raise ValueError(f"over={over} is one number; a single dimension is written over=({over},)")
+    dims = tuple(dim + ndim if dim < 0 else dim for dim in over)
+    if not dims or len(set(dims)) < len(dims) or not all(0 <= dim < ndim for dim in dims):
+        raise ValueError(
+            f"over={tuple(over)} does not name one or more different dimensions of an input of {ndim} dimension(s)"
+        )
+    return dims
+
+
+def widen(z: Tensor) -> Tensor:
+    """`z` in float32, or as it is if float64: the arithmetic of every reduction.
+
+    Raises:
+        TypeError: `z` is not floating point.
+    """
+    if not z.is_floating_point():
+        raise TypeError(f"CAReLU needs a floating-point input, got {z.dtype}; convert it with .float()")
+    return z if z.dtype == torch.float64 else z.float()
+
+
+def largest_magnitude(z: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """Max |z| over `dims`, 1 where that is 0, as a constant.
+
+    The shares do not depend on a common factor of z (ε is rescaled with it), so dividing by the
+    largest magnitude keeps squares and sums finite for every finite input and changes no gradient.
+    """
+    with torch.no_grad():
+        if z.numel() == 0:
+            return torch.ones_like(z.sum(dims, keepdim=True))
+        largest = z.abs().amax(dims, keepdim=True)
+        return torch.where(largest == 0, 1.0, largest)
+
+
+def energy_share(z: Tensor, *, over: Over = "sample", eps: float = EPS) -> Tensor:
+    """Share of the positive values in the energy: Σ max(z, 0)² / (‖z‖² + ε).
+
+    Args:
+        z: pre-activations of any shape, floating point.
+        over: what competes, see `competition_dims`.
+        eps: ε, in the units of z².
+
+    Returns:
+        The share, in [0, 1]; float32 (float64 for a float64 input), the shape of `z` with each
+        competing dimension kept at size 1.
+
+    Raises:
+        TypeError: `z` is not floating point.
+        ValueError: `over` does not fit `z`.
+
+    Source: arXiv 2407.19441, the energy competition.
+    """
+    dims = competition_dims(z.ndim, over)
+    z = widen(z)
+    largest = largest_magnitude(z, dims)
+    z = z / largest
+    positive = torch.relu(z).square().sum(dims, keepdim=True)
+    return positive / (z.square().sum(dims, keepdim=True) + eps / largest.square())
+
+
+def l1_share(z: Tensor, *, over: Over = "sample", eps: float = EPS) -> Tensor:
+    """Share of the positive values in the L1 norm: Σ max(z, 0) / (‖z‖₁ + ε).
+
+    Arguments, result and errors are those of `energy_share`; `eps` is in the units of z.
+
+    Source: arXiv 2407.19441 names an L1 competition; this formula is ours, by analogy.
+    """
+    dims = competition_dims(z.ndim, over)
+    z = widen(z)
+    largest = largest_magnitude(z, dims)
+    z = z / largest
+    positive = torch.relu(z).sum(dims, keepdim=True)
+    return positive / (z.abs().sum(dims, keepdim=True) + eps / largest)
+
+
+def count_share(z: Tensor, *, over: Over = "sample", eps: float = EPS) -> Tensor:
+    """Share of the positive values in the number of values: (1/d) Σ H(z), with H(0) = 0.
+
+    Arguments, result and errors are those of `energy_share`; `eps` is accepted for the common
+    signature and not needed. The step function passes no gradient to `z`.
+
+    Source: arXiv 2407.19441 names a Heaviside competition; this formula is ours, by analogy.
+    """
+    dims = competition_dims(z.ndim, over)
+    z = widen(z)
+    competitors = math.prod([z.shape[dim] for dim in dims])
+    return (z > 0).to(z.dtype).sum(dims, keepdim=True) / max(competitors, 1)
+
+
+SHARES: dict[str, Callable[..., Tensor]] = {"energy": energy_share, "l1": l1_share, "count": count_share}
+"""The competitions by name."""
+
+
+def competition_scale(share: Tensor, alpha: Tensor | float, beta: Tensor | float, gain: float = GAIN) -> Tensor:
+    """The competition-based scale of a share: gain · tanh(α p + β), of the shape of `share`.
+
+    Source: arXiv 2407.19441; tanh takes the place of the discontinuous sign of the winner.
+    """
+    return gain * torch.tanh(alpha * share + beta)
+
+
+def carelu(
+    z: Tensor,
+    alpha: Tensor | float,
+    beta: Tensor | float,
+    *,
+    competition: str = "energy",
+    gain: float = GAIN,
+    over: Over = "sample",
+    eps: float = EPS,
+) -> Tensor:
+    """ReLU(s · z) with the scale s = gain · tanh(α p + β), as `carelu.functional.carelu`, which checks and explains."""
+    wide = widen(z)
+    share = SHARES[competition](wide, over=over, eps=eps)
+    return scaled_relu(wide, competition_scale(share, alpha, beta, gain)).to(z.dtype)
+
+
+def scaled_relu(z: Tensor, scale: Tensor) -> Tensor:
+    """ReLU(scale · z) in float32 (float64 for a float64 input), in the dtype of `z`."""
+    return torch.relu(scale * widen(z)).to(z.dtype)

@@ -1,0 +1,41 @@
+import pytest
+import torch
+
+from carelu.kernels.layout import rows_of, same_layout
+
+
+@pytest.mark.parametrize(
+    ("shape", "memory_format", "dims", "rows"),
+    [
+        ((2, 3, 4, 5), torch.contiguous_format, (1, 2, 3), (2, 60)),
+        ((2, 3, 4, 5), torch.channels_last, (1, 2, 3), (2, 60)),
+        ((2, 3, 4, 5), torch.contiguous_format, (2, 3), (6, 20)),
+        ((2, 3, 4, 5), torch.channels_last, (2, 3), None),
+        ((2, 3, 4, 5), torch.contiguous_format, (1,), None),
+        ((2, 3, 4, 5), torch.channels_last, (1,), (40, 3)),
+        ((2, 3, 4, 5), torch.contiguous_format, (0, 1, 2, 3), (1, 120)),
+        ((2, 3, 1, 1), torch.channels_last, (1,), (2, 3)),
+        ((2, 0, 4, 5), torch.contiguous_format, (1, 2, 3), None),
+    ],
+)
+def test_rows_are_found_where_competing_elements_are_neighbours(shape, memory_format, dims, rows):
+    assert rows_of(torch.empty(shape).to(memory_format=memory_format), dims) == rows
+
+
+def test_tensor_with_gaps_or_repetitions_has_no_rows():
+    z = torch.empty(4, 6)
+    assert rows_of(z[:, ::2], (1,)) is None
+    assert rows_of(z[:, :3], (1,)) is None
+    assert rows_of(z[:1].expand(4, 6), (1,)) is None
+
+
+def test_rows_are_counted_in_64_bits():
+    z = torch.empty(3, 2**31, device="meta", dtype=torch.bfloat16)
+    assert rows_of(z, (1,)) == (3, 2**31)
+
+
+def test_layouts_differ_by_the_order_of_elements_and_not_by_dimensions_of_one():
+    z = torch.empty(2, 3, 4, 5)
+    assert not same_layout(z, z.to(memory_format=torch.channels_last))
+    column = torch.empty(4, 1)
+    assert same_layout(column, column.as_strided((4, 1), (1, 7)))
