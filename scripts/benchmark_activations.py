@@ -70,8 +70,8 @@ def _measure(arguments: argparse.Namespace) -> None:
     from experiments.benchmarking.rows import to_csv
     from experiments.report.files import write_files
 
-    device = options.find_device(arguments.device)
     options.check_writable(arguments.out)
+    device = options.find_device(arguments.device)
     for word, names, kind in (
         *((name, activation_names(), "activation") for name in arguments.activations or []),
         *((name, options.KERNELS, "kernel") for name in arguments.kernel),

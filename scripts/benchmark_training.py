@@ -39,7 +39,7 @@ DATA = {
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    benchmarks, tasks = options.BENCHMARKS, options.TASKS
+    benchmarks, tasks = tuple(options.BENCHMARKS), options.TASKS
     parser.add_argument("--benchmark", nargs="+", choices=benchmarks, default=benchmarks, help="default: all")
     parser.add_argument("--task", nargs="+", choices=tasks, default=tasks, help="default: all")
     parser.add_argument("--activations", nargs="+", metavar="NAME", help="options of act=; default: all")
@@ -87,8 +87,13 @@ def main() -> int:
 
 
 def _measure(arguments: argparse.Namespace) -> None:
-    device = options.find_device(arguments.device)
+    if not any(task in options.BENCHMARKS[benchmark] for benchmark in arguments.benchmark for task in arguments.task):
+        raise BadInput(
+            f"--benchmark {' '.join(arguments.benchmark)} has nothing to measure for --task "
+            f"{' '.join(arguments.task)}; augmentation is of cifar100, plain of cifar100 and text"
+        )
     options.check_writable(arguments.out)
+    device = options.find_device(arguments.device)
     recipe = arguments.recipe or ("fast" if device.type == "cuda" else "small")
     common = [f"recipe={recipe}", f"trainer.device={device.type}", *arguments.set]
     overrides = {task: [f"task={task}", *_data(task, arguments.data_root), *common] for task in arguments.task}
@@ -109,11 +114,6 @@ def _measure(arguments: argparse.Namespace) -> None:
         rows.append(row)
         text = page(rows, machine.about(device, others))
         files = write_files({table: to_csv(rows).encode(), table.with_suffix(".md"): text.encode()})
-    if not rows:
-        raise BadInput(
-            f"--benchmark {' '.join(arguments.benchmark)} has nothing to measure for --task "
-            f"{' '.join(arguments.task)}; augmentation is of cifar100, plain of {' and '.join(options.PLAIN_TASKS)}"
-        )
     print(*files, sep="\n")
 
 
@@ -136,13 +136,15 @@ def _rows(
     }
     if "start-up" in arguments.benchmark:
         yield from comparisons.measure_start_up(overrides, min(3, rounds), **measuring)
-    if "augmentation" in arguments.benchmark and "cifar100" in overrides:
-        yield from comparisons.compare_augmentation(overrides["cifar100"], rounds, **measuring)
     for task, settings in overrides.items():
-        if "plain" in arguments.benchmark and task in options.PLAIN_TASKS:
-            yield from comparisons.compare_plain(settings, variants, arguments.processes, effort, **measuring)
-        if "activations" in arguments.benchmark:
-            yield from comparisons.compare_activations(settings, activations, effort, **measuring)
+        for benchmark in arguments.benchmark:
+            match benchmark if task in options.BENCHMARKS[benchmark] else None:
+                case "augmentation":
+                    yield from comparisons.compare_augmentation(settings, rounds, **measuring)
+                case "plain":
+                    yield from comparisons.compare_plain(settings, variants, arguments.processes, effort, **measuring)
+                case "activations":
+                    yield from comparisons.compare_activations(settings, activations, effort, **measuring)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,9 @@ LAYOUTS = ("contiguous", "channels_last")
 DIRECTIONS = ("forward", "backward", "both")
 KERNELS = ("auto", "eager", "autograd", "cpp", "triton")
 """Accepted by `--kernel`; all but "auto" are values of CARELU_KERNEL."""
-BENCHMARKS = ("start-up", "augmentation", "plain", "activations")
 TASKS = ("cifar100", "superres", "text")
-PLAIN_TASKS = ("cifar100", "text")
-"""The tasks that have a plain way to be held against."""
+BENCHMARKS = {"start-up": TASKS, "augmentation": ("cifar100",), "plain": ("cifar100", "text"), "activations": TASKS}
+"""What is measured of training, and the tasks that it can be measured on."""
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

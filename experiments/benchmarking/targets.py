@@ -38,7 +38,7 @@ class Target:
 
     def line(self) -> list[str]:
         bound = f"{'≥' if self.at_least else '≤'} {self.bound:g}"
-        return [self.what, fixed(self.value, 2), bound, "yes" if self.met else "no"]
+        return [self.what, fixed(self.value, 3), bound, "yes" if self.met else "no"]
 
 
 def geometric_mean(values: Sequence[float]) -> float:
