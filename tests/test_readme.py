@@ -13,6 +13,8 @@ from carelu import ActivationFactory, activation_names
 from carelu.registry import unregister
 from experiments import configuration
 from experiments.command_line import check_command
+from experiments.report.evidence import read_evidence
+from experiments.report.findings import findings, of_subject
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -60,3 +62,10 @@ def test_every_command_of_the_readme_is_accepted(command, monkeypatch, tmp_path)
     arguments = command.split("run.py")[-1].split("#")[0].split()
     if "--help" not in arguments:
         check_command(arguments)
+
+
+def test_what_is_known_is_what_the_published_ledger_says():
+    found = of_subject(findings(read_evidence(ROOT / "results" / "ledger.csv"), "relu"))
+    known = "\n".join(f"- {finding.sentence('relu')}" for finding in found)
+
+    assert known in README, f"README, What is known so far, has to say:\n{known}"
