@@ -14,8 +14,7 @@ import sys
 from pathlib import Path
 
 from experiments.benchmarking import options
-from experiments.command import complain
-from experiments.errors import BadInput, unknown
+from experiments.errors import unknown
 
 
 def _arguments() -> argparse.Namespace:
@@ -37,25 +36,16 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Measures and writes; returns the exit code."""
     arguments = _arguments()
-    try:
-        if arguments.redraw:
-            _redraw(arguments.redraw)
-        else:
-            _measure(arguments)
-    except BadInput as error:
-        return complain(error)
-    except KeyboardInterrupt:
-        print("stopped; what was measured is written", file=sys.stderr)
-        return 130
-    return 0
+    return options.exit_code_of(_redraw if arguments.redraw else _measure, arguments)
 
 
-def _redraw(table: Path) -> None:
+def _redraw(arguments: argparse.Namespace) -> None:
     from experiments.benchmarking.bandwidth_figure import bandwidth_figure
     from experiments.benchmarking.operations import Measurement
     from experiments.benchmarking.rows import from_csv
     from experiments.report.files import write_files
 
+    table = arguments.redraw
     figure = bandwidth_figure(from_csv(table, Measurement), table.stem)
     print(*write_files({table.with_suffix(f".{suffix}"): content for suffix, content in figure.files()}), sep="\n")
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.benchmarking import options
-from experiments.command import complain
 from experiments.command_line import check_command
 from experiments.configuration import words_of
 from experiments.errors import BadInput
@@ -75,15 +74,7 @@ def _data(task: str, root: Path | None) -> list[str]:
 
 def main() -> int:
     """Measures and writes; returns the exit code."""
-    arguments = _arguments()
-    try:
-        _measure(arguments)
-    except BadInput as error:
-        return complain(error)
-    except KeyboardInterrupt:
-        print("stopped; what was measured is written", file=sys.stderr)
-        return 130
-    return 0
+    return options.exit_code_of(_measure, _arguments())
 
 
 def _measure(arguments: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from carelu.kernels.function import Settings
-from carelu.kernels.layout import rows_of, same_layout, statistics_shape
+from carelu.kernels.layout import laid_out_as, rows_of, statistics_shape
 from carelu.reference import competition_scale, largest_magnitude, widen
 
 NAME = "autograd"
@@ -116,8 +116,7 @@ def backward(
     needs_grad_z: bool,
 ) -> tuple[Tensor | None, Tensor, Tensor]:
     """See `carelu.kernels.function.Kernel`."""
-    if not same_layout(grad, z):
-        grad = torch.empty_like(z).copy_(grad)
+    grad = laid_out_as(z, grad)
     grad_z = torch.empty_like(z)
     dims, (z, grad, passed), (statistics,), size = _as_rows(settings.dims, [z, grad, grad_z], [statistics])
     share, norm, unit = statistics

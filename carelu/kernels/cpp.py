@@ -5,14 +5,12 @@ from torch import Tensor
 
 from carelu.kernels import autograd
 from carelu.kernels.build import library
-from carelu.kernels.function import Settings
-from carelu.kernels.layout import rows_of, same_layout, statistics_shape
+from carelu.kernels.function import COMPETITIONS, Settings
+from carelu.kernels.layout import laid_out_as, rows_of, statistics_shape
 
 NAME = "cpp"
 
-# As in carelu.cpp.
-DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
-COMPETITIONS = {"energy": 0, "l1": 1, "count": 2}
+DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}  # as in carelu.cpp
 
 GRAIN = 2**15
 """Elements that are worth a thread, as in torch's own loops."""
@@ -74,8 +72,7 @@ def backward(
     layout = rows_of(z, dims)
     if layout is None:  # hooks on saved tensors may hand z back in another layout
         return autograd.backward(grad, z, alpha, beta, statistics, settings, needs_grad_z)
-    if not same_layout(grad, z):
-        grad = torch.empty_like(z).copy_(grad)
+    grad = laid_out_as(z, grad)
     grad_z = torch.empty_like(z) if needs_grad_z else None
     grad_alpha, grad_beta = torch.empty_like(alpha), torch.empty_like(beta)
     rows, length = layout

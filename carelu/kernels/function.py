@@ -7,6 +7,9 @@ from torch import Tensor
 
 from carelu import reference
 
+COMPETITIONS = {"energy": 0, "l1": 1, "count": 2}
+"""By name, the number that stands for a competition in carelu.cpp and in triton_loops."""
+
 
 class Settings(NamedTuple):
     """What one CAReLU computes.

@@ -2,6 +2,7 @@
 
 import functools
 
+import torch
 from torch import Tensor
 
 
@@ -33,6 +34,11 @@ def _rows_of(shape: tuple[int, ...], strides: tuple[int, ...], dims: tuple[int, 
 def statistics_shape(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of the statistics of an input of `shape`, see `carelu.kernels.function.Kernel`."""
     return (3, *(1 if dim in dims else size for dim, size in enumerate(shape)))
+
+
+def laid_out_as(z: Tensor, tensor: Tensor) -> Tensor:
+    """`tensor`, which has the shape of `z`, or a copy of it, in memory in the order of `z`."""
+    return tensor if same_layout(tensor, z) else torch.empty_like(z).copy_(tensor)
 
 
 def same_layout(a: Tensor, b: Tensor) -> bool:

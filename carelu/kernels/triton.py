@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 from carelu.kernels import autograd
-from carelu.kernels.function import Settings
-from carelu.kernels.layout import rows_of, same_layout, statistics_shape
+from carelu.kernels.function import COMPETITIONS, Settings
+from carelu.kernels.layout import laid_out_as, rows_of, statistics_shape
 
 NAME = "triton"
 
-COMPETITIONS = {"energy": 0, "l1": 1, "count": 2}  # as in triton_loops
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 LONGEST_ROW = 2**30
 """Elements; offsets within a row are 32 bits wide."""
@@ -106,8 +105,7 @@ def backward(
     layout = rows_of(z, dims)
     if layout is None:  # hooks on saved tensors may hand z back in another layout
         return autograd.backward(grad, z, alpha, beta, statistics, settings, needs_grad_z)
-    if not same_layout(grad, z):
-        grad = torch.empty_like(z).copy_(grad)
+    grad = laid_out_as(z, grad)
     rows, length = layout
     grad_z = torch.empty_like(z) if needs_grad_z else None
     grad_u = statistics.new_empty(rows)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 from carelu import ActivationFactory, CAReLU
+from carelu.kernels.choice import VARIABLE as KERNEL_VARIABLE
 from experiments.benchmarking.timing import interleaved, ratios, spread
 from experiments.models import IMAGE_DIMS
 
@@ -23,7 +24,6 @@ TOUCHES = {"forward": 2, "backward": 3, "both": 5, COPY: 2}
 """What is timed, and how often it must touch each element: forward reads z and writes y; backward reads the gradient
 and z (or y) and writes the gradient of z; both are one after the other."""
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-KERNEL_VARIABLE = "CARELU_KERNEL"
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,13 @@ torch is imported only where a device is looked for, so that `--help` and a typi
 """
 
 import argparse
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.command import complain
 from experiments.errors import BadInput
 
 if TYPE_CHECKING:
@@ -71,3 +74,15 @@ def check_writable(folder: Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise BadInput(f"--out={folder} cannot be written: {error.strerror}; name another folder") from error
+
+
+def exit_code_of(work: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
+    """Does the work of a benchmark; what stops it is said in one line."""
+    try:
+        work(arguments)
+    except BadInput as error:
+        return complain(error)
+    except KeyboardInterrupt:
+        print("stopped; what was measured is written", file=sys.stderr)
+        return 130
+    return 0

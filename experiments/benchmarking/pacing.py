@@ -141,7 +141,6 @@ class PacedBatches:
     def __init__(self, batches: TrainingBatches, pace: Pace, items: Callable[[Batch], Tensor | int]):
         self.batches, self.pace, self.items = batches, pace, items
         self.request: Turn | Evaluate | None = None
-
         self._endless: Iterator[Batch] | None = None
 
     def __len__(self) -> int:
