@@ -36,21 +36,21 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Measures and writes; returns the exit code."""
     arguments = _arguments()
-    return options.exit_code_of(_redraw if arguments.redraw else _measure, arguments)
+    return options.exit_code_of(lambda: _draw(arguments.redraw or _measure(arguments)))
 
 
-def _redraw(arguments: argparse.Namespace) -> None:
+def _draw(table: Path) -> None:
     from experiments.benchmarking.bandwidth_figure import bandwidth_figure
     from experiments.benchmarking.operations import Measurement
     from experiments.benchmarking.rows import from_csv
     from experiments.report.files import write_files
 
-    table = arguments.redraw
     figure = bandwidth_figure(from_csv(table, Measurement), table.stem)
     print(*write_files({table.with_suffix(f".{suffix}"): content for suffix, content in figure.files()}), sep="\n")
 
 
-def _measure(arguments: argparse.Namespace) -> None:
+def _measure(arguments: argparse.Namespace) -> Path:
+    """Returns the table of numbers that it wrote."""
     # torch is imported only now, so that --help is answered at once.
     from carelu import activation_names
     from experiments.allocator import keep_freed_memory
@@ -85,7 +85,7 @@ def _measure(arguments: argparse.Namespace) -> None:
         text = page(rows, machine.about(device, others))
         files = write_files({table: to_csv(rows).encode(), table.with_suffix(".md"): text.encode()})
     print(*files, sep="\n")
-    _redraw(table)
+    return table
 
 
 if __name__ == "__main__":

@@ -74,7 +74,8 @@ def _data(task: str, root: Path | None) -> list[str]:
 
 def main() -> int:
     """Measures and writes; returns the exit code."""
-    return options.exit_code_of(_measure, _arguments())
+    arguments = _arguments()
+    return options.exit_code_of(lambda: _measure(arguments))
 
 
 def _measure(arguments: argparse.Namespace) -> None:
@@ -105,6 +106,8 @@ def _measure(arguments: argparse.Namespace) -> None:
         rows.append(row)
         text = page(rows, machine.about(device, others))
         files = write_files({table: to_csv(rows).encode(), table.with_suffix(".md"): text.encode()})
+    if not rows:
+        raise BadInput("nothing could be measured; what was left out, and why, stands above")
     print(*files, sep="\n")
 
 

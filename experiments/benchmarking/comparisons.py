@@ -19,6 +19,7 @@ from experiments.configuration import compose, identify
 from experiments.data import cifar100
 from experiments.data.images import Augmentation, ImageBatches
 from experiments.environment import ROOT
+from experiments.errors import BadInput
 from experiments.runner import settle
 
 SUITE, PLAIN = "suite", "plain"
@@ -136,7 +137,7 @@ def in_turns(workers: Sequence[Worker], effort: Effort, device: torch.device, ev
 def compare_activations(
     overrides: list[str], activations: Sequence[str], effort: Effort, device: torch.device, machine: Labels, note: Note
 ) -> Iterator[Comparison]:
-    """Training of one task with each of the activations, each in turn with ReLU."""
+    """Training of one task with each of the activations that its model takes, each in turn with ReLU."""
     start = {"benchmark": "activations", "way": SUITE, "baseline": BASELINE, **machine}
     with Worker(train_in_turns, overrides=[*overrides, f"act={BASELINE}"]) as baseline:
         for name in activations:
@@ -146,8 +147,12 @@ def compare_activations(
                 [own] = in_turns([baseline], effort, device, evaluate=True)
                 yield _of_training(labels, own, own, effort.steps)
                 continue
-            with Worker(train_in_turns, overrides=[*overrides, f"act={name}"]) as worker:
-                base, own = in_turns([baseline, worker], effort, device, evaluate=True)
+            try:
+                with Worker(train_in_turns, overrides=[*overrides, f"act={name}"]) as worker:
+                    base, own = in_turns([baseline, worker], effort, device, evaluate=True)
+            except BadInput as error:
+                note(f"left out: {error}")
+                continue
             yield _of_training(labels, own, base, effort.steps)
 
 

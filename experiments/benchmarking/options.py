@@ -76,10 +76,10 @@ def check_writable(folder: Path) -> None:
         raise BadInput(f"--out={folder} cannot be written: {error.strerror}; name another folder") from error
 
 
-def exit_code_of(work: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
+def exit_code_of(work: Callable[[], None]) -> int:
     """Does the work of a benchmark; what stops it is said in one line."""
     try:
-        work(arguments)
+        work()
     except BadInput as error:
         return complain(error)
     except KeyboardInterrupt:

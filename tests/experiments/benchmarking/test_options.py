@@ -69,3 +69,29 @@ def test_a_mistake_is_answered_in_one_line_with_code_2(arguments, answer, tmp_pa
     [line] = [line for line in done.stderr.splitlines() if "error:" in line]
     assert answer in line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_activation_is_measured_alone_and_the_figure_drawn(tmp_path):
+    arguments = ["--network", "bilstm", "--dtype", "float32", "--pass", "forward", "--rounds", "1", "--out", tmp_path]
+    done = start("activations", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "left out: carelu_pre_norm: competition_input='pre_norm' needs a model" in done.stderr
+    made = sorted(tmp_path.iterdir())
+    assert [file.suffix for file in made] == [".csv", ".md", ".png", ".svg"]
+    for file in made[2:]:
+        file.unlink()
+    assert start("activations", "--redraw", made[0]).returncode == 0
+    assert sorted(tmp_path.iterdir()) == made
+
+
+def test_an_activation_that_a_model_cannot_take_is_left_out_of_its_training(tmp_path):
+    arguments = ["--benchmark", "activations", "--task", "superres", "--rounds", "1", "--steps", "1", "--out", tmp_path]
+    done = start("training", *arguments, "--activations", "carelu_pre_norm")
+    assert done.returncode == 2
+    assert "left out: model=edsr-4x32 with act=carelu_pre_norm cannot be built" in done.stderr
+    assert "error: nothing could be measured" in done.stderr
+    done = start("training", *arguments, "--activations", "carelu_pre_norm", "relu")
+    assert done.returncode == 0, done.stderr
+    [table] = tmp_path.glob("*.csv")
+    [_, row] = table.read_text().splitlines()
+    assert ",relu,suite,relu,patches,1," in row
