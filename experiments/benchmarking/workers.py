@@ -46,7 +46,8 @@ class Worker:
         """
         self._signal(signal.SIGCONT)
         try:
-            self._connection.send(request)
+            with contextlib.suppress(BrokenPipeError):  # it has ended, and its last answer says why
+                self._connection.send(request)
             answer = self._connection.recv()
         except (EOFError, OSError) as error:
             self._process.join(timeout=10)

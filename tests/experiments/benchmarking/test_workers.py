@@ -23,6 +23,11 @@ def answer(receive, send):
             raise {"bad input": BadInput("mend it"), "mistake": KeyError("oops")}[request]
 
 
+def refuse_to_start(receive, send):
+    """Asked or not."""
+    raise BadInput("mend it first")
+
+
 def comes_to(pid, *states):
     """Whether a process soon is in one of the states of /proc; "" is that there is none."""
     for _ in range(100):
@@ -48,6 +53,13 @@ def test_a_worker_and_what_it_started_stand_still_between_requests_and_end_with_
 def test_bad_input_of_a_worker_is_bad_input_here():
     with Worker(answer) as worker, pytest.raises(BadInput, match=r"^mend it$"):
         worker.ask("bad input")
+
+
+def test_bad_input_of_a_worker_that_ended_before_it_was_asked_is_bad_input_here():
+    with Worker(refuse_to_start) as worker:
+        worker._process.join()
+        with pytest.raises(BadInput, match=r"^mend it first$"):
+            worker.ask("processes")
 
 
 def test_a_mistake_in_a_worker_comes_back_with_its_traceback():
