@@ -56,11 +56,11 @@ def _verdict(entry: Entry) -> str:
     return "stands, better" if entry.better else "stands, worse"
 
 
-def findings(evidence: Evidence, baseline: str) -> list[Finding]:
-    """Every comparison with the baseline that shares a seed with it, on the headline of each test set."""
+def findings(evidence: Evidence, baseline: str, metric: str | None = None) -> list[Finding]:
+    """Every comparison with the baseline that shares a seed with it, on `metric`, or the headline of each test set."""
     found = []
     for setting in evidence.settings():
-        for name in metrics_shown(evidence, setting, None):
+        for name in metrics_shown(evidence, setting, metric):
             entries = compare(evidence, setting, name, baseline)
             paired = [entry for entry in entries if entry.paired and entry.paired.n]
             found += [Finding(setting, describe_metric(name), entry) for entry in paired]
@@ -79,7 +79,9 @@ def verdict(found: list[Finding], baseline: str) -> str:
     if not any(finding.tested for finding in found):
         return f"Nothing is claimed: no comparison with {baseline} has the two pairs of runs that a test needs."
     about = of_subject(found)
-    what = SUBJECT if about[0].entry.act.startswith(SUBJECT) else "the other activations"
+    what = "the other activations"
+    if about[0].entry.act.startswith(SUBJECT):
+        what = f"variants of {SUBJECT}" if baseline.startswith(SUBJECT) else SUBJECT
     sentences = [_count(about, f"of {what} with {baseline}")]
     if len(about) < len(found):
         sentences.append(_count(found, f"of any activation with {baseline}"))

@@ -61,3 +61,9 @@ def test_the_findings_are_about_carelu_where_it_is_there(tmp_path):
     without = found(tmp_path, grid(("relu", "gelu", "swish"), range(2)))
     assert [finding.entry.act for finding in of_subject(without)] == ["gelu", "swish"]
     assert "of the other activations with relu" in verdict(without, "relu")
+
+
+def test_variants_of_carelu_are_called_so_where_carelu_itself_is_the_baseline(tmp_path):
+    rows = grid(("carelu", "carelu(gain=2)", "carelu(gain=3)"), range(5), effects={"carelu(gain=2)": 30.0})
+    said = verdict(found(tmp_path, rows, "carelu"), "carelu")
+    assert said.startswith("Of 2 comparisons of variants of carelu with carelu, 1 stands as better")
