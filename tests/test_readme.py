@@ -14,7 +14,8 @@ from carelu.registry import unregister
 from experiments import configuration
 from experiments.command_line import check_command
 from experiments.report.evidence import read_evidence
-from experiments.report.findings import findings, of_subject, verdict
+from experiments.report.findings import difference_unit, findings, of_subject, verdict
+from experiments.report.numbers import fixed
 from experiments.report.tuning import tune
 from tests.conftest import ROOT
 
@@ -73,13 +74,23 @@ def sentences(found, baseline):
     return "\n".join(f"- {finding.sentence(baseline)}" for finding in found)
 
 
+def span(found):
+    """How far the comparisons that do not stand moved the result: smallest and largest difference, whose they are."""
+    moved = sorted((f for f in found if not f.entry.stands), key=lambda finding: finding.entry.paired.difference)
+    ends = (
+        f"{fixed(f.entry.paired.difference, f.metric.decimals, signed=True)} ({f.entry.act})"
+        for f in (moved[0], moved[-1])
+    )
+    return f"Those moved it by {' to '.join(ends)} {difference_unit(moved[0].metric)}."
+
+
 def known():
     """The ledgers' own sentences, by what they are about."""
     study = findings(published("carelu_study/ledger.csv"), "carelu", "validation/top1")
     tuned = findings(tune(published("tuned/ledger.csv"), "optim.optimizer.lr").evidence, "relu")
     return {
         "the grid": sentences(of_subject(findings(published("ledger.csv"), "relu")), "relu"),
-        "the defaults": verdict(study, "carelu"),
+        "the defaults": f"{verdict(study, 'carelu')} {span(study)}",
         "the defaults that matter": sentences([finding for finding in study if finding.entry.stands], "carelu"),
         "tuned": sentences(of_subject(tuned), "relu"),
     }
