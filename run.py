@@ -8,13 +8,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from experiments.command import complain, help_text, run_job
-from experiments.command_line import check_command
+from experiments.configuration.command_line import check_command
+from experiments.configuration.help import help_text
+from experiments.distributed.torchrun import check_torchrun
 from experiments.errors import BadInput
-from experiments.launch import check_launch
-from experiments.sweep.conduct import conduct
-from experiments.sweep.processes import take_part
+from experiments.sweep.coordinator import coordinate
+from experiments.sweep.processes import run_sweep_job
 from experiments.sweep.record import SweepFolder
+from experiments.training.job import report_error, run_job
 
 exit_codes: list[int] = []
 
@@ -26,7 +27,7 @@ def job(cfg: DictConfig) -> None:
     choices = dict(of_hydra.runtime.choices)
     if of_hydra.mode == RunMode.MULTIRUN:
         folder = SweepFolder(Path(of_hydra.sweep.dir))
-        take_part(cfg, choices, folder, of_hydra.job.num, list(of_hydra.overrides.task))
+        run_sweep_job(cfg, choices, folder, of_hydra.job.num, list(of_hydra.overrides.task))
     else:
         exit_codes.append(run_job(cfg, choices).code)
 
@@ -37,12 +38,12 @@ def main() -> int:
         print(help_text())
         return 0
     try:
-        check_launch(sys.argv[1:])
+        check_torchrun(sys.argv[1:])
         sweep = check_command(sys.argv[1:])
         if sweep:
-            return conduct(sweep, job)
+            return coordinate(sweep, job)
     except BadInput as error:
-        return complain(error)
+        return report_error(error)
     job()
     return max(exit_codes, default=0)
 

@@ -43,7 +43,7 @@ def _draw(table: Path) -> None:
     from experiments.benchmarking.bandwidth_figure import bandwidth_figure
     from experiments.benchmarking.operations import Measurement
     from experiments.benchmarking.rows import from_csv
-    from experiments.report.files import write_files
+    from experiments.files import write_files
 
     figure = bandwidth_figure(from_csv(table, Measurement), table.stem)
     print(*write_files({table.with_suffix(f".{suffix}"): content for suffix, content in figure.files()}), sep="\n")
@@ -53,12 +53,12 @@ def _measure(arguments: argparse.Namespace) -> Path:
     """Returns the table of numbers that it wrote."""
     # torch is imported only now, so that --help is answered at once.
     from carelu import activation_names
-    from experiments.allocator import keep_freed_memory
     from experiments.benchmarking import machine
     from experiments.benchmarking.activations_page import page
     from experiments.benchmarking.operations import SITES, Plan, measure
     from experiments.benchmarking.rows import to_csv
-    from experiments.report.files import write_files
+    from experiments.files import write_files
+    from experiments.training.allocator import keep_freed_memory
 
     options.check_writable(arguments.out)
     device = options.find_device(arguments.device)

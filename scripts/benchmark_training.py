@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.benchmarking import options
-from experiments.command_line import check_command
-from experiments.configuration import words_of
+from experiments.configuration.command_line import check_command
+from experiments.configuration.composition import options_of
 from experiments.errors import BadInput
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _measure(arguments: argparse.Namespace) -> None:
     recipe = arguments.recipe or ("fast" if device.type == "cuda" else "small")
     common = [f"recipe={recipe}", f"trainer.device={device.type}", *arguments.set]
     overrides = {task: [f"task={task}", *_data(task, arguments.data_root), *common] for task in arguments.task}
-    activations = arguments.activations or list(words_of("act"))
+    activations = arguments.activations or list(options_of("act"))
     variants = [[], *(each.split() for each in arguments.also)]
     for settings in overrides.values():
         for further in [*([f"act={name}"] for name in activations), *variants]:
@@ -99,7 +99,7 @@ def _measure(arguments: argparse.Namespace) -> None:
     from experiments.benchmarking import machine
     from experiments.benchmarking.rows import to_csv
     from experiments.benchmarking.training_page import page
-    from experiments.report.files import write_files
+    from experiments.files import write_files
 
     others, table, rows = machine.OtherProcesses(), arguments.out / f"{machine.slug(device)}_training.csv", []
     for row in _rows(arguments, device, overrides, activations, variants):

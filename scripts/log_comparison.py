@@ -10,10 +10,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from experiments.command import FAILED, complain
 from experiments.errors import BadInput
+from experiments.record.wandb_run import destination
 from experiments.report.wandb_comparison import write_comparison
-from experiments.wandb_run import destination
+from experiments.training.job import FAILED, report_error
 
 
 def main() -> int:
@@ -36,7 +36,7 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         print(write_comparison(logger=destination(**to), folder=folder, **arguments))
     except BadInput as error:
-        return complain(error)
+        return report_error(error)
     except Exception as error:
         print(f"error: W&B did not take the comparison: {' '.join(str(error).split())}", file=sys.stderr)
         return FAILED

@@ -2,15 +2,15 @@
 
 python scripts/make_bsds300_sample.py ROOT
 
-ROOT holds images/train and images/test. Writes experiments/data/bsds300_sample/{train,test}/*.jpg and
-prints the checksums that experiments/data/bsds300.py states.
+ROOT holds images/train and images/test. Writes experiments/tasks/superres/sample/{train,test}/*.jpg and
+prints the checksums that experiments/tasks/superres/bsds300.py states.
 """
 
 import argparse
 import shutil
 from pathlib import Path
 
-from experiments.data.bsds300 import SAMPLE_DIR, folder_checksum
+from experiments.tasks.superres.bsds300 import SAMPLE_DIR, folder_checksum
 
 COUNTS = {"train": 40, "test": 8}
 

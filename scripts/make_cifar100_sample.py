@@ -2,7 +2,7 @@
 
 python scripts/make_cifar100_sample.py ROOT
 
-ROOT holds cifar-100-python/. Writes experiments/data/cifar100_sample/{train,test}.webp, lossless
+ROOT holds cifar-100-python/. Writes experiments/tasks/cifar100/sample/{train,test}.webp, lossless
 sheets of 32×32 tiles with one row a class, and classes.txt with the name of each row.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from torchvision.datasets import CIFAR100
 
-from experiments.data.cifar100 import CLASSES, SAMPLE_DIR, TILE
+from experiments.tasks.cifar100.dataset import CLASSES, SAMPLE_DIR, TILE
 
 PER_CLASS = {"train": 50, "test": 10}
 

@@ -8,10 +8,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from experiments.command import complain
+from experiments.analysis.evidence import read_evidence
 from experiments.errors import BadInput
-from experiments.report.evidence import read_evidence
 from experiments.report.figures import make_figures, write_figures
+from experiments.training.job import report_error
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def main() -> int:
         figures = make_figures(evidence, arguments.baseline, arguments.recipe)
         files = write_figures(figures, arguments.out or arguments.ledger.parent / "figures")
     except BadInput as error:
-        return complain(error)
+        return report_error(error)
     for problem in (*evidence.problems, *evidence.without_metrics()):
         print(f"warning: {problem}", file=sys.stderr)
     print("\n".join(str(file) for file in files))

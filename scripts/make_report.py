@@ -8,13 +8,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from experiments.command import complain
+from experiments.analysis.evidence import read_evidence
 from experiments.errors import BadInput
-from experiments.report.evidence import read_evidence
+from experiments.files import write_files
 from experiments.report.figures import make_figures
-from experiments.report.files import write_files
 from experiments.report.page import render_page
 from experiments.report.tables import build_tables
+from experiments.training.job import report_error
 
 
 def main() -> int:
@@ -34,7 +34,7 @@ def main() -> int:
         page = render_page(evidence, tables, figures, arguments.baseline, arguments.recipe)
         (file,) = write_files({arguments.out or arguments.ledger.parent / "report.html": page.encode()})
     except BadInput as error:
-        return complain(error)
+        return report_error(error)
     for problem in (*evidence.problems, *evidence.without_metrics()):
         print(f"warning: {problem}", file=sys.stderr)
     print(file)

@@ -3,7 +3,7 @@
 python scripts/make_snli_sample.py ROOT
 
 ROOT holds train*.parquet, validation.parquet and test.parquet with the columns of stanfordnlp/snli.
-Writes experiments/data/snli_sample/{train,validation,test}.parquet, the pairs in the order of the files.
+Writes experiments/tasks/text/snli_sample/{train,validation,test}.parquet, the pairs in the order of the files.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import parquet
 
-from experiments.data.text_sets import SAMPLE_DIR
+from experiments.tasks.text.dataset import SAMPLE_DIR
 
 PER_CLASS = {"train": 1000, "validation": 167, "test": 167}
 CLASSES = 3

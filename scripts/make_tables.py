@@ -8,11 +8,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from experiments.command import complain
+from experiments.analysis.evidence import read_evidence
 from experiments.errors import BadInput
-from experiments.report.evidence import read_evidence
 from experiments.report.rendering import write_tables
 from experiments.report.tables import build_tables
+from experiments.training.job import report_error
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
         tables = build_tables(evidence, arguments.baseline, arguments.recipe, arguments.metric, arguments.tuned)
         files = write_tables(tables, arguments.out or arguments.ledger.parent / "tables")
     except BadInput as error:
-        return complain(error)
+        return report_error(error)
     for problem in evidence.problems:
         print(f"warning: {problem}", file=sys.stderr)
     print("\n".join(str(file) for file in files))

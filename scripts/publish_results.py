@@ -7,8 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from experiments import ledger
 from experiments.errors import BadInput
+from experiments.record import ledger
 
 
 def main() -> None:

@@ -11,10 +11,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from experiments.command import FAILED, complain
 from experiments.errors import BadInput
-from experiments.replay import replay, runs_in, runs_of, unfinished_in
-from experiments.wandb_run import settle_mode
+from experiments.record.replay import replay, runs_in, runs_of, unfinished_in
+from experiments.record.wandb_run import resolve_mode
+from experiments.training.job import FAILED, report_error
 
 
 def main() -> int:
@@ -35,13 +35,13 @@ def main() -> int:
     if arguments.run_id and not arguments.ledger:
         parser.error("--run-id needs --ledger")
     try:
-        given = {"project": arguments.project, "entity": arguments.entity, "mode": settle_mode(arguments.mode)}
+        given = {"project": arguments.project, "entity": arguments.entity, "mode": resolve_mode(arguments.mode)}
         runs = [run for folder in arguments.folders for run in runs_in(folder)]
         if arguments.ledger:
             runs = runs_of(arguments.ledger, arguments.run_id)
         arguments.output_root.mkdir(parents=True, exist_ok=True)
     except BadInput as error:
-        return complain(error)
+        return report_error(error)
     for folder in (unfinished for each in arguments.folders for unfinished in unfinished_in(each)):
         print(f"note: {folder} is left out: the run is not finished; its command goes on with it")
     for done, run in enumerate(runs):

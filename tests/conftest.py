@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.command import Ending, run_job
-from experiments.configuration import compose
-from experiments.data import cifar100
-from experiments.runner import Outcome, perform
-from experiments.terminal import Display
+from experiments.configuration.composition import compose
+from experiments.tasks.cifar100 import dataset as cifar100
+from experiments.training.console import Display
+from experiments.training.job import Ending, run_job
+from experiments.training.run import Outcome, perform
 
 ROOT = Path(__file__).parent.parent
 

@@ -11,12 +11,12 @@ import torch
 import carelu.activations
 from carelu import ActivationFactory, activation_names
 from carelu.registry import unregister
-from experiments import configuration
-from experiments.command_line import check_command
-from experiments.report.evidence import read_evidence
-from experiments.report.findings import difference_unit, findings, of_subject, verdict
-from experiments.report.numbers import fixed
-from experiments.report.tuning import tune
+from experiments.analysis.evidence import read_evidence
+from experiments.analysis.findings import difference_unit, findings, of_subject, verdict
+from experiments.analysis.numbers import fixed
+from experiments.analysis.tuning import tune
+from experiments.configuration import composition as configuration
+from experiments.configuration.command_line import check_command
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,7 +46,7 @@ def walked_through(monkeypatch, tmp_path):
 
 def test_an_activation_is_added_by_one_class_and_one_file_and_trains(walked_through, run):
     assert walked_through in activation_names()
-    assert walked_through in configuration.words_of("act")
+    assert walked_through in configuration.options_of("act")
     check_command([f"act={walked_through}"])
     outcome = run(f"act={walked_through}", "trainer.max_steps=1")
     assert (outcome.result["act"], outcome.result["status"], outcome.result["steps"]) == (walked_through, "finished", 1)

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from experiments.analysis.numbers import ABSENT, fixed
 from experiments.benchmarking.machine import About
 from experiments.benchmarking.operations import BASELINE, COPY, SITES, TOUCHES, Measurement, Site
 from experiments.benchmarking.options import DIRECTIONS
 from experiments.benchmarking.rows import markdown_table
 from experiments.benchmarking.targets import SUBJECT, activation_targets, geometric_mean, targets_section
-from experiments.report.numbers import ABSENT, fixed
 
 RESNET = "resnet18"
 

@@ -15,12 +15,13 @@ from experiments.benchmarking.pacing import ITEMS, PHASES, Answer, Evaluate, Tur
 from experiments.benchmarking.plain import PaddedBatches, PilImages, train_plainly, training_images
 from experiments.benchmarking.timing import interleaved, ratios, spread
 from experiments.benchmarking.workers import Worker
-from experiments.configuration import compose, identify
-from experiments.data import cifar100
-from experiments.data.images import Augmentation, ImageBatches
-from experiments.environment import ROOT
+from experiments.configuration.composition import compose
+from experiments.configuration.identity import identify
 from experiments.errors import BadInput
-from experiments.runner import settle
+from experiments.record.environment import ROOT
+from experiments.tasks.cifar100 import dataset as cifar100
+from experiments.tasks.cifar100.batches import Augmentation, ImageBatches
+from experiments.training.run import resolve_auto
 
 SUITE, PLAIN = "suite", "plain"
 
@@ -119,7 +120,7 @@ class Series:
 def labels_of(overrides: list[str], **further: str) -> Labels:
     """The names of the run that `overrides` describe, and `further` columns."""
     cfg, choices = compose(overrides)
-    cfg = settle(cfg)
+    cfg = resolve_auto(cfg)
     identity = identify(cfg, choices)
     names = {key: getattr(identity, key) for key in ("task", "model", "data", "recipe")}
     return {**names, "activation": identity.act, "precision": cfg.trainer.precision, **further}

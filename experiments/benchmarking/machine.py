@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from experiments.environment import device_name, git_state
+from experiments.record.environment import device_name, git_state
 
 
 def slug(device: torch.device) -> str:

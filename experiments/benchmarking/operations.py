@@ -15,7 +15,7 @@ from torch.profiler import ProfilerActivity, profile
 from carelu import ActivationFactory, CAReLU
 from carelu.kernels.choice import VARIABLE as KERNEL_VARIABLE
 from experiments.benchmarking.timing import interleaved, ratios, spread
-from experiments.models import IMAGE_DIMS
+from experiments.tasks.activation_sites import IMAGE_DIMS
 
 BASELINE = "relu"
 COPY = "copy"

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.command import complain
 from experiments.errors import BadInput
+from experiments.training.job import report_error
 
 if TYPE_CHECKING:
     import torch
@@ -81,7 +81,7 @@ def exit_code_of(work: Callable[[], None]) -> int:
     try:
         work()
     except BadInput as error:
-        return complain(error)
+        return report_error(error)
     except KeyboardInterrupt:
         print("stopped; what was measured is written", file=sys.stderr)
         return 130

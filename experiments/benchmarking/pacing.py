@@ -20,10 +20,10 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from experiments.configuration import compose
-from experiments.data.sharding import WHOLE, Shard
-from experiments.environment import peak_memory_mib
-from experiments.tasks import Batch, Splits, Task, TrainingBatches
+from experiments.configuration.composition import compose
+from experiments.distributed.sharding import WHOLE, Shard
+from experiments.record.environment import peak_memory_mib
+from experiments.tasks.contract import Batch, Splits, Task, TrainingBatches
 
 PHASES = ("data", "forward", "backward", "optimiser", "other")
 """What a step consists of: making the batch; model and loss; their gradients, and clipping them; the update; and
@@ -227,9 +227,9 @@ def train_in_turns(
         BadInput: as `run.py` would answer it.
         RuntimeError: the run failed; the message holds why.
     """
-    from experiments.allocator import keep_freed_memory
-    from experiments.runner import perform  # here, so that a process's start-up is that of a run
-    from experiments.terminal import Display
+    from experiments.training.allocator import keep_freed_memory
+    from experiments.training.console import Display
+    from experiments.training.run import perform  # here, so that a process's start-up is that of a run
 
     keep_freed_memory()  # as run.py does
     pace = PacedTask.pace = Pace(receive, send)

@@ -13,13 +13,13 @@ from torchvision import transforms
 
 from carelu import ActivationFactory
 from experiments.benchmarking.pacing import MANY_STEPS, Answer, Evaluate, Pace, Turn
-from experiments.configuration import as_dict, compose
-from experiments.data import cifar100
-from experiments.data.images import LabelledImages
-from experiments.data.sharding import WHOLE, Shard
-from experiments.data.tokens import TextBatch, TextBatches
+from experiments.configuration.composition import as_dict, compose
+from experiments.distributed.sharding import WHOLE, Shard
 from experiments.randomness import generator
-from experiments.runner import settle
+from experiments.tasks.cifar100 import dataset as cifar100
+from experiments.tasks.cifar100.batches import LabelledImages
+from experiments.tasks.text.batches import TextBatch, TextBatches
+from experiments.training.run import resolve_auto
 
 
 class PilImages(Dataset):
@@ -27,7 +27,7 @@ class PilImages(Dataset):
 
     Args:
         data: the images.
-        augmentation: options of `experiments.data.images.Augmentation`.
+        augmentation: options of `experiments.tasks.cifar100.batches.Augmentation`.
     """
 
     def __init__(self, data: LabelledImages, augmentation: dict[str, object]):
@@ -68,13 +68,13 @@ def train_plainly(
     batch size, optimiser and augmentation are those of `overrides`, as on the command line of `run.py`.
     """
     cfg, _ = compose(overrides)
-    cfg = settle(cfg)
+    cfg = resolve_auto(cfg)
     device = torch.device(cfg.trainer.device)
     images = PilImages(training_images(cfg.data), as_dict(cfg)["task"]["augmentation"])
     # One long epoch: starting the processes anew for each would make this slower still, above all on a small set.
     sampler = RandomSampler(images, num_samples=MANY_STEPS * cfg.trainer.batch_size)
     loader = iter(DataLoader(images, cfg.trainer.batch_size, sampler=sampler, num_workers=processes))
-    factory = ActivationFactory(cfg.act.name, **as_dict(cfg)["act"]["kwargs"])
+    factory = ActivationFactory(cfg.act.name, **as_dict(cfg)["act"]["options"])
     model = get_class(cfg.task._target_)(cfg).build_model(cfg, factory).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9, weight_decay=5e-4)
     pace = Pace(receive, send)

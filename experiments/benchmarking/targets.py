@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from experiments.analysis.numbers import fixed
 from experiments.benchmarking.comparisons import SUITE, Comparison
 from experiments.benchmarking.operations import Measurement
 from experiments.benchmarking.options import LAYOUTS
 from experiments.benchmarking.rows import markdown_table
-from experiments.report.numbers import fixed
 
 SUBJECT = "carelu"
 FUSED_KERNELS = ("cpp", "triton")

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
+from experiments.analysis.numbers import ABSENT, fixed
 from experiments.benchmarking.comparisons import PLAIN, SUITE, Comparison
 from experiments.benchmarking.machine import About
 from experiments.benchmarking.pacing import PHASES
 from experiments.benchmarking.rows import markdown_table
 from experiments.benchmarking.targets import targets_section, training_targets
-from experiments.report.numbers import ABSENT, fixed
 
 
 def page(rows: Sequence[Comparison], about: About) -> str:

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Sequence
 
-from experiments.report.comparison import compare, metrics_shown, values_by_seed
-from experiments.report.evidence import Evidence, Setting
-from experiments.report.metrics import describe_metric
-from experiments.report.numbers import ABSENT, fixed, p_text, plural
-from experiments.report.provenance import describe_runs, describe_setting, run_commands
+from experiments.analysis.comparison import compare, metrics_shown, values_by_seed
+from experiments.analysis.evidence import Evidence, Setting
+from experiments.analysis.metrics import describe_metric
+from experiments.analysis.numbers import ABSENT, fixed, p_text, plural
+from experiments.analysis.provenance import describe_runs, describe_setting, run_commands
+from experiments.analysis.statistics import Ranking, normalised_gain, rank
 from experiments.report.table import CSV, RESULT, Block, Cell, Column, Table
-from experiments.statistics import Ranking, normalised_gain, rank
 
 _PRINTED = (RESULT, CSV)
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from experiments.report.evidence import Evidence, Run, Setting
-from experiments.report.numbers import ABSENT, fixed
-from experiments.report.provenance import describe_conditions, describe_runs, run_commands
+from experiments.analysis.evidence import Evidence, Run, Setting
+from experiments.analysis.numbers import ABSENT, fixed
+from experiments.analysis.provenance import describe_conditions, describe_runs, run_commands
 from experiments.report.table import CSV, RESULT, Block, Cell, Column, Table
 
 _PRINTED = (RESULT, CSV)

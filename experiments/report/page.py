@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from experiments.report.evidence import Evidence, Setting
+from experiments.analysis.evidence import Evidence, Setting
+from experiments.analysis.findings import findings, of_subject, verdict
+from experiments.analysis.numbers import plural
+from experiments.analysis.paper import PAPER as PUBLICATION
+from experiments.analysis.provenance import run_commands, table_command
 from experiments.report.figures import Figure
 from experiments.report.figures.style import FAINT, INK, MUTED, PAPER
-from experiments.report.findings import findings, of_subject, verdict
-from experiments.report.numbers import plural
-from experiments.report.paper import PAPER as PUBLICATION
-from experiments.report.provenance import run_commands, table_command
 from experiments.report.table import RESULT, STATISTICS, Block, Table
 
 _VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", FAINT: "var(--line)", PAPER: "var(--card)"}
@@ -141,9 +141,6 @@ def _provenance(evidence: Evidence) -> list[tuple[str, str]]:
         ("Time", f"{sum(run.wall_seconds for run in runs) / 3600:.1f} hours of training in all"),
         ("First and last run", " to ".join(sorted({f(run.finished_at for run in runs) for f in (min, max)}))),
     ]
-
-
-# --- pictures ------------------------------------------------------------------------------------
 
 
 def drawing(figure: Figure) -> Markup:

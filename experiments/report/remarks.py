@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from experiments.report.comparison import Entry
-from experiments.report.metrics import METRICS, describe_metric
-from experiments.report.numbers import fixed, plural
+from experiments.analysis.comparison import Entry
+from experiments.analysis.metrics import METRICS, describe_metric
+from experiments.analysis.numbers import fixed, plural
 
 
 def remarks(entries: Sequence[Entry], baseline: str, metric: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import csv
 import io
 from pathlib import Path
 
-from experiments.report.files import write_files
+from experiments.files import write_files
 from experiments.report.latex import to_latex
 from experiments.report.table import CSV, RESULT, STATISTICS, Block, Cell, Table
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from experiments.report.numbers import ABSENT
+from experiments.analysis.numbers import ABSENT
 
 RESULT, STATISTICS, CSV = "result", "statistics", "csv"
 """The views of a table. The printed ones are parted so that each stays readable; the CSV holds everything."""

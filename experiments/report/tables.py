@@ -4,15 +4,15 @@ import re
 from collections import Counter
 from dataclasses import replace
 
+from experiments.analysis.evidence import Evidence
+from experiments.analysis.metrics import describe_metric
+from experiments.analysis.provenance import table_command
+from experiments.analysis.tuning import Tuning, tune
 from experiments.errors import BadInput, unknown
 from experiments.report.across_table import across_table
 from experiments.report.cost_table import cost_table
-from experiments.report.evidence import Evidence
-from experiments.report.metrics import describe_metric
-from experiments.report.provenance import table_command
 from experiments.report.table import Table
 from experiments.report.task_table import task_table
-from experiments.report.tuning import Tuning, tune
 from experiments.report.tuning_table import tuning_table
 
 EACH = "each"
@@ -105,9 +105,6 @@ def _left_out(evidence: Evidence, part: Evidence, metric: str | None) -> tuple[s
         if metric and all(run.of_metric(metric) is None for run in part.runs if run.setting.task == task):
             notes.append(f"{task} has no table: none of its runs has {metric}.")
     return tuple(notes)
-
-
-# --- what is refused -----------------------------------------------------------------------------
 
 
 def _check_metric(evidence: Evidence, metric: str | None) -> None:

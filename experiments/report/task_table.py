@@ -3,15 +3,15 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from experiments.report.comparison import Entry, compare, metrics_shown
-from experiments.report.evidence import Evidence, Setting
-from experiments.report.metrics import Metric, describe_metric
-from experiments.report.numbers import ABSENT, fixed, interval, p_text, with_deviation
-from experiments.report.paper import PAPER, PAPER_RESULTS
-from experiments.report.provenance import describe_conditions, describe_runs, run_commands
+from experiments.analysis.comparison import Entry, compare, metrics_shown
+from experiments.analysis.evidence import Evidence, Setting
+from experiments.analysis.metrics import Metric, describe_metric
+from experiments.analysis.numbers import ABSENT, fixed, interval, p_text, with_deviation
+from experiments.analysis.paper import PAPER, PAPER_RESULTS
+from experiments.analysis.provenance import describe_conditions, describe_runs, run_commands
+from experiments.analysis.tuning import Tuning
 from experiments.report.remarks import remarks
 from experiments.report.table import CSV, RESULT, STATISTICS, Block, Cell, Column, Table
-from experiments.report.tuning import Tuning
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,6 @@ def _block(
 
 def _capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-# --- columns -------------------------------------------------------------------------------------
 
 
 def _fields(baseline: str, heading: str, tuning: Tuning | None) -> list[_Field]:
@@ -208,9 +205,6 @@ def _paper_result(row: _Row) -> object:
 def _paper(row: _Row) -> Cell:
     result = _paper_result(row)
     return Cell(fixed(result.value, row.metric.decimals), result.value) if result else Cell(ABSENT)
-
-
-# --- words ---------------------------------------------------------------------------------------
 
 
 def _caption(kinds: Iterable[Metric], baseline: str, metric: str | None, tuning: Tuning | None) -> str:

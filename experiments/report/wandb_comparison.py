@@ -9,12 +9,12 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.analysis.evidence import Evidence, Setting, read_evidence
 from experiments.errors import BadInput
-from experiments.report.evidence import Evidence, Setting, read_evidence
+from experiments.record.wandb_run import COMPARISON, Description, WandbRun, clear_offline_copies, resolve_mode
 from experiments.report.figures import make_figures, write_figures
 from experiments.report.table import Table
 from experiments.report.tables import EACH, build_tables
-from experiments.wandb_run import COMPARISON, Description, WandbRun, clear_offline_copies, settle_mode
 
 
 def log_comparison(ledger: Path, logger: DictConfig, say: Callable[[str], None]) -> None:
@@ -67,7 +67,7 @@ def write_comparison(
     evidence = read_evidence(ledger)
     if recipe is None:
         evidence = _with_baseline(evidence, baseline)
-    to = OmegaConf.merge(logger, {"mode": settle_mode(logger.mode)})
+    to = OmegaConf.merge(logger, {"mode": resolve_mode(logger.mode)})
     each = EACH if recipe is None and _several_recipes(evidence) else recipe
     tables = build_tables(evidence, baseline, recipe if tuned else each, metric, tuned)
     with tempfile.TemporaryDirectory() as made:

@@ -18,9 +18,9 @@ from multiprocessing.process import BaseProcess
 import filelock
 from omegaconf import DictConfig
 
-from experiments.command import FAILED, STOPPED, Ending, run_job
 from experiments.sweep.record import SweepFolder
 from experiments.sweep.report import progress
+from experiments.training.job import FAILED, STOPPED, Ending, run_job
 
 _POLL_SECONDS = 0.5
 
@@ -38,7 +38,9 @@ def share_of(worker: int, workers: int, gpus: Sequence[str], cores: int) -> Shar
     return Share(gpus[worker % len(gpus)] if gpus else None, max(1, cores // workers))
 
 
-def take_part(cfg: DictConfig, choices: dict[str, str], folder: SweepFolder, number: int, overrides: list[str]) -> None:
+def run_sweep_job(
+    cfg: DictConfig, choices: dict[str, str], folder: SweepFolder, number: int, overrides: list[str]
+) -> None:
     """Performs run `number` of a sweep, unless the sweep is being stopped, and notes how it ended."""
     launcher = folder.about["launcher"]
     if launcher == "basic":
@@ -53,7 +55,7 @@ def take_part(cfg: DictConfig, choices: dict[str, str], folder: SweepFolder, num
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep's own process hears Ctrl-C and passes it on
     if launcher == "joblib":
         _end_with_parent(signal.SIGKILL)  # joblib's workers would wait for more to do
-        import experiments.runner  # noqa: F401  (torch is loaded once a worker, not once a run)
+        import experiments.training.run  # noqa: F401  (torch is loaded once a worker, not once a run)
     with _turn(folder) as share:
         if not folder.must_stop():
             folder.begin(number, overrides)
@@ -86,9 +88,6 @@ def _first_free(locks: Sequence[filelock.BaseFileLock]) -> int | None:
             lock.acquire(timeout=0)
             return place
     return None
-
-
-# --- the worker ----------------------------------------------------------------------------------
 
 
 def _perform_in_own_process(
@@ -142,9 +141,6 @@ def _ending_without_a_word(process: BaseProcess, log: object, told: bool) -> End
         guess = ", perhaps for want of memory" if name == "SIGKILL" else ""
         return Ending("failed", FAILED, f"its process was ended by {name}{guess} (see {log})")
     return Ending("failed", FAILED, f"its process ended with exit code {code} (see {log})")
-
-
-# --- the run -------------------------------------------------------------------------------------
 
 
 def _perform(cfg: DictConfig, choices: dict[str, str], folder: SweepFolder, number: int, share: Share | None) -> None:

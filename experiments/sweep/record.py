@@ -11,7 +11,7 @@ from pathlib import Path
 
 import filelock
 
-from experiments.command import Ending
+from experiments.training.job import Ending
 
 LOCK = "sweep.lock"
 """Held by the sweep's own process as long as it lives."""
@@ -77,8 +77,6 @@ class SweepFolder:
         """What `create` was told, and the process that it was created by."""
         return json.loads((self.path / "sweep.json").read_text(encoding="utf-8"))
 
-    # --- stopping --------------------------------------------------------------------------------
-
     def ask_to_stop(self) -> None:
         """Tells every run to write a checkpoint and end, and none to begin any more."""
         (self.path / "stop").touch()
@@ -98,8 +96,6 @@ class SweepFolder:
     def must_stop(self) -> bool:
         """Whether the runs shall end."""
         return self.was_asked_to_stop() or self.is_abandoned()
-
-    # --- runs ------------------------------------------------------------------------------------
 
     def log(self, number: int) -> Path:
         """Where run `number` writes what it says, if not to the terminal."""

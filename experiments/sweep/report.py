@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from experiments.command import FAILED, STOPPED
 from experiments.sweep.record import NOT_RUN, RUNNING, Job
-from experiments.terminal import duration
+from experiments.training.console import duration
+from experiments.training.job import FAILED, STOPPED
 
 _ORDER = ("done", "resumed", "skipped", "diverged", "failed", "stopped", NOT_RUN)
 """The states of a finished sweep's runs, as they are counted."""

@@ -5,11 +5,11 @@ import torch
 from PIL import Image
 
 from carelu import activation_names
-from experiments.configuration import compose, words_of
+from experiments.configuration.composition import compose, options_of
 from experiments.errors import BadInput
 from experiments.randomness import generator
-from experiments.runner import perform
-from experiments.terminal import Display
+from experiments.training.console import Display
+from experiments.training.run import perform
 
 DATA = {
     "cifar100": ["data=sample", "trainer.batch_size=100"],
@@ -29,7 +29,10 @@ WITH_NORMALISATION = ("resnet18",)
 """The models that can hand over the tensor before normalisation."""
 
 COMBINATIONS = [
-    (task, model, act) for task in words_of("task") for model in words_of("model", task) for act in activation_names()
+    (task, model, act)
+    for task in options_of("task")
+    for model in options_of("model", task)
+    for act in activation_names()
 ]
 
 

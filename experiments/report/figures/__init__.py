@@ -5,7 +5,8 @@ from pathlib import Path
 
 import matplotlib.style
 
-from experiments.report.evidence import Evidence
+from experiments.analysis.evidence import Evidence
+from experiments.files import write_files
 from experiments.report.figures.canvas import Figure
 from experiments.report.figures.cost import quality_against_cost
 from experiments.report.figures.critical_difference import critical_difference
@@ -16,7 +17,6 @@ from experiments.report.figures.response import response
 from experiments.report.figures.strips import strips
 from experiments.report.figures.style import RC
 from experiments.report.figures.subject import Subject
-from experiments.report.files import write_files
 from experiments.report.tables import EACH, file_name, parts
 
 __all__ = ["Figure", "make_figures", "write_figures"]

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Sheet
 from matplotlib.ticker import MaxNLocator
 
-from experiments.report.evidence import Setting
+from experiments.analysis.evidence import Setting
 from experiments.report.figures.style import INK, LINE_HEIGHT, MUTED, SMALL, TEXT, wrapped
 
 EDGE = 0.12

@@ -2,14 +2,14 @@
 
 from matplotlib.axes import Axes
 
-from experiments.report.comparison import Entry
+from experiments.analysis.comparison import Entry
+from experiments.analysis.evidence import Setting
+from experiments.analysis.numbers import fixed
 from experiments.report.cost_table import Ratio, ratio
-from experiments.report.evidence import Setting
 from experiments.report.figures.canvas import Figure, canvas
 from experiments.report.figures.ends import height_for_labels, label_ends, space_for_labels
 from experiments.report.figures.style import INK, PAPER, Look
 from experiments.report.figures.subject import Subject, describe, finished
-from experiments.report.numbers import fixed
 from experiments.report.remarks import remarks
 
 

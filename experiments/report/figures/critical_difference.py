@@ -2,13 +2,13 @@
 
 from matplotlib.axes import Axes
 
+from experiments.analysis.findings import equation
+from experiments.analysis.numbers import fixed, p_text
+from experiments.analysis.statistics import Ranking, rank
 from experiments.report.across_table import common_activations, contents_of, ranked_scores, short_names
 from experiments.report.figures.canvas import EDGE, Figure, canvas
 from experiments.report.figures.style import INK, SMALL, short, text_width
 from experiments.report.figures.subject import Subject
-from experiments.report.findings import equation
-from experiments.report.numbers import fixed, p_text
-from experiments.statistics import Ranking, rank
 
 _ROW = 0.26
 """Vertical distance of two names, in inches."""

@@ -5,16 +5,16 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from experiments.report.comparison import Entry
-from experiments.report.evidence import Setting
+from experiments.analysis.comparison import Entry
+from experiments.analysis.evidence import Setting
+from experiments.analysis.metrics import Metric
+from experiments.analysis.numbers import fixed
+from experiments.analysis.statistics import Summary, summarise
 from experiments.report.figures.canvas import Canvas, Figure, canvas
 from experiments.report.figures.ends import height_for_labels, label_ends, space_for_labels
 from experiments.report.figures.style import Look
 from experiments.report.figures.subject import Subject, describe, finished
-from experiments.report.metrics import Metric
-from experiments.report.numbers import fixed
 from experiments.report.remarks import remarks
-from experiments.statistics import Summary, summarise
 
 Curve = dict[int, Summary]
 """By epoch."""

@@ -2,14 +2,14 @@
 
 from matplotlib.axes import Axes
 
-from experiments.report.comparison import Entry, metrics_shown
-from experiments.report.evidence import Setting
+from experiments.analysis.comparison import Entry, metrics_shown
+from experiments.analysis.evidence import Setting
+from experiments.analysis.findings import difference_unit, equation
+from experiments.analysis.metrics import Metric, describe_metric
+from experiments.analysis.numbers import fixed, interval, p_text
 from experiments.report.figures.canvas import EDGE, Figure, canvas
 from experiments.report.figures.style import INK, MUTED, PAPER, SMALL, Look, short, text_width
 from experiments.report.figures.subject import Subject, describe
-from experiments.report.findings import difference_unit, equation
-from experiments.report.metrics import Metric, describe_metric
-from experiments.report.numbers import fixed, interval, p_text
 from experiments.report.remarks import remarks
 
 _ROW = 0.37

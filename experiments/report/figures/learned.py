@@ -3,11 +3,11 @@
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
-from experiments.report.evidence import Run, Setting
+from experiments.analysis.evidence import Run, Setting
+from experiments.analysis.numbers import fixed, plural
 from experiments.report.figures.canvas import Figure, canvas
 from experiments.report.figures.style import MUTED, SMALL, text_width
 from experiments.report.figures.subject import Subject, describe, finished
-from experiments.report.numbers import fixed, plural
 from experiments.report.tables import file_name
 
 _PANELS = {

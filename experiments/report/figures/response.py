@@ -5,10 +5,10 @@ from matplotlib.axes import Axes
 
 from carelu import CAReLU, activation_names, create_activation
 from carelu.functional import carelu
+from experiments.analysis.numbers import fixed
 from experiments.report.figures.canvas import Figure, canvas
 from experiments.report.figures.style import PAPER, SMALL
 from experiments.report.figures.subject import Subject
-from experiments.report.numbers import fixed
 
 _Z = torch.linspace(-3, 3, 241)
 _SHARES = {0.0: "#0b78c2", 0.25: "#6c74d6", 0.5: "#7b828c", 0.75: "#c2497f", 1.0: "#d35400"}

@@ -4,11 +4,11 @@ import io
 
 from PIL import Image, ImageDraw, ImageFont
 
-from experiments.comparison_strip import CAPTION, COLUMN, FONT_SIZE, GAP, StripColumn, columns_of
-from experiments.report.evidence import Run, Setting
+from experiments.analysis.evidence import Run, Setting
 from experiments.report.figures.canvas import Figure
 from experiments.report.figures.style import INK, PAPER
 from experiments.report.figures.subject import Subject, finished
+from experiments.tasks.superres.comparison_strip import CAPTION, COLUMN, FONT_SIZE, GAP, StripColumn, columns_of
 
 _BICUBIC, _OUTPUT, _ORIGINAL = 1, 2, 3
 """The columns of a run's picture; the first is the low resolution."""

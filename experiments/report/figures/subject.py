@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.report.comparison import Entry, compare
-from experiments.report.evidence import Evidence, Run, Setting, activation_order
+from experiments.analysis.comparison import Entry, compare
+from experiments.analysis.evidence import Evidence, Run, Setting, activation_order
+from experiments.analysis.metrics import Metric, describe_metric
 from experiments.report.figures.style import Look, looks
-from experiments.report.metrics import Metric, describe_metric
 from experiments.report.tables import file_name
 
 

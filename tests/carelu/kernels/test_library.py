@@ -8,7 +8,7 @@ from torch.library import opcheck
 from carelu import ActivationFactory, CAReLU
 from carelu.functional import SHARES, carelu, reference
 from carelu.kernels import library
-from experiments.models.resnet import resnet18
+from experiments.tasks.cifar100.resnet import resnet18
 
 every_competition = pytest.mark.parametrize("competition", sorted(SHARES))
 

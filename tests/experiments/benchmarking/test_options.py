@@ -9,7 +9,7 @@ import torch
 
 from experiments.benchmarking.options import BENCHMARKS, TASKS, find_device
 from experiments.benchmarking.pacing import ITEMS
-from experiments.configuration import words_of
+from experiments.configuration.composition import options_of
 from experiments.errors import BadInput
 from tests.conftest import ROOT
 
@@ -31,7 +31,7 @@ def start(name, *arguments):
 
 
 def test_the_tasks_are_those_of_the_suite_and_each_has_a_unit():
-    assert set(TASKS) == set(words_of("task")) == set(ITEMS)
+    assert set(TASKS) == set(options_of("task")) == set(ITEMS)
     assert all(set(tasks) <= set(TASKS) for tasks in BENCHMARKS.values())
 
 

@@ -58,7 +58,7 @@ def test_a_run_that_fails_says_why(perform, monkeypatch):
     def broken(*arguments):
         raise ZeroDivisionError("no loss today")
 
-    monkeypatch.setattr("experiments.tasks.cifar100.CIFAR100.loss", broken)
+    monkeypatch.setattr("experiments.tasks.cifar100.task.CIFAR100.loss", broken)
     with pytest.raises(RuntimeError, match="no loss today"):
         perform(Turn(1))
 

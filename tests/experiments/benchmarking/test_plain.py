@@ -6,9 +6,9 @@ import torch
 
 from experiments.benchmarking.pacing import Turn
 from experiments.benchmarking.plain import PaddedBatches, PilImages, train_plainly
-from experiments.data import cifar100
-from experiments.data.images import ImageBatches
-from experiments.data.tokens import TextBatches
+from experiments.tasks.cifar100 import dataset as cifar100
+from experiments.tasks.cifar100.batches import ImageBatches
+from experiments.tasks.text.batches import TextBatches
 
 
 def test_images_from_pil_are_the_suites_where_nothing_is_moved(sample):

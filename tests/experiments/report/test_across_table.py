@@ -2,9 +2,9 @@
 
 import pytest
 
+from experiments.analysis.evidence import Setting
 from experiments.report.across_table import short_names
-from experiments.report.evidence import Setting
-from tests.experiments.report.ledgers import cells, grid, row, tables_of
+from tests.experiments.ledgers import cells, grid, row, tables_of
 
 TASKS = ("cifar100", "superres", "text")
 

@@ -1,6 +1,6 @@
 """The table of costs: ratios of runs that can be set beside each other, and of no others."""
 
-from tests.experiments.report.ledgers import cells, row, tables_of
+from tests.experiments.ledgers import cells, row, tables_of
 
 
 def test_ratios_are_medians_over_pairs_of_one_seed_device_and_number_of_threads(tmp_path):

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
-from tests.experiments.report.ledgers import grid, row, write
+from tests.experiments.ledgers import grid, row, write
 
 LEDGERS = sorted((ROOT / "results").rglob("ledger.csv"))
 

@@ -8,12 +8,12 @@ from html.parser import HTMLParser
 
 import pytest
 
-from experiments.report.evidence import read_evidence
+from experiments.analysis.evidence import read_evidence
 from experiments.report.figures import make_figures
 from experiments.report.page import render_page
 from experiments.report.tables import build_tables
 from tests.conftest import ROOT
-from tests.experiments.report.ledgers import grid, row, write
+from tests.experiments.ledgers import grid, row, write
 
 VOID = {"meta", "img", "path", "use", "rect"}
 

@@ -12,7 +12,7 @@ from experiments.report.latex import escape, to_latex
 from experiments.report.rendering import to_csv, to_markdown, write_tables
 from experiments.report.table import CSV, RESULT, Block, Cell, Column, Table
 from tests.conftest import ROOT
-from tests.experiments.report.ledgers import grid, row, tables_of
+from tests.experiments.ledgers import grid, row, tables_of
 
 STRANGE = r"α·β ± 2 × 10² − 50 % of $x_1$ & {a} # ~ ^ \ < > | Ÿ° AMD® µ 漢"
 

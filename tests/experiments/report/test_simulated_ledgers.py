@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from experiments.statistics import LEVEL, power
-from tests.experiments.report.ledgers import cells, row, tables_of
+from experiments.analysis.statistics import LEVEL, power
+from tests.experiments.ledgers import cells, row, tables_of
 
 LEDGERS, SEEDS = 300, 5
 NOISE = 0.5

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from experiments import ledger
+from experiments.analysis.evidence import read_evidence
 from experiments.errors import BadInput
-from experiments.report.evidence import read_evidence
+from experiments.record import ledger
+from experiments.record.run_directory import RESULT
 from experiments.report.tables import build_tables
-from experiments.run_directory import RESULT
-from tests.experiments.report.ledgers import cells, grid, row, tables_of
+from tests.experiments.ledgers import cells, grid, row, tables_of
 
 TASKS = ("cifar100", "superres", "text")
 

@@ -2,10 +2,10 @@
 
 import pytest
 
+from experiments.analysis.paper import PaperResult
+from experiments.analysis.statistics import compare_paired, holm, summarise
 from experiments.report import task_table
-from experiments.report.paper import PaperResult
-from experiments.statistics import compare_paired, holm, summarise
-from tests.experiments.report.ledgers import cells, grid, row, tables_of
+from tests.experiments.ledgers import cells, grid, row, tables_of
 
 VALUES = {
     "relu": (40.0, 40.5, 39.5),

@@ -8,12 +8,12 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
-from experiments.report.evidence import read_evidence
+from experiments.analysis.evidence import read_evidence
+from experiments.record.wandb_run import destination
 from experiments.report.tables import EACH, build_tables
 from experiments.report.wandb_comparison import log_comparison, write_comparison
-from experiments.wandb_run import destination
 from tests.conftest import ROOT
-from tests.experiments.report.ledgers import grid, write
+from tests.experiments.ledgers import grid, write
 from tests.wandb_files import offline_runs
 
 pytestmark = pytest.mark.usefixtures("no_login")

@@ -9,10 +9,10 @@ import time
 import pytest
 import torch
 
-from experiments.command import STOPPED, Ending
 from experiments.sweep import processes
-from experiments.sweep.processes import Share, share_of, take_part
+from experiments.sweep.processes import Share, run_sweep_job, share_of
 from experiments.sweep.record import NOT_RUN, SweepFolder
+from experiments.training.job import STOPPED, Ending
 
 DONE = Ending("done", 0, run_id="a", metric="top1", value=45.23)
 OVERRIDES = ["seed=0"]
@@ -57,7 +57,7 @@ def performing(monkeypatch):
 
 
 def ended(folder):
-    take_part(None, {}, folder, 0, OVERRIDES)
+    run_sweep_job(None, {}, folder, 0, OVERRIDES)
     (job,) = folder.jobs()
     return job
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from experiments.command import Ending
 from experiments.sweep.record import NOT_RUN, RUNNING, SweepFolder
+from experiments.training.job import Ending
 from tests.conftest import ROOT
 
 JOBS = [["act=relu", "seed=0"], ["act=relu", "seed=1"]]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from experiments.command import Ending
 from experiments.sweep.record import NOT_RUN, RUNNING, Job
 from experiments.sweep.report import exit_code, labels, outcome, progress, seconds_left, summary
+from experiments.training.job import Ending
 
 DONE = Ending("done", 0, run_id="a", metric="top1", value=45.23)
 SKIPPED = Ending("skipped", 0, run_id="a", metric="top1", value=44.0)

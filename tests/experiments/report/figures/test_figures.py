@@ -11,12 +11,12 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
+from experiments.analysis.evidence import read_evidence
 from experiments.errors import BadInput
-from experiments.report.evidence import read_evidence
 from experiments.report.figures import make_figures, write_figures
 from tests.conftest import ROOT
-from tests.experiments.report.ledgers import grid, row, write
-from tests.experiments.report.simulated import write_metrics, write_picture
+from tests.experiments.ledgers import grid, row, write
+from tests.experiments.simulated import write_metrics, write_picture
 
 OF_A_SETTING = ["differences", "curves", "quality_against_cost"]
 

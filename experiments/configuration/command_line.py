@@ -1,0 +1,254 @@
+"""Checks a command line before any work starts, and says which runs a sweep is made of.
+
+Imports neither torch nor data, so that a typing error is answered at once.
+"""
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from experiments.configuration.composition import (
+    GROUPS,
+    LAUNCHER,
+    SET_BY_GROUP,
+    SHOW_KEYS,
+    as_dict,
+    compose_with_hydra,
+    flatten,
+    launchers,
+    options_of,
+    without_hydra,
+)
+from experiments.configuration.schema import check_choices, check_leaves, check_values
+from experiments.errors import BadInput, unknown
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """What `python run.py -m …` asks for.
+
+    Args:
+        jobs: the overrides of each run, in the order in which Hydra starts them.
+        folder: where the sweep keeps what it knows; a second sweep there gets a folder beside it.
+        launcher: the option of hydra/launcher.
+        n_jobs: runs at once on this machine, -1: as many as its GPUs or cores carry.
+        jobs_per_gpu: runs at once on each GPU.
+        devices: the values of trainer.device.
+        ledger: where its runs are recorded.
+        logger: the chosen file of configs/logger.
+    """
+
+    jobs: list[list[str]]
+    folder: Path
+    launcher: str
+    n_jobs: int
+    jobs_per_gpu: int
+    devices: frozenset[str]
+    ledger: Path
+    logger: DictConfig
+
+
+def check_command(args: list[str]) -> SweepPlan | None:
+    """The sweep that a command line asks for, or None if it asks for one run or for a listing.
+
+    Each value of a sweep is tried once, with the first value of the others.
+
+    Raises:
+        BadInput: something on it does not exist, is out of range or does not fit together.
+    """
+    if {"-sc", "--shell-completion"} & set(args):
+        return None
+    given = _parse(args)
+    sweeping = bool({"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(args))
+    listing = bool({"--cfg", "-c", "--info", "-i"} & set(args))
+    if sweeping and listing:
+        raise BadInput("-m runs a sweep and --cfg or --info shows one configuration; leave one out")
+    for override in given:
+        if override.is_delete():
+            raise BadInput(f"{override.input_line}: a key cannot be taken away, only given another value")
+    of_hydra = [override for override in given if override.key_or_group.startswith("hydra")]
+    overrides = [override for override in given if override not in of_hydra]
+    if not listing:
+        _check_hydra(of_hydra, sweeping)
+    overrides = _with_the_experiment(overrides, sweeping, listing)
+    _check_words(overrides, sweeping)
+    _check_keys(overrides)
+    devices = set()
+    for variant in _variants(overrides):
+        cfg = _compose_or_explain([*map(_first_line, of_hydra), *variant])
+        settings = without_hydra(cfg)
+        check_choices(dict(cfg.hydra.runtime.choices))
+        check_values(settings)
+        _check_writable(settings.output_root)
+        devices.add(settings.trainer.device)
+    if not sweeping:
+        return None
+    lines = [[_line(override, value) for value in _values(override)] for override in overrides]
+    cfg = _compose_or_explain([*map(_first_line, of_hydra), *(each[0] for each in lines if len(each) == 1)])
+    return SweepPlan(
+        jobs=[list(job) for job in itertools.product(*lines)],
+        folder=Path(cfg.hydra.sweep.dir),
+        launcher=cfg.hydra.runtime.choices[LAUNCHER],
+        n_jobs=cfg.hydra.launcher.get("n_jobs", -1),
+        jobs_per_gpu=cfg.jobs_per_gpu,
+        devices=frozenset(devices),
+        ledger=Path(cfg.output_root, "ledger.csv"),
+        logger=cfg.logger,
+    )
+
+
+def _check_hydra(of_hydra: list[Override], sweeping: bool) -> None:
+    """Raises `BadInput` for a launcher or an option of it that does not exist or is out of range."""
+    for override in of_hydra:
+        if override.key_or_group.startswith("hydra.sweeper.params"):
+            raise BadInput(f"{override.input_line}: give the values themselves, like seed=0,1,2, or +experiment=NAME")
+        if override.is_sweep_override():
+            raise BadInput(f"{override.input_line} gives several values; one sweep has one {override.key_or_group}")
+    choices = [override for override in of_hydra if override.key_or_group == LAUNCHER]
+    for override in choices:
+        if _values(override)[0] not in launchers():
+            raise unknown(LAUNCHER, _values(override)[0], launchers())
+    about_launcher = [o for o in of_hydra if o in choices or o.key_or_group.startswith("hydra.launcher.")]
+    if about_launcher and not sweeping:
+        raise BadInput(f"{about_launcher[0].input_line} is for sweeps; to sweep: python run.py -m …")
+    usual = _compose_or_explain([_first_line(override) for override in choices])
+    known = flatten(OmegaConf.to_container(usual.hydra.launcher), "hydra.launcher")
+    for override in about_launcher:
+        key = override.key_or_group
+        is_option = any(name == key or name.startswith(f"{key}.") for name in known)
+        is_for_slurm = key.startswith("hydra.launcher.additional_parameters.")
+        if override not in choices and not is_option and not is_for_slurm:
+            raise unknown(f"option of hydra/launcher={usual.hydra.runtime.choices[LAUNCHER]}", key, known)
+    check_leaves({override.key_or_group: override.value() for override in about_launcher})
+    if usual.hydra.runtime.choices[LAUNCHER] == "submitit_slurm" and not shutil.which("sbatch"):
+        raise BadInput(
+            "hydra/launcher=submitit_slurm needs Slurm, and there is no `sbatch` on this machine; "
+            "give the command on a cluster's login node, or use hydra/launcher=joblib"
+        )
+
+
+def _with_the_experiment(overrides: list[Override], sweeping: bool, listing: bool) -> list[Override]:
+    """`overrides` over the sweep that `+experiment=NAME` holds.
+
+    Raises:
+        BadInput: there is no such experiment, there are several, or it is a sweep and none is asked for.
+    """
+    experiments = [override for override in overrides if override.key_or_group == "experiment"]
+    names = [name for override in experiments for name in _values(override)]
+    for name in names:
+        if name not in options_of("experiment"):
+            raise unknown("experiment", name, options_of("experiment"))
+    if len(names) > 1:
+        raise BadInput(f"{experiments[0].input_line} names several experiments; sweep them one after the other")
+    params = _compose_or_explain([_first_line(override) for override in experiments]).hydra.sweeper.params or {}
+    if params and not (sweeping or listing):
+        line = experiments[0].input_line
+        raise BadInput(f"{line} is a sweep, not one run; to run it: python run.py -m {line}")
+    if not sweeping:  # a listing shows what all runs have in common
+        return overrides
+    params = _read([f"{key}={value}" for key, value in params.items()])
+    return list({override.key_or_group: override for override in [*params, *overrides]}.values())
+
+
+def _check_words(overrides: list[Override], sweeping: bool) -> None:
+    for override in overrides:
+        group = override.key_or_group
+        if group in SET_BY_GROUP and "." in group:
+            raise BadInput(f"{override.input_line}: {group} cannot be set; choose with {SET_BY_GROUP[group]}=…")
+        if override.is_sweep_override() and not sweeping:
+            raise BadInput(f"{override.input_line} gives several values; to sweep over them: python run.py -m …")
+        if not _values(override):
+            raise BadInput(f"{override.input_line} fits nothing; accepted: {', '.join(options_of(group))}")
+        if group in GROUPS:
+            known = options_of(group)
+            for word in _values(override):
+                if word not in known:
+                    raise unknown(group, word, known)
+
+
+def _check_keys(overrides: list[Override]) -> None:
+    chosen = [o for o in overrides if o.key_or_group in GROUPS or o.key_or_group == "experiment"]
+    cfg = _compose_or_explain([_first_line(override) for override in chosen])
+    check_choices(dict(cfg.hydra.runtime.choices))
+    known = flatten(as_dict(without_hydra(cfg)))
+    for override in overrides:
+        key = override.key_or_group
+        is_node = any(name.startswith(f"{key}.") for name in known)
+        if override not in chosen and key not in known and not is_node:
+            raise unknown("key", key, known, SHOW_KEYS)
+
+
+def _check_writable(folder: str) -> None:
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise BadInput(f"output_root={folder} cannot be written: {error.strerror}; name another folder") from error
+
+
+_OPTIONS_WITH_VALUE = (
+    *("--cfg", "-c", "--info", "-i", "--package", "-p"),
+    *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
+)
+
+
+def _parse(args: list[str]) -> list[Override]:
+    lines = []
+    for before, arg in zip(["", *args], args, strict=False):
+        if arg.startswith("-") or before in _OPTIONS_WITH_VALUE:
+            continue
+        if "=" not in arg and not arg.startswith("~"):
+            raise BadInput(f"{arg!r} is not a setting; settings are written key=value, like task=cifar100")
+        lines.append(arg)
+    return _read(lines)
+
+
+def _read(lines: list[str]) -> list[Override]:
+    try:
+        return OverridesParser.create().parse_overrides(lines)
+    except HydraException as error:
+        raise BadInput(f"the command line cannot be read: {' '.join(str(error).split())}") from error
+
+
+def _values(override: Override) -> list[str]:
+    if not override.is_sweep_override():
+        return [override.get_value_element_as_str()]
+    value = override.value()
+    if isinstance(value, Glob):
+        return value.filter(list(options_of(override.key_or_group)))
+    return list(override.sweep_string_iterator())
+
+
+def _line(override: Override, value: str) -> str:
+    return f"{override.get_key_element()}={value}"
+
+
+def _first_line(override: Override) -> str:
+    return _line(override, _values(override)[0])
+
+
+def _variants(overrides: list[Override]) -> Iterator[list[str]]:
+    first = [_first_line(override) for override in overrides]
+    yield first
+    for place, override in enumerate(overrides):
+        for value in _values(override)[1:]:
+            yield [*first[:place], _line(override, value), *first[place + 1 :]]
+
+
+def _compose_or_explain(lines: list[str]) -> DictConfig:
+    try:
+        cfg = compose_with_hydra(lines)
+        as_dict(without_hydra(cfg))
+        return cfg
+    except (HydraException, OmegaConfBaseException) as error:
+        reason = error if error.__cause__ is None else error.__cause__
+        raise BadInput(f"the configuration does not compose: {' '.join(str(reason).split())}") from error

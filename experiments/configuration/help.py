@@ -1,0 +1,71 @@
+"""The text of `python run.py --help`, made from the files in configs/."""
+
+from experiments.configuration.composition import GROUPS, GROUPS_BY_TASK, LAUNCHER, launchers, options_of
+
+_MEANINGS = {
+    "task": "what is learned",
+    "act": "the activation",
+    "recipe": "how long and how it is trained",
+    "data": "which data",
+    "model": "which model",
+    "optim": "the optimiser",
+    "trainer": "device, precision, batch size, checkpoints",
+    "logger": "where else the record goes",
+    "experiment": "a ready-made sweep: python run.py -m +experiment=NAME",
+    "hydra/launcher": "where the runs of a sweep take place",
+}
+
+_HELP = """\
+Trains an activation on a task, records it, and goes on from where it stands if it was stopped.
+
+usage: python run.py [KEY=VALUE ...]              one run
+       python run.py -m [KEY=A,B,C ...]           a sweep over every combination, all_reduce_sum up at its end
+       python run.py -m +experiment=NAME          a ready-made sweep, like paper_all or carelu_study
+       python run.py -m … hydra/launcher=joblib   several runs at once; others: {launchers}
+
+Examples
+  python run.py task=cifar100 act=carelu data=sample recipe=small   a small run on bundled images
+  python run.py task=cifar100 act=relu                              the published recipe (for a GPU)
+  python run.py -m act=carelu,relu,gelu seed=0,1,2 recipe=small     a sweep of nine runs
+  python run.py -m +experiment=paper_all recipe=small               every task and activation, on two cores
+  torchrun --nproc_per_node=4 run.py task=cifar100 act=relu         one run on four GPUs
+
+The same command again goes on: finished runs answer at once, stopped ones resume, failed ones are tried again.
+Exit codes: 0 finished, 1 failed, 2 bad input, 3 diverged, 75 stopped by a signal; of a sweep the largest.
+
+{groups}
+Some keys (all of them, with their values: python run.py --cfg job; their meaning: configs/)
+  seed=0                   initial weights, batch order, augmentation
+  trainer.epochs=3         passes over the training data
+  trainer.max_steps=20     stop after so many steps, then evaluate
+  trainer.device=cpu       auto, cpu, cuda, cuda:1
+  data_root=FOLDER         where all data is, or is fetched to; data.root=FOLDER for that of one task
+  output_root=outputs      where runs and their ledger are kept
+  force=true               run again from the start, also where a result stands
+  act.options.KEY=VALUE     an option of the activation
+  jobs_per_gpu=2           runs at once on each GPU (hydra/launcher=joblib)
+  hydra.launcher.n_jobs=2  runs at once in all (hydra/launcher=joblib)
+
+Hydra's own options: python run.py --hydra-help"""
+
+
+def help_text() -> str:
+    """The text of `--help`: every group with its options, as their files describe them."""
+    lines = []
+    tasks = options_of("task")
+    for group in (*GROUPS, "experiment", LAUNCHER):
+        lines.append(f"{group}: {_MEANINGS[group]}")
+        if group in GROUPS_BY_TASK:
+            for task in tasks:
+                lines += [f"  for task={task}", *_listed(options_of(group, task), indent=4)]
+        else:
+            lines += _listed(launchers() if group == LAUNCHER else options_of(group), indent=2)
+        lines.append("")
+    return _HELP.format(
+        launchers=", ".join(word for word in launchers() if word not in ("basic", "joblib")),
+        groups="\n".join(lines),
+    )
+
+
+def _listed(words: dict[str, str], indent: int) -> list[str]:
+    return [f"{' ' * indent}{word:<{20 - indent}} {meaning}" for word, meaning in words.items()]

@@ -1,1 +1,0 @@
-"""Data sets: reading them, and turning them into batches on the device."""

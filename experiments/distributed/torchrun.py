@@ -1,0 +1,89 @@
+"""Which process of a run this one is, as torchrun says in the environment. Imports no torch."""
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from experiments.errors import BadInput
+
+HOW_TO_START = "start several processes with: torchrun --nproc_per_node=N run.py …"
+
+
+@dataclass(frozen=True)
+class TorchrunProcess:
+    """One process among those that train one run.
+
+    Args:
+        rank: its number among all processes, from 0.
+        size: all processes.
+        local_rank: its number among those on this machine, from 0: the number of its GPU.
+        local_size: processes on this machine.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    local_size: int = 1
+
+    def command(self, command: str) -> str:
+        """The command line `python run.py …` as it has to be typed to start as many processes."""
+        if self.size == 1:
+            return command
+        machines = f"--nnodes={self.size // self.local_size} " if self.size > self.local_size else ""
+        return f"torchrun {machines}--nproc_per_node={self.local_size} {command.removeprefix('python ')}"
+
+
+def read_torchrun(environment: Mapping[str, str] = os.environ) -> TorchrunProcess:
+    """What torchrun's variables say; one process where there are none, or where they speak of one.
+
+    Raises:
+        BadInput: a variable is missing or does not fit the others.
+    """
+    given = [name for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK") if name in environment]
+    if not given or environment.get("WORLD_SIZE") == "1":
+        return TorchrunProcess()
+    numbers = {}
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT"):
+        value = environment.get(name)
+        if value is None or not value.isdecimal():
+            problem = f"{name}={value} is no number" if value else f"{name} is missing"
+            raise BadInput(f"{given[0]}={environment[given[0]]} is set, but {problem}; unset it, or {HOW_TO_START}")
+        numbers[name] = int(value)
+    if not environment.get("MASTER_ADDR"):
+        raise BadInput(
+            f"WORLD_SIZE={numbers['WORLD_SIZE']} is set, but MASTER_ADDR is missing; unset it, or {HOW_TO_START}"
+        )
+    for number, count in (("RANK", "WORLD_SIZE"), ("LOCAL_RANK", "LOCAL_WORLD_SIZE")):
+        if numbers[number] >= numbers[count]:
+            raise BadInput(f"{number}={numbers[number]} does not fit {count}={numbers[count]}; {HOW_TO_START}")
+    return TorchrunProcess(numbers["RANK"], numbers["WORLD_SIZE"], numbers["LOCAL_RANK"], numbers["LOCAL_WORLD_SIZE"])
+
+
+def check_torchrun(arguments: list[str]) -> None:
+    """Raises `BadInput` for a sweep by several processes, or where `read_torchrun` does."""
+    launch = read_torchrun()
+    sweep = {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(arguments)
+    if launch.size > 1 and sweep:
+        raise BadInput(
+            f"{sweep.pop()} under torchrun: its {launch.size} processes train one run together and cannot sweep; "
+            "start each run of the sweep with torchrun, or sweep with python run.py -m …, one process a run"
+        )
+
+
+def is_main_process() -> bool:
+    """Whether this process tells the person what they all know: the first does."""
+    try:
+        return read_torchrun().rank == 0
+    except BadInput:
+        return True
+
+
+def wait_for_torchrun() -> None:
+    """Waits for torchrun to stop this process, five seconds at most.
+
+    torchrun stops all processes when it sees one leave, and the first has to speak before that.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    time.sleep(5)

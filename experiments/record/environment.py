@@ -1,0 +1,102 @@
+"""What a result was made with: code, versions and machine, in words that may be published."""
+
+import contextlib
+import hashlib
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+import torchvision
+
+ROOT = Path(__file__).parents[2]
+
+_SOURCES = ("run.py", "carelu", "experiments", "configs")
+"""What a run is made from, for git."""
+
+_COMPUTES = (
+    "carelu",
+    "experiments/training",
+    "experiments/distributed",
+    "experiments/tasks",
+    "experiments/randomness.py",
+)
+"""What a result depends on: not what names, checks, starts, stores or evaluates runs."""
+
+
+def code_hash() -> str:
+    """A fingerprint of the source files that a result depends on."""
+    places = [ROOT / name for name in _COMPUTES]
+    files = [file for place in places for file in ([place] if place.is_file() else place.rglob("*"))]
+    digest = hashlib.sha256()
+    for file in sorted(file for file in files if file.suffix in (".py", ".cpp")):
+        digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def git_state() -> tuple[str, bool]:
+    """(commit, whether what runs are made from differs from it); ("unknown", True) outside a git checkout."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", *_SOURCES))
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown", True
+
+
+def device_name(device: torch.device) -> str:
+    """The accelerator's name, or the processor's with the number of threads in use."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        models = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        processor = models[0].partition(":")[2].strip() if models else processor
+    return f"{processor} ({torch.get_num_threads()} threads)"
+
+
+def describe(device: torch.device, processes: int = 1) -> dict[str, object]:
+    """Everything about code and machine that a record keeps; `processes` train together, each on such a device."""
+    commit, dirty = git_state()
+    return {
+        "code_hash": code_hash(),
+        "git_commit": commit,
+        "git_dirty": dirty,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "cuda": torch.version.cuda if device.type == "cuda" else None,
+        "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,
+        "device": device_name(device) if processes == 1 else f"{processes} × {device_name(device)}",
+        "processes": processes,
+        "threads": torch.get_num_threads(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Starts a new measurement of `peak_memory_mib`."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with contextlib.suppress(OSError):  # not on Linux: the peak is then that of the process
+            Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """The most memory in use since `reset_peak_memory`, in MiB: allocated on a GPU, resident on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    try:
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 2**10
+    except (OSError, IndexError):  # not on Linux
+        import resource
+
+        unit = 1 if sys.platform == "darwin" else 2**10
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

@@ -1,0 +1,179 @@
+"""One run on disk: config.yaml, environment.json, metrics.jsonl, checkpoint.pt and, last of all, result.json."""
+
+import contextlib
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.errors import BadInput
+from experiments.files import write_atomically
+from experiments.record import checkpoint
+
+RESULT, METRICS, CHECKPOINT = "result.json", "metrics.jsonl", "checkpoint.pt"
+ENVIRONMENT, CONFIG, TRACEBACK = "environment.json", "config.yaml", "traceback.txt"
+ARTIFACTS = "artifacts"
+PICTURE = "comparison.png"
+"""The artifact that is published with a run that has one."""
+
+
+def read_json(file: Path) -> dict[str, object] | None:
+    """The object in `file`, or None where there is no such file.
+
+    Raises:
+        BadInput: the file is damaged.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise BadInput(f"{file} is damaged ({error}); delete it, or add force=true to run again") from error
+
+
+def read_metrics(file: Path) -> list[dict[str, object]]:
+    """The records of a metrics.jsonl, in order.
+
+    Raises:
+        BadInput: a line of the file is damaged.
+    """
+    records = []
+    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
+            raise BadInput(
+                f"{file}, line {number} is damaged: {line[:60]!r} is not the record of an epoch; "
+                "put the undamaged file back, or make the run again with force=true"
+            )
+        records.append(record)
+    return records
+
+
+def to_json(content: object) -> bytes:
+    """The text of a JSON file, UTF-8."""
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+class RunDirectory:
+    """The files of one run."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def create(self) -> None:
+        """Makes the folder.
+
+        Raises:
+            BadInput: it cannot be made or written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: OSError) -> BadInput:
+        return BadInput(
+            f"the run's folder {self.path} cannot be written: {error.strerror}; "
+            "name another place with output_root=FOLDER"
+        )
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds the run for this process; the system lets go of it when the process ends in any way.
+
+        Raises:
+            BadInput: another process holds it (the message says which), or the folder cannot be written.
+        """
+        holder = self.path / "holder.json"
+        lock = filelock.FileLock(self.path / "run.lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            who = read_json(holder) or {"process": "unknown", "host": "unknown", "since": "unknown"}
+            raise BadInput(
+                f"{self.path} is in use: process {who['process']} on {who['host']} has run it since {who['since']}; "
+                "wait for it or stop it, then give the same command again"
+            ) from error
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            since = time.strftime("%Y-%m-%d %H:%M:%S")
+            write_atomically(holder, to_json({"process": os.getpid(), "host": platform.node(), "since": since}))
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    def set_aside(self) -> None:
+        """Moves what is there into `replaced/<number>/`, so that the run can start again and nothing is lost."""
+        # The result first: without it, what a kill leaves behind is an interrupted run, not a finished one.
+        old = [self.path / name for name in (RESULT, CHECKPOINT, METRICS, ENVIRONMENT, CONFIG, TRACEBACK, ARTIFACTS)]
+        old = [file for file in old if file.exists()]
+        if old:
+            replaced = self.path / "replaced"
+            target = replaced / f"{len(list(replaced.glob('*'))) + 1}"
+            target.mkdir(parents=True)
+            for file in old:
+                file.replace(target / file.name)
+
+    def restart_under_way(self) -> bool:
+        """Whether an unfinished run that force=true began lies here, so that force=true goes on with it."""
+        config = self.path / CONFIG
+        return config.exists() and bool(OmegaConf.load(config).get("force")) and not (self.path / RESULT).exists()
+
+    def begin(self, cfg: DictConfig, environment: dict[str, object]) -> None:
+        """Writes what is known before the first step."""
+        write_atomically(self.path / CONFIG, OmegaConf.to_yaml(cfg, resolve=True).encode())
+        write_atomically(self.path / ENVIRONMENT, to_json(environment))
+
+    def environment(self) -> dict[str, object] | None:
+        return read_json(self.path / ENVIRONMENT)
+
+    def write_metrics(self, history: list[dict[str, object]]) -> None:
+        """Writes metrics.jsonl whole: one record a line, so that it never disagrees with the checkpoint's history."""
+        lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in history]
+        write_atomically(self.path / METRICS, "".join(lines).encode())
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / CHECKPOINT
+
+    def save(self, content: dict[str, object]) -> None:
+        """Writes checkpoint.pt, as `checkpoint.save` does."""
+        checkpoint.save(self.checkpoint, content)
+
+    def result(self) -> dict[str, object] | None:
+        return read_json(self.path / RESULT)
+
+    def finish(self, result: dict[str, object]) -> None:
+        """Writes result.json; from then on the run has happened."""
+        if result["status"] != "failed":
+            (self.path / TRACEBACK).unlink(missing_ok=True)
+        write_atomically(self.path / RESULT, to_json(result))
+
+
+class ReadOnlyRunDirectory(RunDirectory):
+    """The files of a run as seen by a process that leaves them to another: it reads, and writes nothing."""
+
+    def create(self) -> None: ...
+
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def set_aside(self) -> None: ...
+
+    def begin(self, cfg: DictConfig, environment: dict[str, object]) -> None: ...
+
+    def write_metrics(self, history: list[dict[str, object]]) -> None: ...
+
+    def save(self, content: dict[str, object]) -> None: ...
+
+    def finish(self, result: dict[str, object]) -> None: ...

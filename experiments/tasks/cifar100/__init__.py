@@ -1,0 +1,1 @@
+"""CIFAR-100 image classification: task, data, batches, model, and a bundled sample."""

@@ -1,0 +1,64 @@
+"""CIFAR-100 image classification."""
+
+from collections.abc import Iterable
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from carelu import ActivationFactory
+from experiments.distributed.processes import all_reduce_sum
+from experiments.errors import BadInput
+from experiments.tasks.cifar100 import dataset as cifar100
+from experiments.tasks.cifar100.batches import Augmentation, Batch, ImageBatches
+from experiments.tasks.contract import Splits, Task, model_from_config
+
+
+class CIFAR100(Task):
+    """100 classes, judged by the share of test images whose class is the first guess."""
+
+    headline = ("top1", True)
+
+    def __init__(self, cfg: DictConfig):
+        self.label_smoothing = cfg.task.label_smoothing
+
+    def build_data(self, cfg: DictConfig, device: torch.device) -> Splits:
+        data = cfg.data
+        train, test = cifar100.load_sample() if data.bundled else cifar100.load(data.root, data.download)
+        parts = {"test": test}
+        if data.held_out:
+            try:
+                train, parts["validation"] = train.split(data.held_out)
+            except ValueError as error:
+                raise BadInput(f"data.held_out={data.held_out} is not accepted; accepted: {error}") from error
+        normalisation = (cifar100.MEAN, cifar100.STD, cfg.trainer.channels_last)
+        evaluation = {
+            name: ImageBatches(part.to(device), cfg.trainer.evaluation_batch_size, *normalisation)
+            for name, part in parts.items()
+        }
+        augmentation = Augmentation(**cfg.task.augmentation)
+        return Splits(ImageBatches(train.to(device), cfg.trainer.batch_size, *normalisation, augmentation), evaluation)
+
+    def build_model(self, cfg: DictConfig, activation: ActivationFactory) -> nn.Module:
+        return model_from_config(cfg, activation=activation, num_classes=cifar100.CLASSES)
+
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor], int]:
+        images, labels = batch
+        logits = model(images)
+        top1 = (logits.detach().argmax(1) == labels).float().mean() * 100
+        return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing), {"top1": top1}, len(labels)
+
+    def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+        """top1 and top5 in percent, loss as mean cross-entropy in nats, over all images."""
+        totals, count = torch.zeros(3, dtype=torch.float64), 0
+        for images, labels in batches:
+            logits = model(images).float()
+            hits = logits.topk(5).indices == labels.unsqueeze(1)
+            cross_entropy = F.cross_entropy(logits, labels, reduction="sum")
+            sums = torch.stack([hits[:, 0].sum(), hits.any(1).sum(), cross_entropy])
+            totals = totals.to(sums.device) + sums
+            count += len(labels)
+        totals, count = all_reduce_sum(totals, count)
+        top1, top5, cross_entropy = totals.tolist()
+        return {"top1": 100 * top1 / count, "top5": 100 * top5 / count, "loss": cross_entropy / count}

@@ -1,0 +1,1 @@
+"""Single-image super-resolution: task, data, batches, models, image quality, and a bundled sample."""

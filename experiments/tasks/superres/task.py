@@ -1,0 +1,138 @@
+"""Single-image super-resolution."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from hydra.utils import get_method
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from carelu import ActivationFactory
+from experiments.distributed.processes import all_reduce_sum
+from experiments.errors import BadInput
+from experiments.record.run_directory import PICTURE
+from experiments.tasks.contract import Splits, Task, model_from_config
+from experiments.tasks.superres.batches import (
+    Batch,
+    EvaluationPairs,
+    PatchAugmentation,
+    Source,
+    TrainingPatches,
+    load_pairs,
+)
+from experiments.tasks.superres.comparison_strip import comparison_strip, most_telling_crop
+from experiments.tasks.superres.image_quality import (
+    EQUAL_IMAGES_DB,
+    WINDOW_SIZE,
+    luma,
+    peak_signal_noise_ratio,
+    shaved,
+    structural_similarity,
+)
+from experiments.tasks.superres.resize import bicubic, to_uint8
+from experiments.tasks.superres.tiling import site_that_needs_the_whole_image, tiled
+
+
+class SuperResolution(Task):
+    """A low-resolution RGB image made larger, judged by the PSNR of its luma."""
+
+    headline = ("psnr_y", True)
+
+    def __init__(self, cfg: DictConfig):
+        self.scale, self.tile = cfg.task.scale, cfg.task.tile
+        self.memory_format = torch.channels_last if cfg.trainer.channels_last else torch.contiguous_format
+
+    def build_data(self, cfg: DictConfig, device: torch.device) -> Splits:
+        options = OmegaConf.to_container(cfg.data, resolve=True)
+        names, test_root = options.pop("test_sets"), options.pop("test_root")
+        locate = get_method(options.pop("_target_"))
+        train, test = locate(**{key: value for key, value in options.items() if key != "name"})
+        tests = {"test": test} | {name: Source(Path(test_root, name), f"data.test_root={test_root}") for name in names}
+        for_test = (self.scale, WINDOW_SIZE + 2 * self.scale, f"SSIM at task.scale={self.scale}", device)
+        evaluation = {
+            name: EvaluationPairs(load_pairs(source, *for_test), cfg.trainer.evaluation_batch_size)
+            for name, source in tests.items()
+        }
+        patch = cfg.task.patch
+        why = f"task.patch={patch} at task.scale={self.scale}"
+        patches = TrainingPatches(
+            load_pairs(train, self.scale, patch * self.scale, why, device),
+            self.scale,
+            patch,
+            cfg.trainer.batch_size,
+            cfg.task.steps_per_epoch,
+            PatchAugmentation(**cfg.task.augmentation),
+        )
+        return Splits(patches, evaluation)
+
+    def build_model(self, cfg: DictConfig, activation: ActivationFactory) -> nn.Module:
+        model = model_from_config(cfg, activation=activation, scale=self.scale)
+        site = site_that_needs_the_whole_image(model)
+        if self.tile and site:
+            raise BadInput(
+                f"task.tile={self.tile} is not accepted with act={cfg.act.name}: the competition at {site} runs over "
+                "the whole image, and in a tile it would be another one; "
+                "set task.tile=null, or act.options.over=feature for a competition at each pixel"
+            )
+        return model
+
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor], int]:
+        """The mean absolute error of RGB in [0, 1]; psnr is that of the unrounded RGB patches, in dB."""
+        low, high = batch
+        output, target = model(self._scaled(low)), self._scaled(high)
+        squared_error = (output.detach() - target).square().flatten(1).mean(1)
+        psnr = (-10 * torch.log10(squared_error)).clamp(max=EQUAL_IMAGES_DB).mean()
+        return F.l1_loss(output, target), {"psnr": psnr}, len(low)
+
+    def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+        """Means over the images of what `experiments.tasks.superres.image_quality` measures on the output as uint8.
+
+        psnr_y (dB) and ssim_y are those of the luma, psnr_rgb (dB) that of the three channels,
+        bicubic_psnr_y (dB) that of bicubic up-scaling; each without a border of `scale` pixels.
+        """
+        totals, count = torch.zeros(4, dtype=torch.float64), 0
+        for low, high in batches:
+            output, target = (shaved(each, self.scale) for each in (self._enlarged(model, low), high))
+            output_y, target_y = luma(output), luma(target)
+            bicubic_y = luma(shaved(bicubic(low, self.scale), self.scale))
+            values = [
+                peak_signal_noise_ratio(output_y, target_y),
+                structural_similarity(output_y, target_y),
+                peak_signal_noise_ratio(output, target),
+                peak_signal_noise_ratio(bicubic_y, target_y),
+            ]
+            sums = torch.stack(values).sum(1)
+            totals = totals.to(sums.device) + sums
+            count += len(low)
+        totals, count = all_reduce_sum(totals, count)
+        means = (totals / count).tolist()
+        return dict(zip(("psnr_y", "ssim_y", "psnr_rgb", "bicubic_psnr_y"), means, strict=True))
+
+    def write_artifacts(self, model: nn.Module, splits: Splits, folder: Path) -> list[Path]:
+        """comparison.png: the first test image at low resolution, by bicubic, by the model, and the original.
+
+        The framed part is where bicubic errs most.
+        """
+        low, high = (side[:1] for side in next(iter(splits.evaluation["test"])))
+        versions = {
+            f"low resolution, 1/{self.scale}": low.repeat_interleave(self.scale, 2).repeat_interleave(self.scale, 3),
+            "bicubic": bicubic(low, self.scale),
+            "output": self._enlarged(model, low),
+        }
+        framed = most_telling_crop(versions["bicubic"][0], high[0])
+        file = folder / PICTURE
+        images = {name: image[0] for name, image in versions.items()}
+        comparison_strip(images, high[0], framed, self.scale).save(file)
+        return [file]
+
+    def _scaled(self, images: Tensor) -> Tensor:
+        """uint8 as float32 in [0, 1], in the memory layout of the model."""
+        return images.to(memory_format=self.memory_format).float() / 255
+
+    def _enlarged(self, model: nn.Module, low: Tensor) -> Tensor:
+        """The model's output for uint8 N×3×h×w as uint8 N×3×(scale h)×(scale w)."""
+        images = self._scaled(low)
+        output = tiled(model, images, self.scale, self.tile) if self.tile else model(images)
+        return to_uint8(output * 255)

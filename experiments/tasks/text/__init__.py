@@ -1,0 +1,1 @@
+"""Text classification: task, data, tokenizer, batches, models, and bundled samples."""

@@ -1,0 +1,164 @@
+"""The text sets: files at hand, the bundled parts of SNLI, or the Hugging Face hub; read into their parts."""
+
+import fnmatch
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+from omegaconf import DictConfig
+
+from experiments.errors import BadInput
+from experiments.tasks.text.hub import why_unreachable
+from experiments.tasks.text.labelled_texts import Columns, LabelledTexts, Rows, find_classes, read_rows, with_labels
+
+SAMPLE_DIR = Path(__file__).parent / "snli_sample"
+SAMPLE_FILES = {
+    "train.parquet": "e5fbb7165d4509b6323db3bd92e820ded7ef7a99f2d91c294ab59a9fee1f4aae",
+    "validation.parquet": "e0af9c1b6cdca61c6326f5dd4e4b174ffae42b4bb6a01c8bb84a02464aa0a3b4",
+    "test.parquet": "d694e25719e8150df266352e2144ce9450e38edf2e7c7bf14bf4bb0195fdc004",
+}
+"""The bundled sample's files and their SHA-256, as `scripts/make_snli_sample.py` prints them."""
+
+SUBSET_DIR = Path(__file__).parent / "snli_subset"
+SUBSET_FILES = {
+    "train-subset.parquet": "6aa0acd44d7c623f15df6cac5f5a5c7863d287e8429f330a405d691a79ed223e",
+    "validation.parquet": "bf5fc229407b1fa656fd3b69b440460d82c9fa08d0518cd7a6c9d7f7632ef564",
+    "test.parquet": "3ef9ab2b7692dc4d7120487b7f26a9069e880ef49dcf2a9c6edffbc37bc49191",
+}
+"""The bundled subset's files and their SHA-256; `data.root` names the folder unless it is told otherwise."""
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class TextSet:
+    """A text set in its parts.
+
+    Args:
+        parts: "train", "test" and, where there is one, "validation".
+        classes: the name of each class.
+        notes: what was dropped, for a person to read.
+    """
+
+    parts: dict[str, LabelledTexts]
+    classes: list[str]
+    notes: list[str]
+
+
+def load(data: DictConfig) -> TextSet:
+    """Reads the set that `data`, a configuration of configs/data/text, describes; fetched first if allowed and needed.
+
+    Raises:
+        BadInput: it is missing and cannot be fetched, or something in it is not what it should be.
+    """
+    if data.get("held_out") and data.validation is not None:
+        raise BadInput(
+            f"data.held_out={data.held_out} and data.validation={data.validation} both name a validation set; "
+            "leave one out: data.held_out=0 or data.validation=null"
+        )
+    rows = {part: _rows(data, part) for part in PARTS if part != "validation" or data.validation is not None}
+    _refuse_another_size(data, rows["train"])
+    classes = list(data.classes) if data.classes else _classes(data, rows["train"])
+    parts = {part: with_labels(files, classes, data.label) for part, files in rows.items()}
+    if data.get("held_out"):
+        try:
+            parts["train"], parts["validation"] = parts["train"].split(data.held_out)
+        except ValueError as error:
+            raise BadInput(f"data.held_out={data.held_out} is not accepted; accepted: {error}") from error
+    return TextSet(parts, classes, [note for part, files in rows.items() for note in _notes(part, files)])
+
+
+def classes_of(data: DictConfig) -> list[str]:
+    """The names of the classes: those of `data.classes`, or those found in the training labels.
+
+    Raises:
+        BadInput: as for `load`.
+    """
+    return list(data.classes) if data.classes else _classes(data, _rows(data, "train"))
+
+
+def _classes(data: DictConfig, train: list[Rows]) -> list[str]:
+    classes = find_classes(train)
+    if len(classes) < 2:
+        raise BadInput(
+            f"{train[0].file}: column {data.label!r} has one label only, {classes[0]!r}; "
+            "classification needs two or more: name another column with data.label=…"
+        )
+    return classes
+
+
+def _rows(data: DictConfig, part: str) -> list[Rows]:
+    if data[part] is None:
+        raise BadInput(
+            f"data.{part}=null is not accepted; name your files: "
+            "data.train=FILE data.test=FILE data.text=[COLUMN] data.label=COLUMN, or use data=sample"
+        )
+    columns = Columns(tuple(data.text), data.label, data.unlabelled, data.drop_empty)
+    return [read_rows(file, columns) for file in _files(data, part)]
+
+
+def _refuse_another_size(data: DictConfig, train: list[Rows]) -> None:
+    found = sum(rows.total for rows in train)
+    if data.train_rows is not None and found != data.train_rows:
+        raise BadInput(
+            f"{train[0].file.parent} has {found:,} training rows, {data.name} has {data.train_rows:,}; "
+            "a part of a set needs a word of its own, so that its results are not taken for those of the whole: "
+            "data=snli_subset for the 38,715 pairs of SNLI, data=csv for any other files"
+        )
+
+
+def _notes(part: str, files: list[Rows]) -> list[str]:
+    total = sum(rows.total for rows in files)
+    dropped = {
+        "have no label": sum(rows.unlabelled for rows in files),
+        "have an empty text": sum(rows.empty for rows in files),
+    }
+    return [f"{count:,} of {total:,} rows of {part} {why} and were dropped" for why, count in dropped.items() if count]
+
+
+def _files(data: DictConfig, part: str) -> list[Path]:
+    if data.get("bundled"):
+        return [_intact(SAMPLE_DIR / data[part], SAMPLE_FILES)]
+    if "root" not in data:  # any files: named one by one
+        return [Path(data[part])]
+    if Path(data.root) == SUBSET_DIR:
+        return [_intact(SUBSET_DIR / name, SUBSET_FILES) for name in fnmatch.filter(SUBSET_FILES, data[part])]
+    files = sorted(Path(data.root).glob(data[part]))
+    return files or _fetched(data, part)
+
+
+def _intact(file: Path, checksums: dict[str, str]) -> Path:
+    if not file.exists() or hashlib.sha256(file.read_bytes()).hexdigest() != checksums[file.name]:
+        raise BadInput(
+            f"{file}, which comes with the checkout, is missing or damaged; restore it: git checkout -- {file}"
+        )
+    return file
+
+
+def _fetched(data: DictConfig, part: str) -> list[Path]:
+    names = ", ".join(data[each] for each in PARTS if data[each] is not None)
+    ways_out = f"use the bundled sample with data=sample, or name a folder that holds {names} with data.root=…"
+    reason = "data.download=false" if data.hub else "it is not on the hub"
+    if data.hub and data.download:
+        try:
+            Path(data.root).mkdir(parents=True, exist_ok=True)
+            with filelock.FileLock(Path(data.root, f".{data.name}.lock")):  # two first runs: one fetches, one waits
+                if not list(Path(data.root).glob(data[part])):
+                    _fetch(data)
+            return sorted(Path(data.root).glob(data[part]))
+        except Exception as error:  # the hub's client raises errors of many kinds
+            reason = f"it cannot be fetched from the hub ({data.hub}): {' '.join(str(error).split())}"
+    raise BadInput(f"data.root={data.root}: {data.name} is not there, and {reason}\n{ways_out}")
+
+
+def _fetch(data: DictConfig) -> None:
+    if reason := why_unreachable():
+        raise ConnectionError(reason)
+    import datasets
+
+    for split, rows in datasets.load_dataset(data.hub, data.get("hub_config")).items():
+        part = Path(data.root, f".{split}.parquet.{os.getpid()}")
+        rows.to_parquet(str(part))
+        part.replace(Path(data.root, f"{split}.parquet"))

@@ -1,0 +1,136 @@
+"""Text classification: single sentences or pairs."""
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from carelu import ActivationFactory
+from experiments.distributed.processes import all_reduce_sum
+from experiments.errors import BadInput
+from experiments.tasks.activation_sites import TextShape
+from experiments.tasks.contract import Splits, Task, model_from_config
+from experiments.tasks.text import confusion
+from experiments.tasks.text import dataset as text_sets
+from experiments.tasks.text.batches import TextBatch, TextBatches, padded, tokenise
+from experiments.tasks.text.dataset import TextSet
+from experiments.tasks.text.tokenizer import PADDING_ID, TextTokenizer, pretrained_tokenizer, trained_tokenizer
+
+
+class TextClassification(Task):
+    """Texts in classes, judged by the share of test texts whose class is the first guess."""
+
+    headline = ("accuracy", True)
+
+    def __init__(self, cfg: DictConfig):
+        self.label_smoothing = cfg.task.label_smoothing
+        self.data = cfg.data
+        self.tokenizer_of = _pretrained_tokenizer_key(cfg)
+        longest = padded(cfg.data.max_length)
+        if cfg.data.tokens_per_batch < longest:
+            raise BadInput(
+                f"data.tokens_per_batch={cfg.data.tokens_per_batch} holds no text of data.max_length="
+                f"{cfg.data.max_length} tokens; accepted: {longest} or more"
+            )
+
+    def build_data(self, cfg: DictConfig, device: torch.device) -> Splits:
+        texts = self._set
+        arrays = {
+            name: tokenise(part, self._tokenizer, cfg.data.max_length, Path(cfg.data.cache))
+            for name, part in texts.parts.items()
+        }
+        notes = list(texts.notes)
+        for name, part in arrays.items():
+            if part.truncated:
+                notes.append(
+                    f"{part.truncated:,} of {len(part):,} texts of {name} are longer than "
+                    f"data.max_length={cfg.data.max_length} tokens and were cut"
+                )
+        trainer = cfg.trainer
+        sizes = {name: trainer.batch_size if name == "train" else trainer.evaluation_batch_size for name in arrays}
+        batches = {
+            name: TextBatches(part, sizes[name], cfg.data.tokens_per_batch, self._tokenizer.padding_id, device)
+            for name, part in arrays.items()
+        }
+        evaluation = {name: batches[name] for name in ("test", "validation") if name in batches}
+        return Splits(batches["train"], evaluation, tuple(notes))
+
+    def build_model(self, cfg: DictConfig, activation: ActivationFactory) -> nn.Module:
+        shape = TextShape(
+            vocabulary_size=self._vocabulary_size,
+            padding_id=self._padding_id,
+            max_length=padded(cfg.data.max_length),
+            texts=len(cfg.data.text),
+            classes=len(self._classes),
+        )
+        return model_from_config(cfg, activation=activation, shape=shape)
+
+    def loss(self, model: nn.Module, batch: TextBatch) -> tuple[Tensor, dict[str, Tensor], int]:
+        logits = model(batch.tokens, batch.segments, batch.mask)
+        accuracy = (logits.detach().argmax(1) == batch.labels).float().mean() * 100
+        loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.label_smoothing)
+        return loss, {"accuracy": accuracy}, len(batch.labels)
+
+    def evaluate(self, model: nn.Module, batches: Iterable[TextBatch]) -> dict[str, float]:
+        """Accuracy and macro_f1 in percent, loss as mean cross-entropy in nats, over all texts."""
+        matrix, cross_entropy = all_reduce_sum(*self._confusion(model, batches))
+        return {
+            "accuracy": confusion.accuracy(matrix),
+            "macro_f1": confusion.macro_f1(matrix),
+            "loss": float(cross_entropy) / int(matrix.sum()),
+        }
+
+    def write_artifacts(self, model: nn.Module, splits: Splits, folder: Path) -> list[Path]:
+        matrix, _ = self._confusion(model, splits.evaluation["test"])
+        return confusion.write(matrix, self._classes, folder)
+
+    def _confusion(self, model: nn.Module, batches: Iterable[TextBatch]) -> tuple[Tensor, Tensor]:
+        """(the confusion matrix, the sum of the cross-entropies) over the texts of `batches`."""
+        classes = len(self._classes)
+        matrix, total = torch.zeros(classes, classes, dtype=torch.int64), torch.zeros((), dtype=torch.float64)
+        for batch in batches:
+            logits = model(batch.tokens, batch.segments, batch.mask).float()
+            counts = confusion.confusion_matrix(batch.labels, logits.argmax(1), classes)
+            cross_entropy = F.cross_entropy(logits, batch.labels, reduction="sum")
+            matrix, total = matrix.to(counts.device) + counts, total.to(counts.device) + cross_entropy
+        return matrix.cpu(), total.cpu()
+
+    # What follows is read when it is first asked for: a model is built, and its mistakes are answered, before
+    # any text is read where the configuration says what it needs.
+
+    @cached_property
+    def _set(self) -> TextSet:
+        return text_sets.load(self.data)
+
+    @cached_property
+    def _classes(self) -> list[str]:
+        return text_sets.classes_of(self.data)
+
+    @cached_property
+    def _tokenizer(self) -> TextTokenizer:
+        if self.tokenizer_of is not None:
+            return pretrained_tokenizer(*self.tokenizer_of)
+        return trained_tokenizer(
+            self._set.parts["train"].texts, self.data.vocabulary_size, self.data.lowercase, Path(self.data.cache)
+        )
+
+    @property
+    def _vocabulary_size(self) -> int:
+        return self.data.vocabulary_size if self.tokenizer_of is None else self._tokenizer.vocabulary_size
+
+    @property
+    def _padding_id(self) -> int:
+        return PADDING_ID if self.tokenizer_of is None else self._tokenizer.padding_id
+
+
+def _pretrained_tokenizer_key(cfg: DictConfig) -> tuple[str, str] | None:
+    """(where a pretrained tokenizer is, the key that says so), or None where one is to be trained."""
+    if cfg.data.tokenizer is not None:
+        return cfg.data.tokenizer, "data.tokenizer"
+    if cfg.model.get("pretrained") is not None:
+        return cfg.model.pretrained, "model.pretrained"
+    return None

@@ -1,0 +1,98 @@
+"""One run as the command line asks for it: performed, its errors told, its ending as an exit code."""
+
+import signal
+import sys
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from experiments.configuration.schema import check_choices, check_values
+from experiments.distributed.torchrun import is_main_process, wait_for_torchrun
+from experiments.errors import BadInput, OtherProcessFailed
+
+if TYPE_CHECKING:
+    from experiments.training.run import Outcome
+
+FINISHED, FAILED, BAD_INPUT, DIVERGED, STOPPED = 0, 1, 2, 3, 75
+"""Exit codes. STOPPED (a signal came, a checkpoint is written) is the usual code for "try again"."""
+
+_BY_STATUS = {"finished": FINISHED, "failed": FAILED, "diverged": DIVERGED}
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a request for a run ended, in words and numbers that can be written down.
+
+    Args:
+        state: done, resumed (and done), skipped (was done before), diverged, failed or stopped.
+        code: the exit code.
+        reason: why, of a run that has no headline.
+        run_id: the run's name; empty if it was not even named.
+        metric, value: the headline of a run that has one.
+    """
+
+    state: str
+    code: int
+    reason: str = ""
+    run_id: str = ""
+    metric: str = ""
+    value: float | None = None
+
+
+def report_error(error: BadInput) -> int:
+    """Prints the error, once where several processes share a run; returns its exit code."""
+    if is_main_process():
+        print(f"error: {error}", file=sys.stderr)
+    else:
+        wait_for_torchrun()
+    return BAD_INPUT
+
+
+def run_job(cfg: DictConfig, choices: dict[str, str]) -> Ending:
+    """Performs one run and shows how it ended."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # outside of training like Ctrl-C
+    try:
+        check_choices(choices)
+        check_values(cfg)
+        # torch is imported only now, so that what is checked above is answered at once.
+        from experiments.training.allocator import keep_freed_memory
+        from experiments.training.console import Display
+        from experiments.training.process_state import process_state_kept
+        from experiments.training.run import perform
+
+        keep_freed_memory()
+        with process_state_kept():
+            display = Display(quiet=not is_main_process())
+            outcome = perform(cfg, choices, display)
+            if outcome.result is not None:
+                display.result(outcome.identity, outcome.result, outcome.again)
+            return _ending(outcome)
+    except BadInput as error:
+        report_error(error)
+        return Ending("failed", BAD_INPUT, str(error))
+    except OtherProcessFailed as error:
+        if str(error):
+            print(f"error: {error}", file=sys.stderr)
+        return Ending("failed", FAILED, str(error))
+    except KeyboardInterrupt:
+        print("stopped outside of training; what was written is kept, the same command goes on", file=sys.stderr)
+        return Ending("stopped", STOPPED, "outside of training")
+    except Exception as error:
+        traceback.print_exc()
+        return Ending("failed", FAILED, f"{type(error).__name__}: {error}")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _ending(outcome: "Outcome") -> Ending:
+    result, run_id = outcome.result, outcome.identity.run_id
+    if result is None:
+        return Ending("stopped", STOPPED, "a checkpoint is written", run_id)
+    state = result["status"]
+    if state == "finished":
+        state = "skipped" if outcome.again else "resumed" if outcome.resumed else "done"
+    reason = ("was there before: " if outcome.again else "") + result["reason"]
+    code, value = _BY_STATUS[result["status"]], result["headline_value"]
+    return Ending(state, code, reason, run_id, result["headline_metric"], value)

@@ -1,0 +1,402 @@
+"""Statistics against SciPy, cases computed by hand, published tables, and simulation."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from experiments.analysis import statistics
+from experiments.analysis.statistics import (
+    PairedComparison,
+    Summary,
+    compare_paired,
+    critical_difference,
+    detectable_difference,
+    friedman_p_value,
+    holm,
+    normalised_gain,
+    power,
+    rank,
+    summarise,
+)
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def by_seed(values):
+    return dict(enumerate(values))
+
+
+def from_differences(differences):
+    return compare_paired(by_seed(differences), by_seed([0.0] * len(differences)))
+
+
+def assert_rate(found, expected):
+    """A rate over simulated experiments is the expected one within three standard errors of the binomial."""
+    margin = 3 * math.sqrt(expected * (1 - expected) / len(found))
+    assert np.mean(found) == pytest.approx(expected, abs=margin)
+
+
+# One cell
+
+
+def test_interval_of_a_mean_is_that_of_the_t_distribution():
+    values = [71.2, 70.4, 72.9, 71.0]
+    low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    summary = summarise(values)
+    assert (summary.n, summary.mean) == (4, pytest.approx(71.375))
+    assert summary.sd == pytest.approx(np.std(values, ddof=1))
+    assert (summary.low, summary.high) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_one_value_has_a_mean_and_no_spread():
+    assert summarise([3]) == Summary(1, 3.0, None, None, None)
+
+
+def test_no_value_has_no_mean():
+    summary = summarise([])
+    assert summary.n == 0 and math.isnan(summary.mean) and summary.low is None
+
+
+def test_equal_values_have_an_interval_of_no_width():
+    assert summarise([2.0, 2.0]) == Summary(2, 2.0, 0.0, 2.0, 2.0)
+
+
+# A treatment against a baseline
+
+
+def test_paired_comparison_of_three_pairs_by_hand():
+    comparison = compare_paired({0: 71.0, 1: 73.0, 2: 75.0}, {0: 70.0, 1: 71.0, 2: 72.0})
+    assert (comparison.n, comparison.difference, comparison.probability_of_improvement) == (3, 2.0, 1.0)
+    # Differences 1, 2, 3: sd 1, t = 2√3, and with 2 degrees of freedom p = 1 − t / √(t² + 2).
+    assert comparison.p_value == pytest.approx(1 - math.sqrt(12 / 14))
+    assert comparison.permutation_p_value == 2 / 2**3
+    # Hedges' correction with 2 degrees of freedom is Γ(1) / Γ(½) = 1/√π.
+    assert comparison.effect_size == pytest.approx(2 / math.sqrt(math.pi))
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 10, 30])
+def test_p_value_is_that_of_the_paired_t_test(n):
+    generator = np.random.default_rng(n)
+    treatment, baseline = generator.normal(70, 1, n), generator.normal(69.5, 1, n)
+    expected = stats.ttest_rel(treatment, baseline).pvalue
+    assert compare_paired(by_seed(treatment), by_seed(baseline)).p_value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("differences", [[1, 2, -1.5], [0.5, 0, 0, 0.5, -0.5], [0.1, 0.2, 0.3, -0.3, 0.7, 0.1, -0.1]])
+def test_permutation_p_value_is_exact_with_ties_and_zeros(differences):
+    samples = (np.array(differences), np.zeros(len(differences)))
+    expected = stats.permutation_test(samples, lambda a, b: np.mean(a - b), permutation_type="samples").pvalue
+    assert from_differences(differences).permutation_p_value == pytest.approx(expected)
+
+
+def test_permutation_p_value_of_signed_ranks_is_that_of_wilcoxon():
+    differences = [1.0, -2, 3, 4, -5, 6, 7, 8]
+    expected = stats.wilcoxon(differences, method="exact").pvalue
+    assert from_differences(differences).permutation_p_value == pytest.approx(expected)
+
+
+def test_permutation_p_value_of_many_pairs_is_drawn_near_the_exact_one():
+    ranks = np.arange(1.0, 26) * np.random.default_rng(0).choice([-1, 1, 1], 25)
+    expected = stats.wilcoxon(ranks, method="exact").pvalue
+    comparison = from_differences(ranks)
+    assert comparison.permutation_p_value == pytest.approx(expected, abs=0.01)
+    assert from_differences(ranks) == comparison
+
+
+def test_pairs_are_the_seeds_that_both_have():
+    treatment, baseline = {0: 5.0, 1: 6.5, 2: 7.0, 3: 9.0, 9: 100.0}, {3: 8.0, 2: 6.5, 0: 3.0, 7: -100.0}
+    common = compare_paired({0: 5.0, 2: 7.0, 3: 9.0}, {0: 3.0, 2: 6.5, 3: 8.0})
+    assert compare_paired(treatment, baseline) == common
+    assert common.n == 3
+
+
+def test_lower_is_better_turns_the_improvement_and_not_the_difference():
+    treatment, baseline = by_seed([0.9, 1.0, 1.1, 1.3]), by_seed([1.0, 1.2, 1.0, 1.3])
+    higher, lower = (compare_paired(treatment, baseline, better) for better in (True, False))
+    assert lower.difference == higher.difference == pytest.approx(-0.05)
+    assert (higher.probability_of_improvement, lower.probability_of_improvement) == (1.5 / 4, 2.5 / 4)
+    assert lower.p_value == higher.p_value
+
+
+def test_no_pair_and_one_pair_claim_nothing():
+    none = compare_paired({0: 1.0}, {1: 1.0})
+    assert none.n == 0 and math.isnan(none.difference) and math.isnan(none.probability_of_improvement)
+    assert none.p_value is none.permutation_p_value is none.low is none.detectable is None
+    one = compare_paired({0: 2.0}, {0: 1.0})
+    assert one == PairedComparison(1, 1.0, None, None, None, None, None, 1.0, None)
+
+
+def test_two_pairs_have_an_interval_and_no_effect_size():
+    two = from_differences([1.0, 1.5])
+    assert two.low < 1.25 < two.high
+    assert two.p_value is not None and two.detectable > 0
+    assert two.effect_size is None
+
+
+def test_equal_differences_claim_nothing_whatever_their_rounding():
+    comparison = compare_paired(by_seed([70.3, 71.1, 1.1]), by_seed([70.2, 71.0, 1.0]))
+    assert comparison.difference == pytest.approx(0.1)
+    assert comparison.p_value is comparison.low is comparison.effect_size is comparison.detectable is None
+    assert comparison.permutation_p_value == 0.25
+
+
+def test_runs_equal_to_the_baseline_have_p_value_one():
+    comparison = from_differences([0.0, 0.0, 0.0])
+    assert (comparison.difference, comparison.p_value, comparison.permutation_p_value) == (0.0, 1.0, 1.0)
+    assert comparison.probability_of_improvement == 0.5
+    assert comparison.low is None
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_values_that_are_not_finite_are_refused_by_name(value):
+    with pytest.raises(ValueError, match=f"treatment has the value {value}"):
+        compare_paired({0: 1.0, 1: value}, {0: 1.0})
+    with pytest.raises(ValueError, match=f"baseline has the value {value}"):
+        compare_paired({0: 1.0}, {0: value})
+    with pytest.raises(ValueError, match=f"values has the value {value}"):
+        summarise([1.0, value])
+    with pytest.raises(ValueError, match=f"gelu has the value {value}"):
+        rank({"relu": [1.0], "gelu": [value]})
+    with pytest.raises(ValueError, match=str(value)):
+        normalised_gain(value, 1.0, 100)
+
+
+# The bootstrap interval
+
+
+def test_interval_moves_and_scales_with_the_differences():
+    differences = np.array([0.3, 1.1, -0.2, 0.8])
+    interval = from_differences(differences)
+    moved = from_differences(10 + 100 * differences)
+    assert moved.low == pytest.approx(10 + 100 * interval.low)
+    assert moved.high == pytest.approx(10 + 100 * interval.high)
+
+
+def test_exchanging_treatment_and_baseline_mirrors_the_interval():
+    treatment, baseline = by_seed([70.1, 71.5, 70.9]), by_seed([69.0, 71.0, 70.5])
+    there, back = compare_paired(treatment, baseline), compare_paired(baseline, treatment)
+    assert (back.low, back.high) == (pytest.approx(-there.high), pytest.approx(-there.low))
+
+
+def test_interval_of_many_pairs_is_that_of_other_methods():
+    differences = np.random.default_rng(0).gamma(3, 1, 100)
+    interval = from_differences(differences)
+    bca = stats.bootstrap((differences,), np.mean, rng=np.random.default_rng(0)).confidence_interval
+    width = bca.high - bca.low
+    assert interval.low == pytest.approx(bca.low, abs=0.06 * width)
+    assert interval.high == pytest.approx(bca.high, abs=0.06 * width)
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_interval_covers_the_true_difference_at_the_stated_rate(n):
+    samples = np.random.default_rng(0).normal(0.4, 1.0, (500, n))
+    intervals = [from_differences(sample) for sample in samples]
+    assert_rate([interval.low <= 0.4 <= interval.high for interval in intervals], 0.95)
+
+
+# Power
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 10])
+@pytest.mark.parametrize("alpha", [0.05, 0.0125])
+def test_power_and_detectable_difference_are_inverses(n, alpha):
+    assert power(n, 0.7, detectable_difference(n, 0.7, alpha), alpha) == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_power_is_the_rate_of_findings_in_simulation(n):
+    samples = np.random.default_rng(n).normal(1.0, 0.8, (10_000, n))
+    assert_rate(stats.ttest_1samp(samples, 0, axis=1).pvalue < 0.05, power(n, 0.8, 1.0))
+
+
+def test_power_is_that_of_the_noncentral_t_distribution():
+    bound, noncentrality = stats.t.isf(0.025, 4), math.sqrt(5) * 1.3 / 0.9
+    expected = stats.nct.sf(bound, 4, noncentrality) + stats.nct.cdf(-bound, 4, noncentrality)
+    assert power(5, 0.9, 1.3) == power(5, 0.9, -1.3) == pytest.approx(expected)
+
+
+def test_power_at_its_limits():
+    assert power(5, 1.0, 0.0) == power(5, 0.0, 0.0) == 0.05
+    assert power(5, 1.0, 1e-200) == power(5, 1e300, 1.0) == 0.05
+    assert power(5, 0.0, 0.1) == power(5, 1e-320, 1.0) == 1.0
+    assert power(1, 1.0, 100.0) == 0.0
+    assert detectable_difference(1, 1.0) is detectable_difference(5, 0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("sd", "difference", "alpha"), [(-1, 1, 0.05), (math.nan, 1, 0.05), (1, math.inf, 0.05), (1, 1, 0)]
+)
+def test_power_refuses_impossible_numbers(sd, difference, alpha):
+    with pytest.raises(ValueError, match="power needs"):
+        power(3, sd, difference, alpha)
+
+
+def test_detectable_difference_is_found_in_four_of_five_experiments():
+    differences = np.array([0.3, 1.1, -0.2, 0.8, 0.1, 0.9])
+    detectable = from_differences(differences).detectable
+    samples = np.random.default_rng(0).normal(detectable, differences.std(ddof=1), (10_000, 6))
+    assert_rate(stats.ttest_1samp(samples, 0, axis=1).pvalue < 0.05, 0.8)
+
+
+# Several activations
+
+
+def test_holm_by_hand():
+    # Sorted: 0.005·4, 0.01·3, 0.03·2, and 0.04·1 raised to the one before it.
+    assert holm([0.01, 0.04, None, 0.03, 0.005]) == pytest.approx([0.03, 0.06, None, 0.06, 0.02])
+
+
+def test_holm_caps_at_one_and_keeps_ties_equal():
+    assert holm([0.6, 0.6, 0.02]) == pytest.approx([1.0, 1.0, 0.06])
+    assert holm([None, None]) == [None, None]
+    assert holm([]) == []
+
+
+@pytest.mark.parametrize("p_value", [-0.1, 1.1, math.nan])
+def test_holm_refuses_what_is_no_p_value(p_value):
+    with pytest.raises(ValueError, match=str(p_value)):
+        holm([0.5, p_value])
+
+
+ACTIVATIONS = ("prelu", "gelu", "swish", "carelu")
+SEEDS = 5
+NOISE = 0.35  # of a run, in percentage points; the difference of two runs has √2 times as much
+
+
+def simulated_p_values(experiments, effects, monkeypatch):
+    """P-values of each activation against ReLU, raw and after Holm; shape (experiments, activations) each.
+
+    A value is 70 % accuracy, the effect of its activation, that of its seed (shared by all activations), and noise.
+    """
+    monkeypatch.setattr(statistics, "bootstrap_interval", lambda *_: (0.0, 0.0))  # not looked at here, and slow
+    generator = np.random.default_rng(0)
+    raw, corrected = [], []
+    for _ in range(experiments):
+        seed_effect = generator.normal(0, 2.0, SEEDS)
+        relu = by_seed(70 + seed_effect + generator.normal(0, NOISE, SEEDS))
+        others = [by_seed(70 + effect + seed_effect + generator.normal(0, NOISE, SEEDS)) for effect in effects]
+        raw.append([compare_paired(values, relu).p_value for values in others])
+        corrected.append(holm(raw[-1]))
+    return np.array(raw), np.array(corrected)
+
+
+def test_planted_effect_of_one_percent_is_found_with_the_stated_power(monkeypatch):
+    raw, corrected = simulated_p_values(2000, (0.0, 0.0, 0.0, 1.0), monkeypatch)
+    sd = NOISE * math.sqrt(2)
+    stated = power(SEEDS, sd, 1.0, alpha=0.05 / len(ACTIVATIONS))
+    assert 0.4 < stated < power(SEEDS, sd, 1.0) < 0.99  # neither hopeless nor certain
+    assert_rate(raw[:, -1] < 0.05, power(SEEDS, sd, 1.0))
+    assert_rate(corrected[:, -1] < 0.05, stated)
+
+
+def test_without_effects_any_finding_is_as_rare_as_stated(monkeypatch):
+    raw, corrected = simulated_p_values(2000, (0.0,) * len(ACTIVATIONS), monkeypatch)
+    any_finding = (corrected < 0.05).any(axis=1)
+    assert np.mean(any_finding) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / len(any_finding))
+    # The correction is what holds it: without it there would be more.
+    assert np.mean((raw < 0.05).any(axis=1)) > 0.08
+
+
+def test_detectable_with_several_comparisons_is_that_after_the_correction():
+    treatment, baseline = by_seed([70.1, 71.5, 70.9]), by_seed([69.0, 71.0, 70.5])
+    sd = np.std([1.1, 0.5, 0.4], ddof=1)
+    corrected = compare_paired(treatment, baseline, comparisons=4)
+    assert power(3, sd, corrected.detectable, alpha=0.05 / 4) == pytest.approx(0.8)
+    assert corrected.p_value == compare_paired(treatment, baseline).p_value
+    with pytest.raises(ValueError, match="comparisons is 0"):
+        compare_paired(treatment, baseline, comparisons=0)
+
+
+# Across tasks
+
+
+def test_ranking_is_that_of_the_worked_example_of_demsar():
+    # Table 6 of Demšar 2006: AUC (in thousandths) of four versions of C4.5 on 14 data sets. One of two values printed
+    # as 0.975 is ranked above the other there.
+    auc = {
+        "C4.5": [763, 599, 954, 628, 882, 936, 661, 583, 775, 1000, 940, 619, 972, 957],
+        "+m": [768, 591, 971, 661, 888, 931, 668, 583, 838, 1000, 962, 666, 981, 978],
+        "+cf": [771, 590, 968, 654, 886, 916, 609, 563, 866, 1000, 965, 614, 975.01, 946],
+        "+m+cf": [798, 569, 967, 657, 898, 931, 685, 625, 875, 1000, 962, 669, 975, 970],
+    }
+    ranking = rank(auc)
+    assert ranking.names == ("+m+cf", "+m", "+cf", "C4.5")
+    assert ranking.mean_ranks == pytest.approx((1.964, 2.0, 2.893, 3.143), abs=5e-4)
+    assert ranking.critical_difference == pytest.approx(1.25, abs=0.005)
+    # F is 3.69 with 3 and 39 degrees of freedom there, and somewhat larger with the correction for ties.
+    assert stats.f.sf(4.2, 3, 39) < ranking.p_value < stats.f.sf(3.69, 3, 39)
+    # "The Nemenyi test is not powerful enough": the largest distance, 1.18, is below the critical one.
+    assert ranking.cliques == [ranking.names]
+
+
+@pytest.mark.parametrize(("k", "q"), [(2, 1.960), (3, 2.343), (4, 2.569), (5, 2.728), (10, 3.164)])
+def test_critical_difference_follows_the_table_of_demsar(k, q):
+    assert critical_difference(k, 12) == pytest.approx(q * math.sqrt(k * (k + 1) / (6 * 12)), abs=1e-3)
+
+
+def test_friedman_p_value_is_that_of_scipy_in_the_form_of_iman_and_davenport():
+    scores = np.random.default_rng(0).integers(0, 6, (8, 4))  # with ties
+    chi_square = stats.friedmanchisquare(*scores.T).statistic
+    expected = stats.f.sf(7 * chi_square / (8 * 3 - chi_square), 3, 21)
+    assert friedman_p_value(stats.rankdata(scores, axis=1)) == pytest.approx(expected)
+
+
+def test_names_that_differ_share_no_clique():
+    generator = np.random.default_rng(0)
+    levels = {"d": 0.0, "b": 8.0, "a": 9.0, "c": 1.0}
+    ranking = rank({name: level + generator.normal(0, 1, 20) for name, level in levels.items()})
+    assert ranking.p_value < 1e-6
+    assert ranking.cliques == [("a", "b"), ("c", "d")]
+
+
+def test_cliques_overlap_where_the_middle_differs_from_neither_end():
+    ranking = rank({"low": [1, 1, 1, 1], "middle": [2, 2, 2, 2], "high": [3, 3, 3, 3]})
+    assert ranking.mean_ranks == (1.0, 2.0, 3.0)
+    assert ranking.cliques == [("high", "middle"), ("middle", "low")]
+    # All four blocks agree: by chance once in (3!)³.
+    assert ranking.p_value == pytest.approx(1 / 6**3)
+
+
+def test_ties_share_ranks_and_lower_can_be_better():
+    ranking = rank({"relu": [1.0, 2.0], "gelu": [1.0, 1.0]}, higher_is_better=False)
+    assert (ranking.names, ranking.mean_ranks) == (("gelu", "relu"), (1.25, 1.75))
+    equal = rank({"relu": [1.0, 2.0], "gelu": [1.0, 2.0]})
+    assert (equal.mean_ranks, equal.p_value, equal.cliques) == ((1.5, 1.5), 1.0, [("relu", "gelu")])
+
+
+def test_one_block_or_one_name_claims_nothing():
+    one_block = rank({"relu": [1.0], "gelu": [2.0]})
+    assert one_block.mean_ranks == (1.0, 2.0)
+    assert one_block.p_value is one_block.critical_difference is None
+    assert one_block.cliques == [("gelu", "relu")]
+    assert rank({"relu": [1.0, 2.0]}).p_value is None
+    no_block = rank({"relu": [], "gelu": []})
+    assert no_block.n == 0 and all(math.isnan(mean_rank) for mean_rank in no_block.mean_ranks)
+    assert rank({}).names == ()
+
+
+def test_unequal_numbers_of_blocks_are_refused():
+    with pytest.raises(ValueError, match=r"'gelu': 1"):
+        rank({"relu": [1.0, 2.0], "gelu": [2.0]})
+
+
+@pytest.mark.parametrize(
+    ("treatment", "baseline", "best_possible", "expected"),
+    [
+        (73.0, 70.0, 100, 0.1),  # 3 of 30 points of error
+        (67.0, 70.0, 100, -0.1),
+        (1.5, 2.0, 0, 0.25),  # a loss
+        (30 + 10 * math.log10(2), 30.0, None, 0.5),  # half the squared error
+        (100.0, 100.0, 100, 0.0),
+        (99.0, 100.0, 100, -math.inf),
+    ],
+)
+def test_normalised_gain_is_the_share_of_error_removed(treatment, baseline, best_possible, expected):
+    assert normalised_gain(treatment, baseline, best_possible) == pytest.approx(expected)
+
+
+def test_normalised_gain_refuses_a_value_beyond_the_best():
+    with pytest.raises(ValueError, match="different sides of the best possible 1"):
+        normalised_gain(70.0, 0.7, 1)

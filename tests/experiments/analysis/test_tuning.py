@@ -1,0 +1,125 @@
+"""A tuned key: families of recipes, the choice on the held-out part, and equal budgets."""
+
+import pytest
+
+from experiments.analysis.tuning import split_label
+from experiments.configuration.composition import compose
+from experiments.errors import BadInput
+from tests.experiments.ledgers import cells, row, tables_of
+
+KEY = "optim.optimizer.lr"
+
+VALIDATED = {"relu": {"0.1": 50.0, "0.2": 52.0, "0.4": 51.0}, "carelu": {"0.1": 55.0, "0.2": 53.0, "0.4": 52.0}}
+"""Activation → value → mean on the held-out part."""
+
+
+def grid_of(validated=VALIDATED, seeds=range(3), tested=None, **fields):
+    """Rows whose test value is 10 below the held-out one, unless told."""
+    return [
+        row(
+            act,
+            seed,
+            (tested or {}).get((act, value), mean - 10) + 0.1 * seed * (1 + len(act)),
+            recipe=f"small({KEY}={value}, trainer.selection=validation)",
+            **{"validation/top1": mean + 0.1 * seed, **fields},
+        )
+        for act, values in validated.items()
+        for value, mean in values.items()
+        for seed in seeds
+    ]
+
+
+@pytest.mark.parametrize(
+    ("label", "family", "value"),
+    [
+        ("small", "small", None),
+        (f"small({KEY}=0.05)", "small", "0.05"),
+        (f"small({KEY}=0.05, trainer.epochs=3)", "small(trainer.epochs=3)", "0.05"),
+        (f"small(optim.schedule.milestones=[1, 2], {KEY}=0.05)", "small(optim.schedule.milestones=[1, 2])", "0.05"),
+        ("small(trainer.epochs=3)", "small(trainer.epochs=3)", None),
+    ],
+)
+def test_a_label_is_its_family_and_the_value_of_the_key(label, family, value):
+    assert split_label(label, KEY) == (family, value)
+
+
+def test_the_held_out_part_chooses_and_the_test_set_reports(tmp_path):
+    tested = {("relu", "0.4"): 99.0, ("carelu", "0.1"): 45.0}  # the best on test is not what is chosen
+    tables = tables_of(tmp_path / "ledger.csv", grid_of(tested=tested), tuned=KEY)
+    found = cells(tables["cifar100_tuned"])
+    assert {act: each["tuned_value"].value for act, each in found.items()} == {"relu": "0.2", "carelu": "0.1"}
+    assert found["relu"]["mean"].value == pytest.approx(42.5)
+    assert found["carelu"]["pairs"].value == 3
+    assert found["carelu"]["recipe"].value == "small(trainer.selection=validation)"
+    assert tables["cifar100_tuned"].blocks[0].notes == (
+        f"carelu: {KEY} = 0.1 is the smallest value tried; one beyond it might do better.",
+    )
+
+
+def test_everything_that_was_tried_is_listed(tmp_path):
+    table = tables_of(tmp_path / "ledger.csv", grid_of(), tuned=KEY)["cifar100_values_tuned"]
+    columns = [column.key for column in table.columns]
+    listed = [dict(zip(columns, (cell.value for cell in each), strict=True)) for each in table.rows]
+    assert [(each["activation"], each["tuned_value"], each["n"]) for each in listed] == [
+        (act, value, 3) for act in ("relu", "carelu") for value in ("0.1", "0.2", "0.4")
+    ]
+    assert [each["activation"] + each["tuned_value"] for each in listed if each["chosen"] == "True"] == [
+        "relu0.2",
+        "carelu0.1",
+    ]
+
+
+def test_where_lower_is_better_the_lowest_is_chosen(tmp_path):
+    rows = grid_of(headline_metric="loss")
+    for each in rows:
+        each["validation/loss"] = each.pop("validation/top1")
+    found = cells(tables_of(tmp_path / "ledger.csv", rows, tuned=KEY)["cifar100_tuned"])
+    assert {act: each["tuned_value"].value for act, each in found.items()} == {"relu": "0.1", "carelu": "0.4"}
+
+
+def test_a_value_with_a_diverged_run_comes_after_those_without(tmp_path):
+    rows = grid_of()
+    rows[3] = {**rows[3], "status": "diverged", "headline_value": None, "top1": None}
+    found = cells(tables_of(tmp_path / "ledger.csv", rows, tuned=KEY)["cifar100_tuned"])
+    assert found["relu"]["tuned_value"].value == "0.4"
+
+
+def test_the_value_that_a_recipe_has_by_itself_is_read_from_its_command(tmp_path):
+    rows, words = grid_of(), ["task=cifar100", "act=relu", "recipe=small", "data=full"]
+    for each in rows:
+        if f"{KEY}=0.2" in each["recipe"]:
+            each["recipe"] = "small(trainer.selection=validation)"
+            each["command"] = f"python run.py {' '.join(words)} seed={each['seed']}"
+    table = tables_of(tmp_path / "ledger.csv", rows, tuned=KEY)["cifar100_tuned"]
+    own = cells(table)["relu"]["tuned_value"].value
+    assert own == f"{compose(words)[0].optim.optimizer.lr:g}"
+    for each in rows:
+        each["command"] = each["command"].replace("task=cifar100", "task=gone")
+    table = tables_of(tmp_path / "ledger.csv", rows, tuned=KEY)["cifar100_tuned"]
+    assert cells(table)["relu"]["tuned_value"].value == "recipe's own"
+
+
+@pytest.mark.parametrize(
+    ("without", "counts"),
+    [
+        (lambda each: each["act"] == "carelu" and "=0.4" in each["recipe"], "carelu: 0.1 × 3 seeds, 0.2 × 3 seeds"),
+        (lambda each: each["act"] == "relu" and each["seed"] == 2, "relu: 0.1 × 2 seeds, 0.2 × 2 seeds, 0.4 × 2"),
+        (lambda each: "=0.4" in each["recipe"] and each["seed"] == 2, "0.2 × 3 seeds, 0.4 × 2 seeds"),
+    ],
+)
+def test_unequal_budgets_are_refused_with_the_counts(tmp_path, without, counts):
+    rows = [each for each in grid_of() if not without(each)]
+    with pytest.raises(BadInput, match=f"unequal budgets for {KEY} .*{counts}"):
+        tables_of(tmp_path / "ledger.csv", rows, tuned=KEY)
+
+
+def test_a_choice_is_never_made_on_test(tmp_path):
+    rows = grid_of()
+    rows[0]["validation/top1"] = None
+    with pytest.raises(BadInput, match="has no validation/top1, and a value is never chosen on test"):
+        tables_of(tmp_path / "ledger.csv", rows, tuned=KEY)
+
+
+def test_a_key_in_which_no_recipe_differs_is_answered_with_those_there(tmp_path):
+    with pytest.raises(BadInput, match=r"unknown key to tune .*'optim.optimizer.lrr'; did you mean optim.optimizer.lr"):
+        tables_of(tmp_path / "ledger.csv", grid_of(), tuned="optim.optimizer.lrr")

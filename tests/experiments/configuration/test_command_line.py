@@ -1,0 +1,205 @@
+"""What a command line may say, and which runs a sweep is made of."""
+
+import pytest
+
+from experiments.configuration.command_line import check_command
+from experiments.configuration.composition import compose, options_of
+from experiments.configuration.identity import identify
+from experiments.errors import BadInput
+
+SETTLED = ["trainer.device=cpu", "trainer.precision=float32"]
+
+
+@pytest.fixture(autouse=True)
+def somewhere_else(tmp_path, monkeypatch):
+    """Commands are checked in an empty folder, where outputs/ may be made."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("argument", "parts_of_the_answer"),
+    [
+        ("act=cralu", ["act", "cralu", "did you mean carelu"]),
+        ("act=carelu,gleu", ["gleu", "gelu"]),
+        ("task=cifar10", ["did you mean cifar100"]),
+        ("recipe=smal", ["did you mean small"]),
+        ("data=sampel", ["did you mean sample"]),
+        ("model=resnet", ["did you mean resnet18"]),
+        ("optim=sdg", ["did you mean sgd"]),
+        ("trainer.epohcs=3", ["did you mean trainer.epochs", "--cfg job"]),
+        ("act.options.gian=2", ["did you mean act.options.gain"]),
+        ("trainer.epochs=-1", ["trainer.epochs=-1", "≥ 1"]),
+        ("trainer.epochs=2,0", ["trainer.epochs=0"]),
+        ("trainer.batch_size=0", ["trainer.batch_size=0", "≥ 1"]),
+        ("seed=one", ["seed=one", "integer"]),
+        ("seed=1.5", ["seed=1.5", "integer"]),
+        ("seed=-1", ["seed=-1"]),
+        ("seed=true", ["seed=true"]),
+        ("trainer.device=gpu", ["trainer.device=gpu", "cuda"]),
+        ("trainer.precision=int8", ["bfloat16"]),
+        ("optim.optimizer.lr=0", ["optim.optimizer.lr=0", "> 0"]),
+        ("optim.optimizer.lr=nan", ["optim.optimizer.lr"]),
+        ("optim.schedule.name=stpe", ["constant, step, linear, cosine"]),
+        ("optim.schedule.milestones=[3,2]", ["rising"]),
+        ("trainer.selection=validation", ["data.held_out"]),
+        ("output_root=", ["output_root", "folder"]),
+        ("cifar100", ["'cifar100'", "key=value"]),
+        ("trainer.epochs={3", ["cannot be read"]),
+        ("act.name=relu", ["choose with act=…"]),
+        ("data.name=cifar100", ["choose with data=…"]),
+        ("~optim.optimizer.nesterov", ["cannot be taken away"]),
+        ("~seed", ["cannot be taken away"]),
+        ("act=glob(zzz*)", ["act=glob(zzz*) fits nothing", "carelu"]),
+        ("seed=99999999999999999999999", ["seed=99999999999999999999999", "<"]),
+        ("seed=???", ["seed"]),
+        ("seed=${nothing}", ["nothing"]),
+        ("output_root=/dev/null/x", ["output_root=/dev/null/x cannot be written: Not a directory"]),
+    ],
+)
+def test_a_wrong_argument_is_answered_in_one_line_that_names_the_way_out(argument, parts_of_the_answer):
+    with pytest.raises(BadInput) as caught:
+        check_command(["-m", argument])
+    assert "\n" not in str(caught.value)
+    for part in parts_of_the_answer:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts_of_the_answer"),
+    [
+        ("-m hydra/launcher=jobib", ["unknown hydra/launcher 'jobib'", "did you mean joblib"]),
+        ("-m hydra/launcher=joblib,basic", ["one sweep has one hydra/launcher"]),
+        ("-m hydra/launcher=joblib hydra.launcher.njobs=2", ["did you mean hydra.launcher.n_jobs"]),
+        ("-m hydra/launcher=joblib hydra.launcher.n_jobs=0", ["n_jobs=0 is not accepted; accepted: an integer ≥ 1"]),
+        ("-m hydra/launcher=joblib hydra.launcher.n_jobs=two", ["n_jobs=two is not accepted; accepted: an integer"]),
+        ("-m hydra/launcher=submitit_local hydra.launcher.timeout_min=0", ["timeout_min=0 is not accepted"]),
+        ("-m hydra/launcher=submitit_local hydra.launcher.nodes=2", ["accepted: 1, as a run is one process"]),
+        ("-m hydra/launcher=submitit_local hydra.launcher.partition=x", ["unknown option", "submitit_local"]),
+        ("-m hydra/launcher=submitit_slurm", ["no `sbatch` on this machine", "hydra/launcher=joblib"]),
+        ("-m jobs_per_gpu=0", ["jobs_per_gpu=0 is not accepted; accepted: an integer ≥ 1"]),
+        ("hydra/launcher=joblib", ["hydra/launcher=joblib is for sweeps", "python run.py -m"]),
+        ("hydra.launcher.n_jobs=2", ["is for sweeps", "python run.py -m"]),
+        ("-m hydra.swep.dir=x", ["swep"]),
+        ("-m hydra.sweeper.params.seed=1", ["give the values themselves, like seed=0,1,2"]),
+        ("-m --cfg job", ["leave one out"]),
+        ("+experiment=paper_all", ["is a sweep, not one run", "python run.py -m +experiment=paper_all"]),
+        ("-m +experiment=paper_al", ["unknown experiment 'paper_al'", "did you mean paper_all"]),
+        ("-m +experiment=paper_all,paper_text", ["one after the other"]),
+        ("-m +experiment=paper_all act=relu,gleu", ["gleu", "did you mean gelu"]),
+        ("-m +experiment=paper_all seed=0,-1", ["seed=-1 is not accepted"]),
+    ],
+)
+def test_a_wrong_sweep_is_answered_in_one_line_that_names_the_way_out(arguments, parts_of_the_answer):
+    with pytest.raises(BadInput) as caught:
+        check_command(arguments.split())
+    assert "\n" not in str(caught.value)
+    for part in parts_of_the_answer:
+        assert part in str(caught.value)
+
+
+def test_several_values_without_a_sweep_are_answered_with_the_way_to_sweep():
+    with pytest.raises(BadInput, match=r"act=carelu,relu gives several values; .* -m"):
+        check_command(["act=carelu,relu"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["task=cifar100", "act=carelu"],
+        ["-m", "act=carelu,relu", "seed=0,1,2"],
+        ["-m", "act=glob(carelu*)", "seed=range(0,3)"],
+        ["act.options.over=[2,3]", "++trainer.epochs=2", "hydra.run.dir=."],
+        ["act=relu", "--cfg", "job"],
+        ["optim=adamw", "trainer.max_steps=null"],
+        ["+experiment=paper_all", "--cfg", "job"],
+        ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "jobs_per_gpu=3"],
+        ["-m", "hydra/launcher=submitit_local", "hydra.launcher.timeout_min=10"],
+    ],
+)
+def test_a_right_command_passes(arguments):
+    check_command(arguments)
+
+
+def test_one_run_is_no_sweep():
+    assert check_command(["act=relu"]) is None
+
+
+def test_a_sweep_is_every_combination_of_its_values():
+    plan = check_command(["-m", "act=relu,carelu", "seed=range(0,2)", "data=sample", "output_root=here"])
+    assert plan.jobs == [
+        ["act=relu", "seed=0", "data=sample", "output_root=here"],
+        ["act=relu", "seed=1", "data=sample", "output_root=here"],
+        ["act=carelu", "seed=0", "data=sample", "output_root=here"],
+        ["act=carelu", "seed=1", "data=sample", "output_root=here"],
+    ]
+    assert plan.folder.parent.as_posix() == "here/sweeps"
+    assert (plan.launcher, plan.n_jobs, plan.jobs_per_gpu, plan.devices) == ("basic", -1, 1, {"auto"})
+
+
+def runs_of(*arguments):
+    """What each run of a sweep is called."""
+    return [identify(*compose([*job, *SETTLED])) for job in check_command(["-m", *arguments]).jobs]
+
+
+@pytest.mark.parametrize("experiment", options_of("experiment"))
+def test_every_experiment_is_a_sweep_over_three_seeds(experiment):
+    for recipe in ("small", "standard"):
+        jobs = check_command(["-m", f"+experiment={experiment}", f"recipe={recipe}"]).jobs
+        assert len(set(map(tuple, jobs))) == len(jobs)
+        assert [word for word in jobs[0] + jobs[1] + jobs[2] if word.startswith("seed=")] == [
+            "seed=0",
+            "seed=1",
+            "seed=2",
+        ]
+
+
+def test_the_whole_comparison_is_every_task_activation_and_seed():
+    jobs = check_command(["-m", "+experiment=paper_all", "recipe=small"]).jobs
+    tasks, activations = ("cifar100", "superres", "text"), ("relu", "prelu", "gelu", "swish", "carelu")
+    same = ["+experiment=paper_all", "recipe=small"]
+    assert jobs == [
+        [f"task={task}", f"act={act}", f"seed={seed}", *same]
+        for task in tasks
+        for act in activations
+        for seed in range(3)
+    ]
+    for task in tasks:
+        part = check_command(["-m", f"+experiment=paper_{task}"]).jobs
+        assert [job[:3] for job in part] == [job[:3] for job in jobs if job[0] == f"task={task}"]
+
+
+def test_the_command_line_has_the_last_word_on_an_experiment():
+    runs = runs_of("+experiment=paper_all", "task=text", "act=relu,elu", "seed=7", "recipe=fast")
+    assert [(run.task, run.recipe, run.act, run.seed) for run in runs] == [
+        ("text", "fast", "relu", 7),
+        ("text", "fast", "elu", 7),
+    ]
+
+
+def test_the_study_changes_one_choice_at_a_time_and_never_looks_at_test():
+    runs = runs_of("+experiment=carelu_study", "recipe=small", "seed=0")
+    assert [run.act for run in runs] == [
+        "carelu",
+        "carelu(alpha=2, beta=-1)",
+        *(f"carelu(gain={gain})" for gain in ("1.25", "2", "3")),
+        *(f"carelu(over={over})" for over in ("channel", "feature")),
+        *(f"carelu(competition={competition})" for competition in ("l1", "count")),
+        "carelu(competition_input=pre_norm)",
+    ]
+    assert {(run.data, run.recipe) for run in runs} == {
+        ("cifar100(held_out=5000)", "small(trainer.selection=validation)")
+    }
+
+
+def test_tuning_gives_every_activation_the_same_learning_rates():
+    rates = {}
+    for _task, act, rate, _seed, *_ in check_command(["-m", "+experiment=tuned_cifar100", "recipe=small"]).jobs:
+        rates.setdefault(act, []).append(rate)
+    assert len(rates) == 5
+    assert {tuple(each) for each in rates.values()} == {tuple(rates["act=relu"])}
+    assert len(set(rates["act=relu"])) == 5
+    (tuned,) = runs_of("+experiment=tuned_cifar100", "recipe=small", "act=relu", "optim.optimizer.lr=0.5", "seed=0")
+    assert (tuned.data, tuned.recipe) == (
+        "cifar100(held_out=5000)",
+        "small(optim.optimizer.lr=0.5, trainer.selection=validation)",
+    )

@@ -1,0 +1,94 @@
+"""Simulated ledgers: rows as a run writes them, with values that a test plants."""
+
+import csv
+import hashlib
+
+import numpy as np
+
+from experiments.analysis.evidence import read_evidence
+from experiments.record.ledger import COLUMNS
+from experiments.report.tables import build_tables
+
+HEADLINES = {"cifar100": ("top1", 40.0, 0.3), "superres": ("psnr_y", 31.0, 0.02), "text": ("accuracy", 60.0, 0.4)}
+"""Task → (headline metric, usual value, standard deviation over seeds)."""
+
+MODELS = {"cifar100": "resnet18-w16", "superres": "edsr-4x32", "text": "bert"}
+
+
+def row(act="relu", seed=0, value=40.0, task="cifar100", **fields):
+    """A row of a finished run with all columns."""
+    metric = fields.get("headline_metric", HEADLINES[task][0])
+    recipe, data = fields.get("recipe", "small"), fields.get("data", task)
+    digest = hashlib.sha256(repr((task, recipe, data, act)).encode()).hexdigest()[:10]
+    words = f"task={task} act={act.partition('(')[0]} recipe={recipe.partition('(')[0]} data=full"
+    filled = {
+        "run_id": f"{task}-{recipe.partition('(')[0]}-{act.partition('(')[0]}-s{seed}-{digest}",
+        "status": "finished",
+        "task": task,
+        "model": MODELS[task],
+        "data": data,
+        "recipe": recipe,
+        "act": act,
+        "seed": seed,
+        "headline_metric": metric,
+        "headline_value": value,
+        "parameters": 713076 + 34 * act.startswith("carelu"),
+        "epochs": 4,
+        "steps": 1564,
+        "wall_seconds": 400.0,
+        "step_milliseconds": 240.0 + 100 * act.startswith("carelu") + seed,
+        "peak_memory_mib": 1400.0 + 50 * act.startswith("carelu"),
+        "device": "AMD EPYC (2 threads)",
+        "precision": "float32",
+        "config_hash": "0123456789",
+        "git_commit": "b3d14228b011c9fc7310c9cbfe60ce730885aa66",
+        "git_dirty": False,
+        "python": "3.11.7",
+        "torch": "2.11.0",
+        "command": f"python run.py {words} seed={seed}",
+        "finished_at": "2026-01-31T12:00:00Z",
+        metric: value,
+    }
+    filled.update(fields)
+    if filled["status"] != "finished":
+        filled.update({"headline_value": None, metric: None})
+    return filled
+
+
+def write(file, rows):
+    """Writes rows as a ledger; returns the file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    further = list(dict.fromkeys(column for each in rows for column in each if column not in COLUMNS))
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, [*COLUMNS, *further], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return file
+
+
+def grid(acts, seeds, tasks=("cifar100",), effects=None, generator_seed=0, **fields):
+    """Rows of every activation × seed × task; `effects` adds so many standard deviations to an activation."""
+    random = np.random.default_rng(generator_seed)
+    rows = []
+    for task in tasks:
+        _, usual, deviation = HEADLINES[task]
+        for seed in seeds:
+            shared = random.normal()
+            for act in acts:
+                noise = shared + random.normal() + (effects or {}).get(act, 0.0)
+                rows.append(row(act, seed, usual + deviation * noise, task, **fields))
+    return rows
+
+
+def tables_of(file, rows, **options):
+    """The tables of a ledger with these rows, by name."""
+    return {table.name: table for table in build_tables(read_evidence(write(file, rows)), **options)}
+
+
+def cells(table, block=0):
+    """Activation → column → cell of one block."""
+    named = [
+        {column.key: cell for column, cell in zip(table.columns, each, strict=True)}
+        for each in table.blocks[block].rows
+    ]
+    return {each["activation"].value: each for each in named}

@@ -1,0 +1,45 @@
+"""The confusion matrix and its scores, against values computed by hand."""
+
+import csv
+
+import pytest
+import torch
+from PIL import Image
+
+from experiments.tasks.text import confusion
+
+LABELS = torch.tensor([0, 0, 0, 0, 1, 1, 1, 2, 2, 2])
+PREDICTIONS = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2, 0])
+MATRIX = torch.tensor([[3, 1, 0], [0, 2, 1], [1, 0, 2]])
+
+
+def test_a_row_is_the_true_class_and_a_column_what_it_was_taken_for():
+    assert torch.equal(confusion.confusion_matrix(LABELS, PREDICTIONS, 3), MATRIX)
+
+
+def test_accuracy_is_the_share_of_the_diagonal():
+    assert confusion.accuracy(MATRIX) == pytest.approx(70)
+
+
+def test_macro_f1_is_the_mean_over_the_classes():
+    # F1 = 2 TP / (2 TP + FP + FN): 6/8, 4/6, 4/6
+    assert confusion.macro_f1(MATRIX) == pytest.approx(100 * (6 / 8 + 4 / 6 + 4 / 6) / 3)
+
+
+def test_a_class_that_is_never_right_counts_as_0_and_one_that_never_occurs_not_at_all():
+    matrix = torch.tensor([[2, 0, 0], [2, 0, 0], [0, 0, 0]])
+    assert confusion.macro_f1(matrix) == pytest.approx(100 * (4 / 6 + 0) / 2)
+
+
+def test_the_matrix_is_written_as_a_table_and_a_picture(tmp_path):
+    files = confusion.write(MATRIX, ["entailment", "neutral", "contradiction"], tmp_path)
+    assert [file.name for file in files] == ["confusion_matrix.png", "confusion_matrix.csv"]
+    rows = list(csv.reader((tmp_path / "confusion_matrix.csv").read_text().splitlines()))
+    assert rows[0] == ["true class", "entailment", "neutral", "contradiction"]
+    assert rows[1] == ["entailment", "3", "1", "0"]
+    assert Image.open(tmp_path / "confusion_matrix.png").size[0] > 300
+
+
+def test_more_classes_than_a_picture_can_show_are_written_as_a_table_alone(tmp_path):
+    files = confusion.write(torch.eye(40, dtype=torch.int64), [str(i) for i in range(40)], tmp_path)
+    assert [file.name for file in files] == ["confusion_matrix.csv"]

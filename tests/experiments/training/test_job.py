@@ -1,0 +1,164 @@
+"""`python run.py` as a person types it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from experiments.configuration.composition import launchers, options_of
+from experiments.tasks.cifar100.task import CIFAR100
+from tests.conftest import ROOT, run_command
+
+TINY = ["data=sample", "recipe=small", "model.width=2", "trainer.epochs=1", "trainer.max_steps=2"]
+
+
+def test_a_mistyped_activation_is_answered_in_one_line_before_torch_is_imported():
+    command = [sys.executable, "-X", "importtime", str(ROOT / "run.py"), "task=cifar100", "act=cralu"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    assert done.returncode == 2
+    assert len(lines) == 1
+    assert "did you mean carelu" in lines[0]
+    imported = {line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "omegaconf" in imported
+    assert not {"torch", "torchvision", "wandb"} & imported
+
+
+def test_help_lists_every_option_of_every_group():
+    done = run_command("--help")
+    assert done.returncode == 0
+    for group in ("task", "act", "recipe", "data", "model", "optim", "logger"):
+        for word, meaning in options_of(group).items():
+            if group in ("task", "act", "optim", "logger"):
+                assert meaning in done.stdout
+            assert word in done.stdout
+    for word, meaning in {**options_of("experiment"), **launchers()}.items():
+        assert word in done.stdout
+        assert meaning in done.stdout
+
+
+def test_the_first_screen_of_help_shows_runs_sweeps_experiments_and_launchers():
+    screen = "\n".join(run_command("--help").stdout.splitlines()[:24])
+    for said in ("act=carelu", "-m act=", "-m +experiment=paper_all", "hydra/launcher=joblib", "submitit_slurm"):
+        assert said in screen
+
+
+def test_a_run_says_what_it_does_and_how_it_ended(tmp_path):
+    done = run_command("act=carelu", *TINY, f"output_root={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    for said in ("activation carelu", "resnet18-w2", "cifar100-sample", "epoch   1/1", "top1", "compare with"):
+        assert said in done.stdout
+    assert done.stderr == ""
+
+
+# How a run ended
+
+
+@pytest.mark.parametrize(
+    ("overrides", "state", "code"),
+    [
+        ((), "done", 0),
+        (("optim.optimizer.lr=1e30", "trainer.epochs=5"), "diverged", 3),
+        (("optim.optimizer._target_=torch.optim.SGDD",), "failed", 2),
+    ],
+)
+def test_an_ending_says_in_a_word_how_it_ended(run_in_sweep, overrides, state, code):
+    ending = run_in_sweep(*overrides)
+    assert (ending.state, ending.code) == (state, code)
+    assert (ending.value is not None) == (state == "done")
+    assert bool(ending.reason) == (state != "done")
+
+
+def test_a_run_asked_for_again_was_there_before(run_in_sweep):
+    assert run_in_sweep().state == "done"
+    assert run_in_sweep().state == "skipped"
+
+
+def test_a_stopped_run_is_resumed(run_in_sweep, monkeypatch):
+    usual = CIFAR100.loss
+
+    def stopping(self, model, batch):
+        signal.raise_signal(signal.SIGTERM)
+        return usual(self, model, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CIFAR100, "loss", stopping)
+        assert run_in_sweep().state == "stopped"
+    assert run_in_sweep().state == "resumed"
+
+
+def test_a_run_with_a_traceback_has_failed(run_in_sweep, monkeypatch):
+    monkeypatch.setattr(CIFAR100, "build_model", lambda *_: 1 / 0)
+    ending = run_in_sweep()
+    assert (ending.state, ending.code) == ("failed", 1)
+    assert "ZeroDivisionError" in ending.reason
+
+
+# Kills and signals
+
+
+KILLED = {
+    "cifar100": [*TINY, "trainer.epochs=3", "trainer.max_steps=100"],
+    "superres": [
+        *("data=sample", "recipe=small", "model.blocks=1", "model.features=4", "task.patch=8"),
+        *("task.steps_per_epoch=40", "trainer.epochs=3", "trainer.evaluate_every=1"),
+    ],
+    "text": ["data=sample", "recipe=small", "model.layers=1", "model.width=64", "data.tokens_per_batch=2048"],
+}
+"""Small runs of three epochs each."""
+
+
+@pytest.mark.parametrize(
+    ("task", "moments"),
+    [("cifar100", (0.2, 0.9, 1.7, 0.5, 1.2)), ("superres", (0.3, 1.0, 2.0)), ("text", (0.3, 1.0, 2.0))],
+)
+def test_a_killed_run_ends_equal_to_one_that_was_never_killed(tmp_path, task, moments):
+    """SIGKILL some seconds after the header, in set-up, training and evaluation; the same command each time."""
+    settings = [f"task={task}", "act=carelu", *KILLED[task], "trainer.checkpoint_minutes=0.005"]
+    if task == "text":
+        settings.append(f"data.cache={tmp_path / 'tokens'}")
+    assert run_command(*settings, f"output_root={tmp_path / 'whole'}").returncode == 0
+    command = [sys.executable, str(ROOT / "run.py"), *settings, f"output_root={tmp_path / 'killed'}"]
+    for seconds in moments:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for line in process.stdout:
+            if line.startswith("kept in"):
+                break
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    weights, records = [], []
+    for name in ("whole", "killed"):
+        (folder,) = (file.parent for file in (tmp_path / name).rglob("result.json"))
+        weights.append(torch.load(folder / "checkpoint.pt", weights_only=True)["model"])
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        records.append([{key: value for key, value in line.items() if key != "seconds"} for line in lines])
+    assert all(torch.equal(weights[1][name], value) for name, value in weights[0].items())
+    assert records[1] == records[0]
+    assert [record["epoch"] for record in records[0]] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_run_with_its_own_exit_code(tmp_path, number):
+    settings = ["act=relu", *TINY, "trainer.epochs=100", "trainer.max_steps=null", f"output_root={tmp_path}"]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "run.py"), *settings],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout:
+        if line.startswith("epoch"):
+            break
+    process.send_signal(number)
+    said, complained = process.communicate(timeout=60)
+    assert process.returncode == 75, complained
+    assert "the same command goes on" in said
+    assert len(list(tmp_path.rglob("checkpoint.pt"))) == 1

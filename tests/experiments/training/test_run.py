@@ -1,0 +1,397 @@
+"""The life of a run: recorded, done once, refused where it would be a mixture, and ended in order."""
+
+import json
+import resource
+import signal
+
+import pytest
+import torch
+
+from experiments.configuration.composition import compose
+from experiments.errors import BadInput
+from experiments.record import environment, ledger
+from experiments.record.ledger import COLUMNS
+from experiments.record.run_directory import RunDirectory, read_metrics
+from experiments.tasks.cifar100.batches import ImageBatches
+from experiments.tasks.cifar100.task import CIFAR100
+from experiments.training.console import Display
+from experiments.training.run import perform
+
+TIMES = ("seconds",)
+"""The fields of a record of metrics.jsonl that differ between two runs of one command."""
+
+
+def folder_of(outcome):
+    return outcome.identity.directory
+
+
+def weights_of(outcome):
+    return torch.load(folder_of(outcome) / "checkpoint.pt", weights_only=True)["model"]
+
+
+def metrics_of(outcome):
+    records = read_metrics(folder_of(outcome) / "metrics.jsonl")
+    return [{key: value for key, value in record.items() if key not in TIMES} for record in records]
+
+
+def assert_equal_runs(outcome, expected):
+    weights, expected_weights = weights_of(outcome), weights_of(expected)
+    assert weights.keys() == expected_weights.keys()
+    assert all(torch.equal(weights[name], value) for name, value in expected_weights.items())
+    assert metrics_of(outcome) == metrics_of(expected)
+    assert outcome.result["headline_value"] == expected.result["headline_value"]
+
+
+def stop_at_step(monkeypatch, number, raised):
+    """Lets the `number`-th training batch be followed by a signal, as if a person or a scheduler sent it."""
+    usual, drawn = CIFAR100.loss, []
+
+    def loss(self, model, batch):
+        drawn.append(1)
+        if len(drawn) == number:
+            signal.raise_signal(raised)
+        return usual(self, model, batch)
+
+    monkeypatch.setattr(CIFAR100, "loss", loss)
+
+
+# What a run leaves
+
+
+def test_a_finished_run_leaves_its_whole_record(run):
+    outcome = run("act=carelu")
+    assert {file.name for file in folder_of(outcome).iterdir()} - {"run.lock"} == {
+        "config.yaml",
+        "environment.json",
+        "metrics.jsonl",
+        "checkpoint.pt",
+        "result.json",
+    }
+    result = json.loads((folder_of(outcome) / "result.json").read_text())
+    assert result == outcome.result
+    assert set(COLUMNS) | {"top1", "top5", "loss"} <= set(result)
+    assert (result["status"], result["epochs"], result["steps"]) == ("finished", 2, 6)
+    assert result["parameters"] == sum(value.numel() for name, value in weights_of(outcome).items() if is_weight(name))
+    assert result["step_milliseconds"] > 0
+    assert result["peak_memory_mib"] > 0
+
+
+def is_weight(name):
+    return not name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+
+
+def test_the_metrics_hold_the_start_and_every_epoch_with_what_the_activations_learned(run):
+    records = metrics_of(run("act=carelu"))
+    assert [(record["epoch"], record["step"]) for record in records] == [(0, 0), (1, 3), (2, 6)]
+    assert records[0]["activations"]["act1"]["alpha"] == 0
+    assert records[0]["activations"]["act1"]["scale"] == pytest.approx(1)
+    assert records[2]["activations"]["act1"]["alpha"] != 0
+    assert 0 <= records[2]["activations"]["act1"]["share"] <= 1
+    assert {"top1", "top5", "loss", "train/loss", "train/top1", "learning_rate"} <= records[2].keys()
+
+
+def test_the_headline_is_the_last_epoch(run):
+    outcome = run("act=relu")
+    assert outcome.result["headline_value"] == metrics_of(outcome)[-1]["top1"] == outcome.result["top1"]
+
+
+def test_selection_takes_the_epoch_that_is_best_on_the_held_out_part(run):
+    outcome = run("data.held_out=100", "trainer.selection=validation", "trainer.epochs=4", "optim.optimizer.lr=0.02")
+    evaluated = [record for record in metrics_of(outcome) if "validation/top1" in record]
+    best = max(evaluated, key=lambda record: record["validation/top1"])
+    assert outcome.result["headline_epoch"] == best["epoch"]
+    assert outcome.result["headline_value"] == best["top1"]
+
+
+def test_a_held_out_part_must_fit_the_classes(run):
+    with pytest.raises(BadInput, match=r"data\.held_out=150 .* multiple of 100"):
+        run("data.held_out=150")
+
+
+def test_max_steps_ends_the_run_in_the_middle_of_an_epoch_with_an_evaluation(run):
+    outcome = run("trainer.max_steps=4")
+    assert (outcome.result["steps"], outcome.result["epochs"]) == (4, 1.333)
+    assert [record["step"] for record in metrics_of(outcome)] == [0, 3, 4]
+    assert "top1" in metrics_of(outcome)[-1]
+
+
+def test_evaluation_can_be_rarer_but_never_misses_the_last_epoch(run):
+    records = metrics_of(run("trainer.epochs=3", "trainer.evaluate_every=2"))
+    assert ["top1" in record for record in records] == [False, False, True, True]
+
+
+def test_the_ledger_has_the_fields_of_the_result(run):
+    outcome = run("act=prelu")
+    (row,) = ledger.read(folder_of(outcome).parents[3] / "ledger.csv")
+    assert list(row)[: len(COLUMNS)] == list(COLUMNS)
+    for column in row:
+        value = outcome.result[column]
+        assert row[column] == ("" if value is None else str(value))
+
+
+def test_two_runs_of_one_command_in_two_places_are_equal(run, tmp_path):
+    first = run("act=carelu", f"output_root={tmp_path / 'here'}")
+    second = run("act=carelu", f"output_root={tmp_path / 'there'}")
+    assert_equal_runs(second, first)
+
+
+@pytest.mark.parametrize("option", ["trainer.compile=true", "optim.gradient_clip_norm=0.5", "optim=adamw"])
+def test_an_option_of_training_runs(run, option, monkeypatch):
+    usual = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: usual(self, backend="aot_eager"))
+    outcome = run(option, "act=carelu", "trainer.max_steps=2")
+    assert outcome.result["status"] == "finished"
+
+
+def test_bfloat16_autocast_runs_on_the_cpu(run):
+    outcome = run("act=carelu", "trainer.precision=bfloat16", "trainer.max_steps=2")
+    assert (outcome.result["precision"], outcome.result["status"]) == ("bfloat16", "finished")
+
+
+# Asking again
+
+
+def test_a_finished_run_answers_at_once(run, monkeypatch):
+    first = run()
+    monkeypatch.setattr(CIFAR100, "build_data", lambda *_: pytest.fail("a finished run must not read data"))
+    again = run()
+    assert again.again
+    assert again.result == first.result
+
+
+def test_force_runs_again_and_keeps_the_old_files(run):
+    first = run()
+    again = run("force=true")
+    assert not again.again
+    assert_equal_runs(again, first)
+    (kept,) = (folder_of(first) / "replaced").iterdir()
+    assert json.loads((kept / "result.json").read_text()) == first.result
+    assert len(ledger.read(folder_of(first).parents[3] / "ledger.csv")) == 1
+
+
+def test_a_result_of_other_code_is_returned_with_a_note(run, monkeypatch, capsys):
+    run()
+    monkeypatch.setattr(environment, "code_hash", lambda: "changed")
+    assert run().again
+    assert "is from other code" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [1, 3, 4])
+@pytest.mark.parametrize("raised", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(run, monkeypatch, tmp_path, number, raised):
+    expected = run("act=carelu", f"output_root={tmp_path / 'undisturbed'}")
+    with monkeypatch.context() as patch:
+        stop_at_step(patch, number, raised)
+        stopped = run("act=carelu")
+    assert stopped.result is None
+    assert (folder_of(stopped) / "checkpoint.pt").exists()
+    assert_equal_runs(run("act=carelu"), expected)
+
+
+def test_a_run_stopped_in_its_evaluation_goes_on_as_if_it_had_not_been(run, monkeypatch, tmp_path):
+    expected = run(f"output_root={tmp_path / 'undisturbed'}")
+    usual, begun = ImageBatches.__iter__, []
+
+    def interrupted(self):
+        begun.append(1)
+        if len(begun) == 2:  # the first measures the activations at the start
+            signal.raise_signal(signal.SIGTERM)
+        return usual(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ImageBatches, "__iter__", interrupted)
+        assert run().result is None
+    assert_equal_runs(run(), expected)
+
+
+def test_a_run_killed_between_its_last_checkpoint_and_its_result_only_writes_the_result(run, monkeypatch):
+    expected = run()
+    (folder_of(expected) / "result.json").unlink()
+    monkeypatch.setattr(CIFAR100, "loss", lambda *_: pytest.fail("nothing is left to train"))
+    assert_equal_runs(run(), expected)
+
+
+def test_metrics_that_are_ahead_of_the_checkpoint_are_taken_back(run, monkeypatch, tmp_path):
+    expected = run(f"output_root={tmp_path / 'undisturbed'}")
+    stop_at_step(monkeypatch, 5, signal.SIGTERM)
+    stopped = run()
+    with (folder_of(stopped) / "metrics.jsonl").open("a") as stream:
+        stream.write('{"epoch": 99}\n{"half a rec')
+    assert_equal_runs(run(), expected)
+
+
+@pytest.mark.parametrize("changed", ["code_hash", "git_state"])
+def test_an_interrupted_run_refuses_to_go_on_with_other_code(run, monkeypatch, changed):
+    with monkeypatch.context() as patch:
+        stop_at_step(patch, 2, signal.SIGTERM)
+        run()
+    monkeypatch.setattr(environment, changed, lambda: "other" if changed == "code_hash" else ("other", False))
+    if changed == "git_state":  # a commit that leaves the code alone is no other code
+        assert run().result["status"] == "finished"
+        return
+    with pytest.raises(BadInput, match=r"begun with code_hash .* force=true"):
+        run()
+    assert run("force=true").result["status"] == "finished"
+
+
+# Damage, and what cannot be written
+
+
+@pytest.mark.parametrize(
+    ("content", "answer"),
+    [
+        (lambda whole: whole[: len(whole) // 2], "cannot be read as a checkpoint"),
+        (lambda whole: b"", "cannot be read as a checkpoint"),
+        (lambda whole: b"not a checkpoint at all", "cannot be read as a checkpoint"),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused(run, monkeypatch, content, answer):
+    with monkeypatch.context() as patch:
+        stop_at_step(patch, 2, signal.SIGTERM)
+        file = folder_of(run()) / "checkpoint.pt"
+    file.write_bytes(content(file.read_bytes()))
+    with pytest.raises(BadInput, match=answer) as caught:
+        run()
+    assert str(file) in str(caught.value)
+    assert "force=true" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "answer"),
+    [({"state_dict": {}}, "not a checkpoint of this suite"), ([1, 2], "not a checkpoint of this suite")],
+)
+def test_a_foreign_checkpoint_is_refused(run, monkeypatch, content, answer):
+    with monkeypatch.context() as patch:
+        stop_at_step(patch, 2, signal.SIGTERM)
+        file = folder_of(run()) / "checkpoint.pt"
+    torch.save(content, file)
+    with pytest.raises(BadInput, match=answer):
+        run()
+
+
+def test_the_checkpoint_of_another_run_is_refused(run, monkeypatch):
+    other = folder_of(run("seed=1")) / "checkpoint.pt"
+    with monkeypatch.context() as patch:
+        stop_at_step(patch, 2, signal.SIGTERM)
+        file = folder_of(run()) / "checkpoint.pt"
+    file.write_bytes(other.read_bytes())
+    with pytest.raises(BadInput, match="belongs to the run cifar100-small-carelu-s1"):
+        run()
+
+
+def test_a_damaged_result_is_named(run):
+    (folder_of(run()) / "result.json").write_text('{"status": "fin')
+    with pytest.raises(BadInput, match=r"result\.json is damaged"):
+        run()
+
+
+def test_a_full_disk_keeps_the_last_checkpoint_and_the_same_command_goes_on(run, monkeypatch, tmp_path):
+    expected = run(f"output_root={tmp_path / 'undisturbed'}")
+    with monkeypatch.context() as patch:
+        stop_at_step(patch, 4, signal.SIGTERM)
+        stopped = folder_of(run())
+    before = (stopped / "checkpoint.pt").read_bytes()
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, usual[1]))
+    try:
+        with pytest.raises(BadInput, match=r"checkpoint\.pt cannot be written: File too large"):
+            run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert (stopped / "checkpoint.pt").read_bytes() == before
+    assert not list(stopped.glob("*.part"))
+    assert_equal_runs(run(), expected)
+
+
+def test_an_output_folder_that_cannot_be_made_is_named(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match=r"cannot be written: Not a directory; name another place with output_root"):
+        run(f"output_root={tmp_path / 'file'}")
+
+
+def test_a_run_in_use_says_who_holds_it(run, tiny_overrides):
+    outcome = run()
+    with RunDirectory(folder_of(outcome)).lock(), pytest.raises(BadInput, match=r"in use: process \d+ on .+ since"):
+        run()
+
+
+# Ends that are not a finish
+
+
+def test_a_loss_that_is_no_number_ends_the_run_as_diverged_and_keeps_the_last_good_checkpoint(run, monkeypatch):
+    usual, drawn = CIFAR100.loss, []
+
+    def loss(self, model, batch):
+        drawn.append(1)
+        value, metrics, count = usual(self, model, batch)
+        return value * (float("nan") if len(drawn) == 5 else 1.0), metrics, count
+
+    monkeypatch.setattr(CIFAR100, "loss", loss)
+    outcome = run()
+    assert outcome.result["status"] == "diverged"
+    assert "step 5" in outcome.result["reason"]
+    assert outcome.result["headline_value"] is None
+    assert all(torch.isfinite(value).all() for value in weights_of(outcome).values())
+    assert torch.load(folder_of(outcome) / "checkpoint.pt", weights_only=True)["counters"]["steps"] == 3
+    (row,) = ledger.read(folder_of(outcome).parents[3] / "ledger.csv")
+    assert (row["status"], row["headline_value"]) == ("diverged", "")
+    assert run().again
+
+
+def test_a_learning_rate_that_is_far_too_high_diverges(run):
+    assert run("optim.optimizer.lr=1e30", "trainer.epochs=5").result["status"] == "diverged"
+
+
+def test_a_failing_run_is_recorded_with_its_reason_and_tried_again(run, monkeypatch, tmp_path):
+    expected = run(f"output_root={tmp_path / 'undisturbed'}")
+
+    def broken(self, model, batch):
+        raise RuntimeError("out of luck")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CIFAR100, "loss", broken)
+        outcome = run()
+    assert outcome.result["status"] == "failed"
+    assert "out of luck" in outcome.result["reason"]
+    assert "out of luck" in (folder_of(outcome) / "traceback.txt").read_text()
+    assert_equal_runs(run(), expected)
+
+
+# Mistakes that only torch can see
+
+
+@pytest.mark.parametrize(
+    ("overrides", "answer"),
+    [
+        (["trainer.device=cuda:99"], r"trainer\.device=cuda:99 is not on this machine; accepted here: auto, cpu"),
+        (["trainer.precision=float16", "trainer.device=cpu"], "accepted on cpu: float32, bfloat16"),
+        (["act=carelu", "act.options.gain=0.5"], "gain > 1"),
+        (["act=carelu", "act.options.competition=energie"], "did you mean 'energy'"),
+        (["act=carelu", "act.options.over=samples"], "'sample', 'channel', 'feature'"),
+        (["optim.optimizer._target_=torch.optim.SGDD"], "SGDD"),
+    ],
+)
+def test_a_mistake_is_answered_before_any_data_is_read(run, monkeypatch, overrides, answer):
+    monkeypatch.setattr(CIFAR100, "build_data", lambda *_: pytest.fail("too late"))
+    with pytest.raises(BadInput, match=answer):
+        run(*overrides)
+
+
+def test_state_does_not_leak_from_one_run_to_the_next(run, tmp_path):
+    first = run("act=carelu", "seed=1")
+    run("act=prelu", "trainer.precision=bfloat16", "trainer.max_steps=2")
+    assert_equal_runs(run("act=carelu", "seed=1", f"output_root={tmp_path / 'later'}"), first)
+
+
+def test_the_start_of_training_is_the_same_for_every_activation_that_starts_as_relu(run):
+    carelu, relu = run("act=carelu"), run("act=relu")
+    first = [metrics_of(outcome)[0] for outcome in (carelu, relu)]
+    assert first[1] == {"epoch": 0, "step": 0}
+    assert set(first[0]) == {"epoch", "step", "activations"}
+
+
+def test_the_display_writes_one_line_an_epoch_where_there_is_no_terminal(tiny_cifar100, tiny_overrides, capsys):
+    perform(*compose(tiny_overrides), Display())
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("epoch")] == ["1/2", "2/2"]
+    assert any(line.startswith("activation carelu") for line in lines)
