@@ -11,7 +11,7 @@ from carelu.registry import (
     is_activation,
     register,
 )
-from carelu.surgery import replace_activations
+from carelu.replacement import replace_activations
 
 __version__ = "0.1.0"
 

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from carelu import kernels
-from carelu.kernels.function import Settings
+from carelu.kernels.autograd_function import Settings
 from carelu.reference import (
     EPS,
     GAIN,

@@ -125,9 +125,10 @@ class ActivationFactory:
             ValueError: the activation cannot stand at this site.
         """
         module = _ENTRIES[self.name].module
-        if hasattr(module, "for_site"):
-            return module.for_site(channels, sample_dims, pre_norm, **self.options)
-        return module(**self.options)
+        for_site = getattr(module, "for_site", module)
+        if for_site is module:
+            return module(**self.options)
+        return for_site(channels, sample_dims, pre_norm, **self.options)
 
     def stand_alone(self) -> nn.Module:
         """A new module that knows nothing of its site: for a model that was not written for a factory.

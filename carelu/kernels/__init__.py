@@ -1,6 +1,6 @@
 """The kernels behind `carelu.functional.carelu`.
 
-`CARELU_KERNEL` forces one: eager (the reference), autograd (plain PyTorch with its own backward), cpp (fused, on the
+`CARELU_KERNEL` forces one: eager (the reference), torch_ops (plain PyTorch with its own backward), cpp (fused, on the
 CPU) or triton (fused, on the GPU). Without it the fastest that can compute an input is taken.
 """
 
@@ -10,8 +10,8 @@ from torch.autograd import forward_ad
 
 from carelu import reference
 from carelu.kernels import library
-from carelu.kernels.choice import choose, forced_kernel
-from carelu.kernels.function import CAReLUFunction, Settings
+from carelu.kernels.autograd_function import CAReLUFunction, Settings
+from carelu.kernels.dispatch import choose, forced_kernel
 
 
 def _is_plain(*values: object) -> bool:
@@ -28,7 +28,7 @@ def _only_autograd_looks_on() -> bool:
         or torch._C._len_torch_dispatch_stack()
         or torch._C._are_functorch_transforms_active()
         or forward_ad._current_level >= 0
-        or torch.jit.is_tracing()
+        or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
     )
 
 

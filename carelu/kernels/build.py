@@ -46,13 +46,25 @@ def library() -> ctypes.CDLL | None:
     return _loaded[0] if _loaded else _load_once()
 
 
+def built_library() -> ctypes.CDLL:
+    """The library, where `library` has one.
+
+    Raises:
+        BuildError: it cannot be built or loaded here.
+    """
+    loaded = library()
+    if loaded is None:
+        raise BuildError("the C++ kernel could not be built; the log says why")
+    return loaded
+
+
 def _load_once() -> ctypes.CDLL | None:
     with _lock:
         if not _loaded:
             try:
                 _loaded.append(_declared(_load()))
             except BuildError as error:
-                logger.warning("CAReLU on the CPU uses the slower kernel 'autograd' (plain PyTorch): %s", error)
+                logger.warning("CAReLU on the CPU uses the slower kernel 'torch_ops' (plain PyTorch): %s", error)
                 _loaded.append(None)
         return _loaded[0]
 

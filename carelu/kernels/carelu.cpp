@@ -140,7 +140,7 @@ TotalOf<Sum> passed_product(const Stored* grad, const Stored* z, int64_t length,
   return total.sum();
 }
 
-// share, norm and unit of each row, as carelu.kernels.function.Kernel describes them: three tables of `rows` numbers.
+// share, norm and unit of each row, as carelu.kernels.autograd_function.Kernel describes them: three tables of `rows` numbers.
 template <class Value> struct Statistics {
   Value *share, *norm, *unit;
   Statistics(void* table, int64_t rows) : share((Value*)table), norm(share + rows), unit(norm + rows) {}

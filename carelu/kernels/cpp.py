@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from carelu.kernels import autograd
-from carelu.kernels.build import library
-from carelu.kernels.function import COMPETITIONS, Settings
-from carelu.kernels.layout import laid_out_as, rows_of, statistics_shape
+from carelu.kernels import torch_ops
+from carelu.kernels.autograd_function import COMPETITIONS, Saved, Settings
+from carelu.kernels.build import built_library, library
+from carelu.kernels.layout import laid_out_as, rows_of, statistics_shape, supported_rows
 
 NAME = "cpp"
 
@@ -16,7 +16,7 @@ GRAIN = 2**15
 """Elements that are worth a thread, as in torch's own loops."""
 
 
-def refusal(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
+def unsupported_reason(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
     """Why the loops cannot compute `z`, or None if they can."""
     if z.device.type != "cpu":
         return f"it computes on the CPU, and the input is on {z.device}"
@@ -34,13 +34,13 @@ def _threads(z: Tensor) -> int:
 
 
 def forward(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
-    """See `carelu.kernels.function.Kernel`."""
+    """See `carelu.kernels.autograd_function.Kernel`."""
     competition, dims, gain, eps = settings
-    rows, length = rows_of(z, dims)
+    rows, length = supported_rows(z, dims)
     output = torch.empty_like(z)
     wide = torch.float64 if z.dtype == torch.float64 else torch.float32
     statistics = torch.empty(statistics_shape(z.shape, dims), dtype=wide)
-    library().carelu_forward(
+    built_library().carelu_forward(
         DTYPES[z.dtype],
         COMPETITIONS[competition],
         z.data_ptr(),
@@ -59,29 +59,24 @@ def forward(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> tuple
 
 
 def backward(
-    grad: Tensor,
-    z: Tensor,
-    alpha: Tensor,
-    beta: Tensor,
-    statistics: Tensor,
-    settings: Settings,
-    needs_grad_z: bool,
+    grad: Tensor, saved: Saved, settings: Settings, needs_grad_z: bool
 ) -> tuple[Tensor | None, Tensor, Tensor]:
-    """See `carelu.kernels.function.Kernel`."""
+    """See `carelu.kernels.autograd_function.Kernel`."""
+    z, alpha, beta, statistics = saved
     competition, dims, gain, _ = settings
     layout = rows_of(z, dims)
     if layout is None:  # hooks on saved tensors may hand z back in another layout
-        return autograd.backward(grad, z, alpha, beta, statistics, settings, needs_grad_z)
+        return torch_ops.backward(grad, saved, settings, needs_grad_z)
     grad = laid_out_as(z, grad)
     grad_z = torch.empty_like(z) if needs_grad_z else None
     grad_alpha, grad_beta = torch.empty_like(alpha), torch.empty_like(beta)
     rows, length = layout
-    library().carelu_backward(
+    built_library().carelu_backward(
         DTYPES[z.dtype],
         COMPETITIONS[competition],
         grad.data_ptr(),
         z.data_ptr(),
-        grad_z.data_ptr() if needs_grad_z else None,
+        None if grad_z is None else grad_z.data_ptr(),
         statistics.data_ptr(),
         rows,
         length,

@@ -15,6 +15,18 @@ def rows_of(z: Tensor, dims: tuple[int, ...]) -> tuple[int, int] | None:
     return _rows_of(z.shape, z.stride(), dims)
 
 
+def supported_rows(z: Tensor, dims: tuple[int, ...]) -> tuple[int, int]:
+    """`rows_of` a tensor that a kernel has accepted.
+
+    Raises:
+        ValueError: its rows do not lie one behind the other.
+    """
+    layout = rows_of(z, dims)
+    if layout is None:
+        raise ValueError(f"the rows of a tensor of strides {z.stride()} over {dims} are not contiguous")
+    return layout
+
+
 @functools.lru_cache(maxsize=1024)
 def _rows_of(shape: tuple[int, ...], strides: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, int] | None:
     length, rows = 1, 1
@@ -32,7 +44,7 @@ def _rows_of(shape: tuple[int, ...], strides: tuple[int, ...], dims: tuple[int, 
 
 @functools.lru_cache(maxsize=1024)
 def statistics_shape(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of the statistics of an input of `shape`, see `carelu.kernels.function.Kernel`."""
+    """The shape of the statistics of an input of `shape`, see `carelu.kernels.autograd_function.Kernel`."""
     return (3, *(1 if dim in dims else size for dim, size in enumerate(shape)))
 
 

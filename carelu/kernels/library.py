@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from carelu.kernels.choice import choose
-from carelu.kernels.function import Settings, differentiable_gradients
+from carelu.kernels.autograd_function import Saved, Settings, differentiable_gradients
+from carelu.kernels.dispatch import choose
 
 
 @torch.library.custom_op("carelu::carelu", mutates_args=())
 def carelu(
     z: Tensor, alpha: Tensor, beta: Tensor, competition: str, dims: Sequence[int], gain: float, eps: float
 ) -> tuple[Tensor, Tensor]:
-    """The output and the statistics of a kernel, see `carelu.kernels.function.Kernel`."""
+    """The output and the statistics of a kernel, see `carelu.kernels.autograd_function.Kernel`."""
     settings = Settings(competition, tuple(dims), gain, eps)
     return choose(z, alpha, beta, settings).forward(z, alpha, beta, settings)
 
@@ -42,7 +42,11 @@ def carelu_backward(
     """The gradients of z, α and β."""
     settings = Settings(competition, tuple(dims), gain, eps)
     kernel = choose(z, alpha, beta, settings)
-    return kernel.backward(grad, z, alpha, beta, statistics, settings, needs_grad_z=True)
+    grad_z, grad_alpha, grad_beta = kernel.backward(
+        grad, Saved(z, alpha, beta, statistics), settings, needs_grad_z=True
+    )
+    assert grad_z is not None
+    return grad_z, grad_alpha, grad_beta
 
 
 @carelu_backward.register_fake

@@ -8,9 +8,9 @@ import os
 import torch
 from torch import Tensor
 
-from carelu.kernels import autograd
-from carelu.kernels.function import COMPETITIONS, Settings
-from carelu.kernels.layout import laid_out_as, rows_of, statistics_shape
+from carelu.kernels import torch_ops
+from carelu.kernels.autograd_function import COMPETITIONS, Saved, Settings
+from carelu.kernels.layout import laid_out_as, rows_of, statistics_shape, supported_rows
 
 NAME = "triton"
 
@@ -35,7 +35,7 @@ def _multiprocessors(device: torch.device) -> int:
     return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 4
 
 
-def refusal(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
+def unsupported_reason(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
     """Why Triton cannot compute `z`, or None if it can."""
     if z.device.type != "cuda" and not (_interpreted() and z.device.type == "cpu"):
         return f"it computes on a GPU, and the input is on {z.device}"
@@ -70,11 +70,11 @@ def _on(device: torch.device) -> contextlib.AbstractContextManager:
 
 
 def forward(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
-    """See `carelu.kernels.function.Kernel`."""
+    """See `carelu.kernels.autograd_function.Kernel`."""
     from carelu.kernels import triton_loops
 
     competition, dims, gain, eps = settings
-    rows, length = rows_of(z, dims)
+    rows, length = supported_rows(z, dims)
     output = torch.empty_like(z)
     statistics = torch.empty(statistics_shape(z.shape, dims), dtype=torch.float32, device=z.device)
     grid, sizes = _grid(z, rows, length)
@@ -90,21 +90,16 @@ def forward(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> tuple
 
 
 def backward(
-    grad: Tensor,
-    z: Tensor,
-    alpha: Tensor,
-    beta: Tensor,
-    statistics: Tensor,
-    settings: Settings,
-    needs_grad_z: bool,
+    grad: Tensor, saved: Saved, settings: Settings, needs_grad_z: bool
 ) -> tuple[Tensor | None, Tensor, Tensor]:
-    """See `carelu.kernels.function.Kernel`."""
+    """See `carelu.kernels.autograd_function.Kernel`."""
+    z, alpha, beta, statistics = saved
     from carelu.kernels import triton_loops
 
     competition, dims, gain, _ = settings
     layout = rows_of(z, dims)
     if layout is None:  # hooks on saved tensors may hand z back in another layout
-        return autograd.backward(grad, z, alpha, beta, statistics, settings, needs_grad_z)
+        return torch_ops.backward(grad, saved, settings, needs_grad_z)
     grad = laid_out_as(z, grad)
     rows, length = layout
     grad_z = torch.empty_like(z) if needs_grad_z else None

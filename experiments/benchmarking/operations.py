@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 from carelu import ActivationFactory, CAReLU
-from carelu.kernels.choice import VARIABLE as KERNEL_VARIABLE
+from carelu.kernels.dispatch import VARIABLE as KERNEL_VARIABLE
 from experiments.benchmarking.timing import interleaved, ratios, spread
 from experiments.tasks.activation_sites import IMAGE_DIMS
 

@@ -20,7 +20,7 @@ NETWORKS = ("resnet18", "edsr", "bert", "bilstm")
 DTYPES = ("float32", "bfloat16", "float16")
 LAYOUTS = ("contiguous", "channels_last")
 DIRECTIONS = ("forward", "backward", "both")
-KERNELS = ("auto", "eager", "autograd", "cpp", "triton")
+KERNELS = ("auto", "eager", "torch_ops", "cpp", "triton")
 """Accepted by `--kernel`; all but "auto" are values of CARELU_KERNEL."""
 TASKS = ("cifar100", "superres", "text")
 BENCHMARKS = {"start-up": TASKS, "augmentation": ("cifar100",), "plain": ("cifar100", "text"), "activations": TASKS}

@@ -5,7 +5,7 @@ import inspect
 from torch import Tensor, nn
 
 from carelu import ActivationFactory, replace_activations
-from carelu.surgery import TORCH_ACTIVATIONS
+from carelu.replacement import TORCH_ACTIVATIONS
 from experiments.errors import BadInput
 from experiments.tasks.activation_sites import TextShape, activation_over_features
 from experiments.tasks.text.hub import where_from

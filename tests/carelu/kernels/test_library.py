@@ -93,7 +93,7 @@ def test_exported_program_needs_only_torch():
     torch.testing.assert_close(program.module()(batch), module(batch))
 
 
-@pytest.mark.parametrize(("kernel", "operators"), [("", 1), ("autograd", 1), ("eager", 0)])
+@pytest.mark.parametrize(("kernel", "operators"), [("", 1), ("torch_ops", 1), ("eager", 0)])
 def test_compiled_graph_holds_the_operator_unless_the_reference_is_forced(monkeypatch, kernel, operators):
     torch.compiler.reset()
     monkeypatch.setenv("CARELU_KERNEL", kernel)

@@ -25,12 +25,12 @@ every_competition = pytest.mark.parametrize("competition", COMPETITIONS)
 every_dtype = pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
 
 
-@pytest.fixture(params=["autograd", "cpp"])
+@pytest.fixture(params=["torch_ops", "cpp"])
 def kernel(request, monkeypatch):
     """Computes with one kernel, where it is possible and else as everywhere."""
     if request.param == "cpp" and library() is None:
         pytest.skip("no C++ compiler")
-    monkeypatch.setenv("CARELU_KERNEL", "autograd" if request.param == "autograd" else "")
+    monkeypatch.setenv("CARELU_KERNEL", "torch_ops" if request.param == "torch_ops" else "")
     return request.param
 
 

@@ -7,15 +7,15 @@ import torch
 
 from carelu.functional import carelu, reference
 from carelu.kernels import triton
-from carelu.kernels.function import Settings
+from carelu.kernels.autograd_function import Settings
 from tests.conftest import ROOT
 
 needs_triton = pytest.mark.skipif(not triton._is_installed(), reason="Triton is not installed")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 
-def refusal(z: torch.Tensor, dims: tuple[int, ...] = (1,)) -> str | None:
-    return triton.refusal(z, torch.tensor(0.7), torch.tensor(0.3), Settings("energy", dims, 1.5, 1e-6))
+def unsupported_reason(z: torch.Tensor, dims: tuple[int, ...] = (1,)) -> str | None:
+    return triton.unsupported_reason(z, torch.tensor(0.7), torch.tensor(0.3), Settings("energy", dims, 1.5, 1e-6))
 
 
 @needs_triton
@@ -28,14 +28,14 @@ def test_kernels_equal_the_reference_in_the_interpreter():
 
 
 def test_what_triton_cannot_compute_has_a_reason(monkeypatch):
-    assert "GPU" in refusal(torch.ones(2, 3))
+    assert "GPU" in unsupported_reason(torch.ones(2, 3))
 
     monkeypatch.setenv("TRITON_INTERPRET", "1")
 
-    assert "float64" in refusal(torch.ones(2, 3, dtype=torch.float64))
-    assert "next to each other" in refusal(torch.ones(2, 3), dims=(0,))
+    assert "float64" in unsupported_reason(torch.ones(2, 3, dtype=torch.float64))
+    assert "next to each other" in unsupported_reason(torch.ones(2, 3), dims=(0,))
     monkeypatch.setattr(triton, "LONGEST_ROW", 2)
-    assert "more than 2" in refusal(torch.ones(2, 3))
+    assert "more than 2" in unsupported_reason(torch.ones(2, 3))
 
 
 @pytest.mark.parametrize("processors", [1, 4, 132])

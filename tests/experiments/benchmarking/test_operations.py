@@ -87,12 +87,12 @@ def test_the_kernel_is_the_one_that_computed_the_output():
 
 
 def test_a_forced_kernel_is_named_and_the_environment_is_left_as_it_was(monkeypatch):
-    monkeypatch.setenv("CARELU_KERNEL", "autograd")
+    monkeypatch.setenv("CARELU_KERNEL", "torch_ops")
     rows = measured(kernels=["auto", "eager"], directions=["both"])
     assert [row.forced_kernel for row in rows if row.activation == "carelu"] == ["", "eager"]
     assert {row.kernel for row in rows if row.forced_kernel == "eager"} == {"eager"}
     assert {row.kernel for row in rows if row.activation in (COPY, "relu")} == {""}
-    assert os.environ["CARELU_KERNEL"] == "autograd"
+    assert os.environ["CARELU_KERNEL"] == "torch_ops"
 
 
 def test_gradients_are_timed_for_the_parameters_too():

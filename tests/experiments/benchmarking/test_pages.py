@@ -83,7 +83,7 @@ def test_targets_of_the_activation_by_itself_on_a_cpu():
 
 
 def test_with_no_compiler_the_target_is_the_one_for_plain_pytorch():
-    targets = activation_targets(activation_rows(kernel="autograd"), on_gpu=False)
+    targets = activation_targets(activation_rows(kernel="torch_ops"), on_gpu=False)
     assert {target.bound for target in targets} == {3.0}
     assert all("kernel autograd" in target.what for target in targets)
 

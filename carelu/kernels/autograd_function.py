@@ -27,6 +27,21 @@ class Settings(NamedTuple):
     eps: float
 
 
+class Saved(NamedTuple):
+    """What forward keeps for backward: no mask and no scaled copy.
+
+    Args:
+        z: the pre-activations.
+        alpha, beta: the parameters of the scale.
+        statistics: three numbers a row of competing values, see `Kernel`.
+    """
+
+    z: Tensor
+    alpha: Tensor
+    beta: Tensor
+    statistics: Tensor
+
+
 class Kernel(Protocol):
     """A way to compute CAReLU and its gradients; each is a module of this package.
 
@@ -38,27 +53,23 @@ class Kernel(Protocol):
 
     NAME: str
 
-    def refusal(self, z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
+    def unsupported_reason(self, z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
         """Why this kernel cannot compute CAReLU of `z`, or None if it can."""
+        ...
 
     def forward(self, z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
         """The output, of the shape, dtype and memory format of `z`, and the statistics."""
+        ...
 
     def backward(
-        self,
-        grad: Tensor,
-        z: Tensor,
-        alpha: Tensor,
-        beta: Tensor,
-        statistics: Tensor,
-        settings: Settings,
-        needs_grad_z: bool,
+        self, grad: Tensor, saved: Saved, settings: Settings, needs_grad_z: bool
     ) -> tuple[Tensor | None, Tensor, Tensor]:
         """The gradients of z (None if not needed), α and β."""
+        ...
 
 
 class CAReLUFunction(torch.autograd.Function):
-    """Saves z, α, β and the statistics of the rows: no mask and no scaled copy."""
+    """CAReLU for autograd: saves what `Saved` lists."""
 
     @staticmethod
     def forward(ctx, z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings, kernel: Kernel) -> Tensor:
@@ -68,14 +79,12 @@ class CAReLUFunction(torch.autograd.Function):
         return output
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
-        z, alpha, beta, statistics = ctx.saved_tensors
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        saved = Saved(*ctx.saved_tensors)
         if torch.is_grad_enabled():
-            gradients = differentiable_gradients(grad, (z, alpha, beta), ctx.settings, ctx.needs_input_grad)
+            gradients = differentiable_gradients(grad, saved[:3], ctx.settings, ctx.needs_input_grad)
         else:
-            gradients = ctx.kernel.backward(
-                grad, z, alpha, beta, statistics, ctx.settings, needs_grad_z=ctx.needs_input_grad[0]
-            )
+            gradients = ctx.kernel.backward(grad, saved, ctx.settings, needs_grad_z=ctx.needs_input_grad[0])
         return *gradients, None, None
 
 

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from carelu.functional import carelu, reference
+from carelu.kernels.autograd_function import CAReLUFunction, Settings
 from carelu.kernels.build import library
-from carelu.kernels.choice import NAMES, choose
-from carelu.kernels.function import CAReLUFunction, Settings
+from carelu.kernels.dispatch import NAMES, choose
 
 SCALARS = (torch.tensor(0.7), torch.tensor(0.3))
 
@@ -19,16 +19,16 @@ def no_kernel_is_forced(monkeypatch):
 
 
 def test_fused_loops_compute_on_the_cpu_where_a_compiler_is():
-    assert chosen(torch.ones(2, 3)) == ("autograd" if library() is None else "cpp")
+    assert chosen(torch.ones(2, 3)) == ("torch_ops" if library() is None else "cpp")
 
 
 def test_plain_pytorch_computes_what_the_fused_loops_cannot():
-    assert chosen(torch.ones(2, 3), dims=(0,)) == "autograd"
+    assert chosen(torch.ones(2, 3), dims=(0,)) == "torch_ops"
 
 
 def test_every_kernel_can_be_forced(monkeypatch):
-    monkeypatch.setenv("CARELU_KERNEL", "autograd")
-    assert chosen(torch.ones(2, 3)) == "autograd"
+    monkeypatch.setenv("CARELU_KERNEL", "torch_ops")
+    assert chosen(torch.ones(2, 3)) == "torch_ops"
 
 
 def test_forced_reference_is_differentiated_by_torch(monkeypatch):
@@ -44,9 +44,14 @@ def test_forced_reference_is_differentiated_by_torch(monkeypatch):
 def test_unknown_kernel_is_refused_with_the_accepted_ones(monkeypatch):
     monkeypatch.setenv("CARELU_KERNEL", "cuda")
 
-    with pytest.raises(ValueError, match=r"CARELU_KERNEL='cuda'.*eager, autograd, cpp, triton"):
+    with pytest.raises(ValueError, match=r"CARELU_KERNEL='cuda'.*eager, cpp, torch_ops, triton"):
         carelu(torch.ones(2, 3), *SCALARS)
-    assert set(NAMES) == {"eager", "autograd", "cpp", "triton"}
+    assert set(NAMES) == {"eager", "torch_ops", "cpp", "triton"}
+
+
+def test_former_name_of_the_torch_ops_kernel_is_accepted(monkeypatch):
+    monkeypatch.setenv("CARELU_KERNEL", "autograd")
+    assert chosen(torch.ones(2, 3)) == "torch_ops"
 
 
 def test_empty_name_forces_nothing(monkeypatch):

@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 from torch.linalg import vector_norm
 
-from carelu.kernels.function import Settings
+from carelu.kernels.autograd_function import Saved, Settings
 from carelu.kernels.layout import laid_out_as, rows_of, statistics_shape
 from carelu.reference import competition_scale, largest_magnitude, widen
 
-NAME = "autograd"
+NAME = "torch_ops"
 
 BLOCK = 2**18
 """Elements that a thread works on at a time: four float32 tensors of them fill a level 2 cache of 1 MiB."""
 
 
-def refusal(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
+def unsupported_reason(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
     """Never: this kernel takes whatever the reference takes."""
     return None
 
@@ -92,7 +92,7 @@ def _measure(z: Tensor, dims: tuple[int, ...], size: int, settings: Settings) ->
 
 
 def forward(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
-    """See `carelu.kernels.function.Kernel`."""
+    """See `carelu.kernels.autograd_function.Kernel`."""
     output = torch.empty_like(z)
     dims, (rows, result), _, size = _as_rows(settings.dims, [z, output], [])
     statistics = _measure(rows, dims, size, settings)
@@ -107,15 +107,10 @@ def forward(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> tuple
 
 
 def backward(
-    grad: Tensor,
-    z: Tensor,
-    alpha: Tensor,
-    beta: Tensor,
-    statistics: Tensor,
-    settings: Settings,
-    needs_grad_z: bool,
+    grad: Tensor, saved: Saved, settings: Settings, needs_grad_z: bool
 ) -> tuple[Tensor | None, Tensor, Tensor]:
-    """See `carelu.kernels.function.Kernel`."""
+    """See `carelu.kernels.autograd_function.Kernel`."""
+    z, alpha, beta, statistics = saved
     grad = laid_out_as(z, grad)
     grad_z = torch.empty_like(z)
     dims, (z, grad, passed), (statistics,), size = _as_rows(settings.dims, [z, grad, grad_z], [statistics])
@@ -138,8 +133,8 @@ def backward(
         return None, grad_alpha, grad_beta
     factor = alpha * grad_u / norm / unit
     same_unit = _all_known(unit == 1)
-    for part, part_passed, part_scale, *numbers in _blocks(size, z, passed, scale, factor, share, unit):
-        through_share = _through_share(widen(part), *numbers, settings.competition, same_unit, scratch[: len(part)])
+    for part, part_passed, part_scale, *of_rows in _blocks(size, z, passed, scale, factor, share, unit):
+        through_share = _through_share(widen(part), of_rows, settings.competition, same_unit, scratch[: len(part)])
         if part.dtype == scale.dtype:
             part_passed.mul_(part_scale).add_(through_share)
         else:
@@ -148,9 +143,13 @@ def backward(
 
 
 def _through_share(
-    z: Tensor, factor: Tensor, share: Tensor, unit: Tensor, competition: str, same_unit: bool, scratch: Tensor
+    z: Tensor, of_rows: list[Tensor], competition: str, same_unit: bool, scratch: Tensor
 ) -> Tensor | float:
-    """What the share adds to the gradient of z; `same_unit`: it is known that all units are 1."""
+    """What the share adds to the gradient of z, of the factor, share and unit of its rows.
+
+    `same_unit`: it is known that all units are 1.
+    """
+    factor, share, unit = of_rows
     if competition == "energy":
         relative = z if same_unit else z / unit
         return torch.clamp_min(relative, 0, out=scratch).addcmul_(relative, share, value=-1).mul_(2 * factor)

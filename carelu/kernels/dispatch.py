@@ -4,13 +4,13 @@ import os
 
 from torch import Tensor
 
-from carelu.kernels import autograd, cpp, triton
-from carelu.kernels.function import Kernel, Settings
+from carelu.kernels import cpp, torch_ops, triton
+from carelu.kernels.autograd_function import Kernel, Settings
 
 VARIABLE = "CARELU_KERNEL"
-KERNELS: dict[str, Kernel] = {kernel.NAME: kernel for kernel in (triton, cpp, autograd)}
+KERNELS: dict[str, Kernel] = {triton.NAME: triton, cpp.NAME: cpp, torch_ops.NAME: torch_ops}
 NAMES = ("eager", *sorted(KERNELS))
-FASTEST = {"cuda": triton, "cpu": cpp}
+FASTEST: dict[str, Kernel] = {"cuda": triton, "cpu": cpp}
 """The kernel to try first, by the type of device."""
 
 
@@ -21,6 +21,7 @@ def forced_kernel() -> str | None:
         ValueError: it names no kernel.
     """
     name = os.environ.get(VARIABLE) or None
+    name = "torch_ops" if name == "autograd" else name  # its name until version 0.1
     if name is not None and name not in NAMES:
         raise ValueError(f"{VARIABLE}={name!r} is unknown; accepted: {', '.join(NAMES)}")
     return name
@@ -34,9 +35,9 @@ def choose(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> Kernel
     """
     name = forced_kernel()
     if name is None or name == "eager":
-        kernel = FASTEST.get(z.device.type, autograd)
-        return autograd if kernel.refusal(z, alpha, beta, settings) else kernel
+        fastest = FASTEST.get(z.device.type, KERNELS[torch_ops.NAME])
+        return KERNELS[torch_ops.NAME] if fastest.unsupported_reason(z, alpha, beta, settings) else fastest
     kernel = KERNELS[name]
-    if refusal := kernel.refusal(z, alpha, beta, settings):
-        raise ValueError(f"{VARIABLE}={name} is not possible here: {refusal}; unset {VARIABLE} or choose another")
+    if reason := kernel.unsupported_reason(z, alpha, beta, settings):
+        raise ValueError(f"{VARIABLE}={name} is not possible here: {reason}; unset {VARIABLE} or choose another")
     return kernel
