@@ -295,3 +295,21 @@ def test_words_for_what_competes_are_read_as_the_function_reads_them():
     for over in ("sample", "channel", "feature"):
         dims = competition_dims(4, over)
         assert torch.equal(moved(over=over)(z), moved(over=dims)(z)), over
+
+
+def test_pre_norm_module_uses_its_gain_and_eps():
+    module = CAReLU(competition_input="pre_norm", alpha=0.4, beta=0.2, gain=2.5, eps=3.0)
+    z, before = torch.tensor([[1.0, -2.0]]), torch.tensor([[2.0, -1.0]])
+
+    share = 4 / (4 + 1 + 3)
+    assert module.share(z, before).item() == pytest.approx(share)
+    assert module.scale(module.share(z, before)).item() == pytest.approx(2.5 * math.tanh(0.4 * share + 0.2))
+    assert module(z, before).tolist() == [[pytest.approx(2.5 * math.tanh(0.4 * share + 0.2)), 0.0]]
+
+
+def test_beta_of_zero_is_zero():
+    assert CAReLU(beta=0.0).beta.item() == 0.0
+
+
+def test_prelu_of_a_site_starts_at_its_init():
+    assert PReLU.for_site(3, (1, 2, 3), False, init=0.1).weight.tolist() == pytest.approx([0.1] * 3)

@@ -427,6 +427,18 @@ def test_given_share_takes_the_place_of_the_measured_one(competition):
     torch.testing.assert_close(given, carelu(z, ALPHA, BETA, competition=competition, over="channel"))
 
 
+def test_gain_is_that_of_the_caller_with_a_given_share():
+    z = random(3, 4)
+
+    output = carelu(z, 0.0, 0.3, gain=2.5, share=torch.tensor(0.5))
+
+    torch.testing.assert_close(output, 2.5 * math.tanh(0.3) * torch.relu(z), rtol=1e-6, atol=1e-6)
+
+
+def test_the_published_defaults_of_gain_and_eps():
+    assert (GAIN, EPS) == (1.5, 1e-6)
+
+
 @pytest.mark.parametrize("shape", [(2, 1), (3, 5), (1, 3, 4), (4, 1)], ids=str)
 def test_share_that_does_not_broadcast_to_the_input_is_refused(shape):
     with pytest.raises(ValueError, match="share of shape"):

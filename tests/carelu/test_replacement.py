@@ -90,6 +90,39 @@ def test_gates_and_outputs_are_left_alone():
     assert replace_activations(model) == ["1"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ReLU",
+        "ReLU6",
+        "LeakyReLU",
+        "RReLU",
+        "PReLU",
+        "ELU",
+        "CELU",
+        "SELU",
+        "GELU",
+        "SiLU",
+        "Mish",
+        "Hardswish",
+        "Softplus",
+    ],
+)
+def test_each_activation_of_torch_between_layers_is_replaced(name):
+    assert replace_activations(nn.Sequential(nn.Linear(2, 2), getattr(nn, name)())) == ["1"]
+
+
+@pytest.mark.parametrize("name", ["Sigmoid", "Tanh", "Softmax", "LogSoftmax", "Hardsigmoid", "Hardtanh", "GLU"])
+def test_each_gate_and_output_of_torch_is_left_alone(name):
+    assert replace_activations(nn.Sequential(getattr(nn, name)(), nn.ReLU())) == ["1"]
+
+
+def test_a_name_that_begins_with_another_is_replaced_too():
+    model = nn.ModuleDict({"act": nn.ReLU(), "act2": nn.ReLU()})
+
+    assert replace_activations(model) == ["act", "act2"]
+
+
 def test_module_under_two_names_gives_way_to_two_modules():
     shared = nn.ReLU()
     model = nn.Sequential(nn.Linear(3, 3), shared, nn.Linear(3, 3), shared)

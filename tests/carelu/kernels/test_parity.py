@@ -10,6 +10,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from carelu import functional, kernels
 from carelu.functional import SHARES, carelu, reference
 from carelu.kernels.build import library
+from carelu.kernels.dispatch import KERNELS
 
 COMPETITIONS = sorted(SHARES)
 ALPHA, BETA = 0.7, 0.3
@@ -107,6 +108,65 @@ def test_scales_of_both_signs_in_one_batch(kernel, competition):
     z = random(6, 101, dtype=torch.float32) + torch.linspace(-1, 1, 6)[:, None]
 
     assert_equals_reference(z, alpha=3.0, beta=-1.5, competition=competition)
+
+
+@every_competition
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_a_scale_of_zero_passes_nothing_in_either_direction(kernel, competition, dtype):
+    z = random(3, 33, dtype=dtype)
+    results = values_and_gradients(
+        carelu, z, random(3, 33, dtype=dtype, seed=1), dtype, 0.0, 0.0, competition=competition
+    )
+
+    for name, value in results.items():
+        assert torch.equal(value, torch.zeros_like(value)), name
+
+
+def test_a_row_whose_scale_is_zero_leaves_the_rows_of_positive_scale_alone(kernel):
+    z = random(4, 8, dtype=torch.float32).abs() + 0.1
+    z[1, ::2] *= -1  # a count share of exactly ½, so 2 · ½ − 1 = 0
+
+    assert_equals_reference(z, alpha=2.0, beta=-1.0, competition="count")
+
+
+@every_competition
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("alpha", [ALPHA, -0.9])
+def test_values_that_are_exactly_zero(kernel, competition, dtype, alpha):
+    z = random(4, 97, dtype=dtype)
+    z[:, ::3] = 0
+    z[2] = 0
+
+    assert_equals_reference(z, alpha=alpha, competition=competition)
+    assert_equals_reference(z, alpha=alpha, beta=-0.8, competition=competition)
+
+
+@every_competition
+def test_a_large_eps_is_that_of_the_reference_at_every_magnitude(kernel, competition):
+    for magnitude in (1e-14, 1e-3, 1.0, 1e9, 1e20):
+        z = magnitude * random(3, 33, dtype=torch.float32)
+        upstream = random(3, 33, dtype=torch.float32, seed=1) / max(1.0, magnitude)
+        norm = magnitude if competition == "l1" else min(magnitude**2, 1e30)
+        assert_equals_reference(z, upstream, competition=competition, eps=10 * norm)
+
+
+@every_competition
+@pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
+def test_the_share_of_positive_values_alone_never_exceeds_one(kernel, competition, dtype, monkeypatch):
+    measured = []
+    for name in ("cpp", "torch_ops"):
+        module = KERNELS[name]
+        usual = module.forward
+        monkeypatch.setattr(
+            module, "forward", lambda *given, usual=usual: measured.append(usual(*given)) or measured[-1]
+        )
+    for length in (1, 3, 31, 33, 97, 1025, 3001):
+        for magnitude in (1e-3, 1.0, 1e3):
+            z = (magnitude * random(20, length, seed=length)).abs().to(dtype)
+            carelu(z, ALPHA, BETA, competition=competition, eps=1e-30)
+
+    assert len(measured) == 21
+    assert all((statistics[0] <= 1).all() for _, statistics in measured)
 
 
 def test_long_rows_lose_no_digits(kernel):

@@ -9,8 +9,11 @@ os.environ["CARELU_KERNEL"] = "triton"
 
 import torch
 import triton.runtime.interpreter as interpreter
+from carelu.kernels.torch_ops_function import Settings
 
 from carelu.functional import SHARES, carelu, reference
+from carelu.kernels import triton as kernel
+from carelu.kernels import triton_loops
 
 _patch = interpreter._patch_lang_tensor
 
@@ -62,3 +65,26 @@ for magnitude in (1e-30, 1e-12, 1e12, 1e25, 1e37):
     compare(magnitude * random(1, 40_003).clamp(-3, 3), 1e-6 * random(1, 40_003, seed=1), eps=1e-30)
 for value in (math.nan, math.inf, 0.0):
     compare(torch.where(torch.arange(99).view(3, 33) // 33 == 1, value, random(3, 33)), random(3, 33, seed=1))
+
+for competition in sorted(SHARES):
+    sparse = random(3, 33)
+    sparse[:, ::3] = 0
+    compare(sparse, random(3, 33, seed=1), competition=competition)
+    compare(random(2, 33), random(2, 33, seed=1), 0.0, 0.0, competition=competition)  # a scale of exactly 0
+    compare(1e4 * random(2, 33), random(2, 33, seed=1), competition=competition, eps=1e9)
+
+
+class WritesOnes:
+    """In place of the kernel that goes over the rows, of which the interpreter does only some hundred a second."""
+
+    def __getitem__(self, grid):
+        return lambda grad, z, grad_z, statistics, parts, grad_u, *others, **sizes: grad_u.fill_(1)
+
+
+ROWS = 2500
+triton_loops.backward_kernel = WritesOnes()
+z, statistics = random(ROWS, 3), random(3, ROWS, 1)
+scalars = torch.tensor(0.7), torch.tensor(0.3)
+_, grad_alpha, grad_beta = kernel.backward(z, z, *scalars, statistics, Settings("energy", (1,), 1.5, 1e-6), True)
+assert grad_beta == ROWS, f"the gradient of beta is all_reduce_sum over {grad_beta} of {ROWS} rows"
+torch.testing.assert_close(grad_alpha.double(), statistics[0].double().sum(), rtol=1e-5, atol=1e-3)

@@ -96,6 +96,51 @@ def test_of_repeated_runs_the_newest_is_used_and_the_others_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "newest",
+    [
+        row(seed=0, value=41.0, run_id="new", finished_at="2026-03-01T00:00:00Z"),
+        row(seed=0, status="diverged", run_id="new", finished_at="2026-03-01T00:00:00Z"),
+        row(seed=0, value=41.0, run_id="new", finished_at="2026-01-31T11:30:00-02:00"),
+    ],
+    ids=["worse", "diverged", "later in another time zone"],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_newest_of_repeated_runs_is_used_however_it_did(tmp_path, newest, order):
+    rows = [
+        row(seed=0, value=42.0, run_id="old"),
+        row(seed=0, value=43.0, run_id="older", finished_at="2025-01-01T00:00:00Z"),
+        newest,
+    ]
+    evidence = read_evidence(write(tmp_path / "ledger.csv", rows[::order]))
+    assert [run.run_id for run in evidence.runs] == ["new"]
+    assert len(evidence.problems) == 2
+
+
+def test_a_repetition_of_a_loss_is_also_judged_by_its_time(tmp_path):
+    rows = [
+        row(seed=0, value=1.5, headline_metric="loss", run_id="old"),
+        row(seed=0, value=1.8, headline_metric="loss", run_id="new", finished_at="2026-03-01T00:00:00Z"),
+    ]
+    assert [run.value for run in read_evidence(write(tmp_path / "ledger.csv", rows)).runs] == [1.8]
+
+
+def test_a_run_that_did_not_finish_has_no_value_of_any_metric(tmp_path):
+    rows = [row(seed=0, top5=70.0), row(seed=1, status="diverged", top5=3.0)]
+    file = write(tmp_path / "ledger.csv", rows)
+    damaged(file, 3, lambda line: line.replace(",top1,,", ",top1,9.5,"))
+    finished, diverged = read_evidence(file).runs
+    assert (finished.of_metric("top1"), finished.of_metric("top5")) == (40.0, 70.0)
+    assert (
+        diverged.value is diverged.of_metric(None) is diverged.of_metric("top1") is diverged.of_metric("top5") is None
+    )
+
+
+def test_a_metric_of_zero_is_a_value(tmp_path):
+    run = read_evidence(write(tmp_path / "ledger.csv", [row(value=0.0, top5=0)])).runs[0]
+    assert (run.value, run.metrics) == (0.0, {"top1": 0.0, "top5": 0.0})
+
+
+@pytest.mark.parametrize(
     ("content", "answer"),
     [
         (None, "there is no ledger .*--ledger"),

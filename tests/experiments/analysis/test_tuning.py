@@ -84,6 +84,53 @@ def test_a_value_with_a_diverged_run_comes_after_those_without(tmp_path):
     assert found["relu"]["tuned_value"].value == "0.4"
 
 
+def chosen_for_relu(tmp_path, validated, **fields):
+    """The value chosen for relu of trials with these held-out values by seed."""
+    rows = grid_of({act: dict.fromkeys(validated, 50.0) for act in ("relu", "carelu")}, **fields)
+    headline = fields.get("headline_metric", "top1")
+    for each in rows:
+        value = each["recipe"].partition(f"{KEY}=")[2].partition(",")[0]
+        each.pop("validation/top1")
+        each[f"validation/{headline}"] = validated[value][each["seed"]]
+    return cells(tables_of(tmp_path / "ledger.csv", rows, tuned=KEY)["cifar100_tuned"])["relu"]["tuned_value"].value
+
+
+@pytest.mark.parametrize("turned", [1, -1])
+def test_a_value_is_judged_by_the_mean_over_its_seeds(tmp_path, turned):
+    # Best: 0.1 by the mean (50), 0.2 by the best seed, 0.4 by the worst, 0.8 by the middle one and by the first.
+    validated = {
+        "0.1": (49.0, 46.0, 55.0),
+        "0.2": (40.0, 45.0, 59.0),
+        "0.4": (48.0, 47.0, 47.5),
+        "0.8": (52.0, 30.0, 50.0),
+    }
+    assert chosen_for_relu(tmp_path, {value: many[::turned] for value, many in validated.items()}) == "0.1"
+
+
+def test_a_loss_is_judged_by_its_mean_too(tmp_path):
+    validated = {"0.1": (1.0, 1.1, 1.2), "0.2": (0.5, 1.6, 1.7)}
+    assert chosen_for_relu(tmp_path, validated, headline_metric="loss") == "0.1"
+
+
+def test_of_values_that_do_equally_well_the_first_is_chosen(tmp_path):
+    assert chosen_for_relu(tmp_path, {"0.1": (50.0, 51.0, 52.0), "0.2": (52.0, 51.0, 50.0)}) == "0.1"
+
+
+def test_a_value_with_a_failed_run_comes_after_those_without(tmp_path):
+    rows = grid_of()
+    rows[3] = {**rows[3], "status": "failed", "headline_value": None, "top1": None}
+    found = cells(tables_of(tmp_path / "ledger.csv", rows, tuned=KEY)["cifar100_tuned"])
+    assert found["relu"]["tuned_value"].value == "0.4"
+
+
+def test_values_are_numbers_in_order_and_both_ends_are_told(tmp_path):
+    validated = {act: {"0.5": 50.0, "2": 51.0, "10": 52.0} for act in ("relu", "carelu")}
+    tables = tables_of(tmp_path / "ledger.csv", grid_of(validated), tuned=KEY)
+    assert tables["cifar100_tuned"].blocks[0].notes == tuple(
+        f"{act}: {KEY} = 10 is the largest value tried; one beyond it might do better." for act in ("relu", "carelu")
+    )
+
+
 def test_the_value_that_a_recipe_has_by_itself_is_read_from_its_command(tmp_path):
     rows, words = grid_of(), ["task=cifar100", "act=relu", "recipe=small", "data=full"]
     for each in rows:

@@ -44,6 +44,21 @@ def test_a_row_replaces_the_older_row_of_the_same_run(tmp_path):
     assert [(row["run_id"], row["headline_value"]) for row in ledger.read(file)] == [("a", "2.0"), ("b", "3.0")]
 
 
+def test_a_row_replaces_only_the_row_of_its_own_run_whatever_their_status(tmp_path):
+    file = tmp_path / "ledger.csv"
+    ledger.record(file, result("a", status="failed"))
+    ledger.record(file, result("b", status="finished"))
+    ledger.record(file, result("a", status="finished"))
+    assert [(row["run_id"], row["status"]) for row in ledger.read(file)] == [("a", "finished"), ("b", "finished")]
+
+
+def test_rows_are_sorted_and_what_is_local_is_no_column(tmp_path):
+    file = tmp_path / "ledger.csv"
+    ledger.write(file, [result("b", reason="diverged at step 3", notes=["x"]), result("a")])
+    assert [row["run_id"] for row in ledger.read(file)] == ["a", "b"]
+    assert not {"reason", "notes"} & ledger.read(file)[0].keys()
+
+
 def test_a_new_metric_becomes_a_column_after_the_known_ones(tmp_path):
     file = tmp_path / "ledger.csv"
     ledger.record(file, result("a", **{"set5/psnr_y": 30.0, "loss": 1.0}))
@@ -78,6 +93,12 @@ def test_publishing_copies_the_chosen_rows_and_their_metrics(runs, tmp_path):
     assert len(ledger.read(target / "ledger.csv")) == 3
 
 
+def test_a_run_is_published_only_if_all_that_is_wanted_fits_and_also_if_it_failed(runs, tmp_path):
+    (runs / "relu" / "s1" / RESULT).write_text(json.dumps(result("relu-s1", act="relu", seed=1, status="failed")))
+    assert ledger.publish(runs, tmp_path / "results", {"act": "relu", "seed": "1"}) == ["relu-s1"]
+    assert [row["status"] for row in ledger.read(tmp_path / "results" / "ledger.csv")] == ["failed"]
+
+
 def test_publishing_copies_the_picture_of_a_run_that_has_one(runs, tmp_path):
     artifacts = runs / "relu" / "s1" / "artifacts"
     artifacts.mkdir()
@@ -93,6 +114,15 @@ def test_results_of_code_in_no_commit_are_not_published_unless_asked(runs, tmp_p
         ledger.publish(runs, tmp_path / "results", {"act": "relu"})
     assert not (tmp_path / "results").exists()
     assert ledger.publish(runs, tmp_path / "results", {"act": "relu"}, allow_dirty=True) == ["relu-s0", "relu-s1"]
+
+
+def test_a_result_that_does_not_say_whether_its_code_was_committed_is_not_published(runs, tmp_path):
+    silent = result("relu-s1", act="relu")
+    del silent["git_dirty"]
+    (runs / "relu" / "s1" / RESULT).write_text(json.dumps(silent))
+    with pytest.raises(BadInput, match="relu-s1 was made by code that is in no commit"):
+        ledger.publish(runs, tmp_path / "results", {"act": "relu"})
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,31 @@ def test_gains_are_the_share_of_the_error_that_is_removed(tmp_path):
     assert found["mean_gain_percent"].value == pytest.approx((25.0 + 49.88) / 2, abs=0.01)
 
 
+def test_gains_are_over_the_seeds_that_both_have(tmp_path):
+    rows = [
+        row(act, seed, value, task)
+        for task in ("cifar100", "text")
+        for act, seed, value in (("relu", 0, 60.0), ("relu", 1, 0.0), ("carelu", 0, 70.0), ("carelu", 2, 100.0))
+    ]
+    found = cells(tables_of(tmp_path / "ledger.csv", rows)["across_tasks"])["carelu"]
+    assert found["gain_percent_cifar100"].value == found["mean_gain_percent"].value == pytest.approx(25.0)
+
+
+def test_where_lower_is_better_the_lowest_ranks_first_and_a_diverged_run_last(tmp_path):
+    rows = [
+        row(act, seed, value, task, headline_metric="loss")
+        for task in ("cifar100", "text")
+        for act, value in (("relu", 2.0), ("carelu", 1.0), ("gelu", 3.0))
+        for seed in range(2)
+    ]
+    found = cells(tables_of(tmp_path / "ledger.csv", rows)["across_tasks"])
+    assert [(act, each["mean_rank"].value) for act, each in found.items()] == [("carelu", 1), ("relu", 2), ("gelu", 3)]
+    assert found["carelu"]["mean_gain_percent"].value == pytest.approx(50.0)
+    rows[2] = row("carelu", 0, task="cifar100", headline_metric="loss", status="diverged")
+    found = cells(tables_of(tmp_path / "ledger.csv", rows)["across_tasks"])
+    assert found["carelu"]["mean_rank"].value == pytest.approx((3 + 1 + 1 + 1) / 4)
+
+
 def test_an_activation_that_a_task_lacks_is_left_out_and_named(tmp_path):
     rows = [*grid(["relu", "carelu"], range(2), TASKS), *grid(["mish"], range(2), ["text"])]
     table = tables_of(tmp_path / "ledger.csv", rows)["across_tasks"]

@@ -29,3 +29,10 @@ def test_without_a_pair_there_is_no_ratio_and_the_table_says_why(tmp_path):
 def test_memory_is_set_beside_the_baseline_too(tmp_path):
     rows = [row("relu", 0, peak_memory_mib=1000.0), row("carelu", 0, peak_memory_mib=1100.0)]
     assert cells(tables_of(tmp_path / "ledger.csv", rows)["cost"])["carelu"]["memory_ratio"].value == 1.1
+
+
+def test_time_of_a_step_is_the_median_over_the_finished_runs(tmp_path):
+    rows = [row("relu", seed, step_milliseconds=ms) for seed, ms in enumerate((100.0, 200.0, 900.0))]
+    rows.append(row("relu", 3, step_milliseconds=5000.0, status="diverged"))
+    found = cells(tables_of(tmp_path / "ledger.csv", rows)["cost"])["relu"]
+    assert (found["step_milliseconds"].value, found["step_milliseconds"].text) == (200.0, "200")

@@ -55,6 +55,23 @@ def stop_at_step(monkeypatch, number, raised):
     monkeypatch.setattr(CIFAR100, "loss", loss)
 
 
+# What CIFAR-100 measures
+
+
+def test_metrics_are_shares_and_means_over_all_images_whatever_their_batches():
+    task = CIFAR100(compose(["task=cifar100", "task.label_smoothing=0.1"])[0])
+    # The true class is guessed 1st, 2nd, 5th, 6th and 1st.
+    places, classes = [1, 2, 5, 6, 1], 100
+    labels = torch.tensor([7, 99, 0, 50, 3])
+    logits = torch.zeros(5, classes)
+    for image, (place, label) in enumerate(zip(places, labels.tolist(), strict=True)):
+        others = [other for other in range(classes) if other != label]
+        logits[image, [*others[: place - 1], label]] = torch.arange(2.0 * place, 0, -2)
+    metrics = task.evaluate(torch.nn.Identity(), [(logits[:3], labels[:3]), (logits[3:], labels[3:])])
+    losses = [-row.double().log_softmax(0)[label].item() for row, label in zip(logits, labels, strict=True)]
+    assert metrics == pytest.approx({"top1": 40.0, "top5": 80.0, "loss": sum(losses) / 5}, rel=1e-6)
+
+
 # What a run leaves
 
 

@@ -78,3 +78,16 @@ def test_ssim_is_the_mean_over_the_places_where_the_window_fits():
     x, y = (torch.rand(1, 12, 11, generator=draw) * 255 for _ in range(2))
     upper, lower = (structural_similarity(x[:, s], y[:, s]) for s in (slice(0, 11), slice(1, 12)))
     torch.testing.assert_close(structural_similarity(x, y), (upper + lower) / 2)
+
+
+def test_psnr_never_exceeds_that_of_equal_images():
+    image = torch.zeros(1, 4, 4, dtype=torch.float64)
+    assert peak_signal_noise_ratio(image + 1e-6, image).tolist() == [EQUAL_IMAGES_DB]
+
+
+def test_ssim_is_that_of_each_image():
+    draw = torch.Generator().manual_seed(2)
+    x, y = (torch.rand(3, 12, 13, generator=draw) * 255 for _ in range(2))
+    alone = torch.cat([structural_similarity(x[i : i + 1], y[i : i + 1]) for i in range(3)])
+    torch.testing.assert_close(structural_similarity(x, y), alone)
+    assert len(set(alone.tolist())) == 3

@@ -16,6 +16,7 @@ from experiments.configuration.identity import identify
 from experiments.errors import BadInput
 from experiments.tasks.superres.batches import TrainingPatches
 from experiments.tasks.superres.image_quality import luma, peak_signal_noise_ratio, shaved, structural_similarity
+from experiments.tasks.superres.resize import bicubic
 from experiments.tasks.superres.task import SuperResolution
 from experiments.training.console import Display
 from experiments.training.run import perform
@@ -154,13 +155,15 @@ def test_metrics_are_means_over_images_of_shaved_rounded_outputs():
         high = (low.repeat_interleave(2, 2).repeat_interleave(2, 3) + noise).clamp(0, 255).to(torch.uint8)
         batches.append((low, high))
     metrics = task_of().evaluate(Repeated(2, brighter=3.3 / 255), batches)
-    expected = {"psnr_y": [], "ssim_y": [], "psnr_rgb": []}
+    expected = {"psnr_y": [], "ssim_y": [], "psnr_rgb": [], "bicubic_psnr_y": []}
     for low, high in batches:
         output = (low.int() + 3).clamp(max=255).repeat_interleave(2, 2).repeat_interleave(2, 3)
         output, target = shaved(output, 2), shaved(high, 2)
         expected["psnr_y"] += peak_signal_noise_ratio(luma(output), luma(target)).tolist()
         expected["ssim_y"] += structural_similarity(luma(output), luma(target)).tolist()
         expected["psnr_rgb"] += peak_signal_noise_ratio(output, target).tolist()
+        enlarged = luma(shaved(bicubic(low, 2), 2))
+        expected["bicubic_psnr_y"] += peak_signal_noise_ratio(enlarged, luma(target)).tolist()
     for name, values in expected.items():
         assert metrics[name] == pytest.approx(sum(values) / 3, abs=1e-9)
 

@@ -31,6 +31,11 @@ def test_a_class_that_is_never_right_counts_as_0_and_one_that_never_occurs_not_a
     assert confusion.macro_f1(matrix) == pytest.approx(100 * (4 / 6 + 0) / 2)
 
 
+def test_a_class_that_was_only_ever_guessed_counts_as_0():
+    # F1: 2·2 / (2·2 + 0 + 1) and 0 / (0 + 1 + 0)
+    assert confusion.macro_f1(torch.tensor([[2, 1], [0, 0]])) == pytest.approx(100 * (4 / 5 + 0) / 2)
+
+
 def test_the_matrix_is_written_as_a_table_and_a_picture(tmp_path):
     files = confusion.write(MATRIX, ["entailment", "neutral", "contradiction"], tmp_path)
     assert [file.name for file in files] == ["confusion_matrix.png", "confusion_matrix.csv"]

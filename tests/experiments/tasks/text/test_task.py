@@ -120,6 +120,29 @@ def test_an_option_of_training_runs(run, monkeypatch, option, model):
     assert run(option, f"model={model}", "act=carelu", "trainer.max_steps=2").result["status"] == "finished"
 
 
+def test_metrics_are_over_all_texts_whatever_their_batches_and_without_label_smoothing(monkeypatch):
+    task = TextClassification(compose(["task=text", "task.label_smoothing=0.2"])[0])
+    monkeypatch.setattr(TextClassification, "_classes", ["entailment", "neutral", "contradiction"])
+    logits = torch.tensor([[2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 1.0]])
+    labels = torch.tensor([0, 2, 1, 1])
+
+    class Fixed(torch.nn.Module):
+        def forward(self, tokens, segments, mask):
+            return logits[tokens[:, 0]]
+
+    place = torch.arange(4).view(4, 1)
+    batches = [TextBatch(place[part], place[part], place[part], labels[part]) for part in (slice(0, 3), slice(3, 4))]
+    log_probabilities = logits.double().log_softmax(1)
+    assert task.evaluate(Fixed(), batches) == pytest.approx(
+        {
+            "accuracy": 50.0,
+            "macro_f1": 100 * (1 + 2 / 4 + 0) / 3,  # F1 = 2 TP / (2 TP + FP + FN): 2/2, 2/4, 0/2
+            "loss": -sum(log_probabilities[text, label].item() for text, label in enumerate(labels)) / 4,
+        },
+        rel=1e-6,
+    )
+
+
 @pytest.mark.parametrize("task_loss", [0.0, 0.2])
 def test_the_loss_is_the_cross_entropy_with_label_smoothing(task_loss):
     cfg, _ = compose(["task=text", f"task.label_smoothing={task_loss}"])
