@@ -86,37 +86,38 @@ template <class Sum, class Total> struct Lanes {
 // The type that adds up the blocks of `Sum`.
 template <class Sum> using TotalOf = std::conditional_t<std::is_same_v<Sum, float>, double, Sum>;
 
-// What one element adds to the positive side and to both sides.
-template <int competition, class Sum> inline void compete(Sum z, Sum& positive, Sum& both) {
-  const Sum above = z > 0 ? z : 0;
+// What one element adds to the side of its sign; a NaN is on the negative side. The norm is the sum of the two sides,
+// so that rounding can never make the share of one exceed 1.
+template <int competition, class Sum> inline void compete(Sum z, Sum& positive, Sum& negative) {
+  const Sum above = z > 0 ? z : 0, below = z > 0 ? 0 : z;
   if (competition == ENERGY) {
     positive += above * above;
-    both += z * z;
+    negative += below * below;
   } else if (competition == L1) {
     positive += above;
-    both += std::abs(z);
+    negative -= below;
   } else {
     positive += z > 0 ? 1 : 0;
   }
 }
 
-template <class Total> struct Sides { Total positive, both; };
+template <class Total> struct Sides { Total positive, negative; };
 
 template <int competition, class Sum, class Stored>
 Sides<TotalOf<Sum>> sides_of(const Stored* z, int64_t length) {
-  Lanes<Sum, TotalOf<Sum>> all_positive, all;
+  Lanes<Sum, TotalOf<Sum>> all_positive, all_negative;
   for (int64_t start = 0; start < length; start += BLOCK) {
     const int64_t n = std::min(BLOCK, length - start);
     const Stored* block = z + start;
-    Sum positive[LANES] = {}, both[LANES] = {};
+    Sum positive[LANES] = {}, negative[LANES] = {};
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
-      for (int64_t l = 0; l < LANES; ++l) compete<competition>(Sum(widen(block[i + l])), positive[l], both[l]);
-    for (int64_t l = 0; i + l < n; ++l) compete<competition>(Sum(widen(block[i + l])), positive[l], both[l]);
+      for (int64_t l = 0; l < LANES; ++l) compete<competition>(Sum(widen(block[i + l])), positive[l], negative[l]);
+    for (int64_t l = 0; i + l < n; ++l) compete<competition>(Sum(widen(block[i + l])), positive[l], negative[l]);
     all_positive.add(positive);
-    all.add(both);
+    all_negative.add(negative);
   }
-  return {all_positive.sum(), all.sum()};
+  return {all_positive.sum(), all_negative.sum()};
 }
 
 // Σ g z over the elements that pass, in `Sum`.
@@ -159,11 +160,12 @@ void measure(const Stored* z, int64_t length, double eps, Value& share, Value& n
   const auto fast = sides_of<competition, Value>(z, length);
   // Below this some squares have lost digits, and above it sums in Value may have overflowed.
   const double lowest = sizeof(Value) == 4 ? 1e-25 : 1e-270;
-  if (fast.both >= lowest && std::isfinite(fast.both))
-    sides = {fast.positive, fast.both};
+  const auto norm_of_fast = fast.positive + fast.negative;
+  if (norm_of_fast >= lowest && std::isfinite(norm_of_fast))
+    sides = {fast.positive, fast.negative};
   else
     sides = sides_of<competition, Wide>(z, length);
-  const Wide sum = sides.both + Wide(eps);
+  const Wide sum = sides.positive + sides.negative + Wide(eps);
   if (!std::isfinite(sum)) {
     share = norm = std::nan("");
     return;
@@ -175,7 +177,7 @@ void measure(const Stored* z, int64_t length, double eps, Value& share, Value& n
   exponent = sizeof(Value) == 4 ? std::clamp(exponent, -120, 120) : std::clamp(exponent, -1000, 1000);
   unit = std::ldexp(Value(1), exponent);
   norm = Value(std::ldexp(sum, competition == ENERGY ? -2 * exponent : -exponent));
-  share = Value(std::min(sides.positive, sides.both) / sum);  // the two are rounded apart
+  share = Value(sides.positive / sum);
 }
 
 template <class Stored, class Value>
