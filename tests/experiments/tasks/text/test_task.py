@@ -165,6 +165,26 @@ def test_the_loss_is_the_cross_entropy_with_label_smoothing(task_loss):
     assert evaluated["macro_f1"] == pytest.approx(100 * (1 + 0 + 0) / 3)
 
 
+@pytest.mark.parametrize("held_out", [0, 1])
+def test_the_tokenizer_learns_from_the_training_texts_alone(tmp_path, held_out):
+    """A word of train is one piece; a word of another part is cut into the letters that train knows."""
+    rows = {"train": ["zebra", *"quagokpi"], "validation": ["okapi"], "test": ["quagga"]}
+    for part, texts in rows.items():
+        lines = [f"{text},{label}" for text in texts for label in ("yes", "no") for _ in range(5)]
+        (tmp_path / f"{part}.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    files = [f"data.{part}={tmp_path / part}.csv" for part in ("train", "test", *(["validation"][held_out:]))]
+    wanted = [f"data.held_out={held_out}", "data.vocabulary_size=100", f"data.cache={tmp_path / 'cache'}"]
+    cfg, _ = compose(["task=text", "data=csv", *files, *wanted])
+    splits = TextClassification(cfg).build_data(cfg, torch.device("cpu"))
+
+    def lengths(batches):  # without the first and the last token of each text
+        return {int(length) - 2 for batch in batches for length in batch.mask.sum(1)}
+
+    assert lengths(splits.train.epoch(0, 0)) == {1}
+    assert lengths(splits.evaluation["test"]) == {len("quagga")}
+    assert lengths(splits.evaluation["validation"]) == ({1} if held_out else {len("okapi")})
+
+
 # Any files
 
 
