@@ -36,7 +36,6 @@ class SuperResolutionOptions(TaskOptions):
     scale: Literal[2, 3, 4]
     patch: Count
     steps_per_epoch: Count
-    tile: Count | None
     augmentation: AugmentationOptions
 
 
