@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from datetime import datetime
 
-from experiments.analysis.metrics import METRICS
+from experiments.analysis.metrics import find_metric
 
 Row = dict[str, str]
 
@@ -55,7 +55,7 @@ def read_metric(row: Row, column: str, name: str) -> float:
         Damaged: it is no number, or better than the best possible.
     """
     value = read(row, column, number, "a number")
-    kind = METRICS.get(name.rpartition("/")[2])
+    kind = find_metric(row["task"], name)
     if kind and kind.best_possible is not None:
         beyond = value > kind.best_possible if kind.higher_is_better else value < kind.best_possible
         if beyond:
