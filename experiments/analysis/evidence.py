@@ -195,8 +195,8 @@ def activations_of(runs: Iterable[Run], baseline: str = "relu") -> list[str]:
     return sorted(places, key=places.__getitem__)
 
 
-def _options(run: Run) -> str:
-    return canonical({key: value for key, value in run.overrides.items() if key.startswith(ACTIVATION)})
+def _options(run: Run) -> tuple[tuple[str, str], ...]:
+    return tuple((key, to_text(value)) for key, value in sorted(run.overrides.items()) if key.startswith(ACTIVATION))
 
 
 def read_evidence(file: Path) -> Evidence:
