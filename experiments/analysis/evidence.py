@@ -10,8 +10,9 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from experiments.analysis.metrics import METRICS
+from experiments.analysis.metrics import find_metric
 from experiments.analysis.numbers import plural
+from experiments.configuration.identity import under
 from experiments.errors import BadInput
 from experiments.record import ledger
 from experiments.record.labels import ACTIVATION, activation_label, data_label, model_label, recipe_label
@@ -196,7 +197,7 @@ def activations_of(runs: Iterable[Run], baseline: str = "relu") -> list[str]:
 
 
 def _options(run: Run) -> tuple[tuple[str, str], ...]:
-    return tuple((key, to_text(value)) for key, value in sorted(run.overrides.items()) if key.startswith(ACTIVATION))
+    return tuple((key, to_text(value)) for key, value in sorted(run.overrides.items()) if under(key, (ACTIVATION,)))
 
 
 def read_evidence(file: Path) -> Evidence:
@@ -238,8 +239,8 @@ _SAME_IN_ROW = (
 def _run(row: Row) -> Run:
     values = {**row.metrics, **({} if row.headline_value is None else {row.headline_metric: row.headline_value})}
     for name, value in values.items():
-        _check_possible("headline_value" if name == row.headline_metric else name, name, value)
-    of_setting = {key: value for key, value in row.overrides.items() if not key.startswith(ACTIVATION)}
+        _check_possible(row.task, "headline_value" if name == row.headline_metric else name, name, value)
+    of_setting = {key: value for key, value in row.overrides.items() if not under(key, (ACTIVATION,))}
     return Run(
         setting=Setting(
             task=row.task,
@@ -259,9 +260,9 @@ def _run(row: Row) -> Run:
     )
 
 
-def _check_possible(column: str, name: str, value: float) -> None:
+def _check_possible(task: str, column: str, name: str, value: float) -> None:
     """Raises `Damaged` for a value that is better than the best possible."""
-    kind = METRICS.get(name.rpartition("/")[2])
+    kind = find_metric(task, name)
     if kind and kind.best_possible is not None:
         beyond = value > kind.best_possible if kind.higher_is_better else value < kind.best_possible
         if beyond:

@@ -12,6 +12,9 @@ from experiments.files import write_atomically
 from experiments.record.row import COLUMNS, Damaged, Row, check_text, metric_columns, shown
 from experiments.record.run_directory import RESULT, read_json
 
+OF_ENVIRONMENT = ("device", "threads", "code_hash", "activation_hash", "git_commit", "git_dirty", "python", "torch")
+"""The columns that a run takes from its environment.json."""
+
 REBUILD = "python scripts/rebuild_ledger.py"
 
 

@@ -22,9 +22,6 @@ from experiments.record.run_directory import (
 )
 from experiments.record.wandb_run import WandbRun, clear_offline_copies, describe_run, destination
 
-_OF_ENVIRONMENT = ("code_hash", "git_commit", "git_dirty", "python", "torch", "device", "threads")
-"""What a ledger tells of the environment."""
-
 
 @dataclass(frozen=True)
 class RecordedRun:
@@ -179,7 +176,7 @@ def _from_row(file: Path, row: Row) -> RecordedRun:
     return RecordedRun(
         result=result,
         config=read_config(config) if config.exists() else {},
-        environment=environment or {key: result[key] for key in _OF_ENVIRONMENT if key in result},
+        environment=environment or {key: result[key] for key in ledger.OF_ENVIRONMENT if key in result},
         history=_history(place(METRICS), result),
         pictures={Path(PICTURE).stem: picture} if picture.exists() else {},
         wandb_id=_derived_id(result),

@@ -38,9 +38,7 @@ def test_a_setting_is_all_that_must_be_equal_but_the_activation_and_the_seed(tmp
         row("relu", 1, recipe="small(trainer.epochs=2)", precision="bfloat16"),
     ]
     runs = read_evidence(write(tmp_path / "ledger.csv", rows)).runs
-    first = Setting(
-        "cifar100", "small", "resnet18-w16", "cifar100", "AMD EPYC", "float32", 2, '{"trainer.epochs": 2}'
-    )
+    first = Setting("cifar100", "small", "resnet18-w16", "cifar100", "AMD EPYC", "float32", 2, '{"trainer.epochs": 2}')
     assert [run.setting == first for run in runs] == [True, True, False, False, False, False]
     assert runs[0].setting.changes == {"trainer.epochs": 2}
 

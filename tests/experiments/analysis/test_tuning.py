@@ -106,7 +106,10 @@ def test_the_value_of_a_recipe_that_does_not_override_the_key_is_read_from_the_p
 @pytest.mark.parametrize(
     ("without", "counts"),
     [
-        (lambda each: each["act"] == "carelu" and each["overrides"][KEY] == 0.4, "carelu: 0.1 × 3 seeds, 0.2 × 3 seeds"),
+        (
+            lambda each: each["act"] == "carelu" and each["overrides"][KEY] == 0.4,
+            "carelu: 0.1 × 3 seeds, 0.2 × 3 seeds",
+        ),
         (lambda each: each["act"] == "relu" and each["seed"] == 2, "relu: 0.1 × 2 seeds, 0.2 × 2 seeds, 0.4 × 2"),
         (lambda each: each["overrides"][KEY] == 0.4 and each["seed"] == 2, "0.2 × 3 seeds, 0.4 × 2 seeds"),
     ],

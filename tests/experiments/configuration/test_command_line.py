@@ -4,10 +4,10 @@ import pytest
 
 from experiments.configuration.command_line import check_command
 from experiments.configuration.composition import compose, options_of
-from experiments.configuration.identity import identify
+from experiments.configuration.identity import identify, label
 from experiments.errors import BadInput
 
-SETTLED = ["trainer.device=cpu", "trainer.precision=float32"]
+RESOLVED = ["trainer.device=cpu", "trainer.precision=float32", "trainer.threads=1"]
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +47,9 @@ def somewhere_else(tmp_path, monkeypatch):
         ("trainer.epochs={3", ["cannot be read"]),
         ("act.name=relu", ["choose with act=…"]),
         ("data.name=cifar100", ["choose with data=…"]),
+        ("task.package=os", ["choose with task=…"]),
+        ("optim.optimizer._target_=torch.optim.SGD", ["unknown key 'optim.optimizer._target_'"]),
+        ("act=carelu_l1", ["unknown act 'carelu_l1'"]),
         ("~optim.optimizer.nesterov", ["cannot be taken away"]),
         ("~seed", ["cannot be taken away"]),
         ("act=glob(zzz*)", ["act=glob(zzz*) fits nothing", "carelu"]),
@@ -138,7 +141,7 @@ def test_a_sweep_is_every_combination_of_its_values():
 
 def runs_of(*arguments):
     """What each run of a sweep is called."""
-    return [identify(*compose([*job, *SETTLED])) for job in check_command(["-m", *arguments]).jobs]
+    return [identify(*compose([*job, *RESOLVED])) for job in check_command(["-m", *arguments]).jobs]
 
 
 @pytest.mark.parametrize("experiment", options_of("experiment"))
@@ -178,7 +181,7 @@ def test_the_command_line_has_the_last_word_on_an_experiment():
 
 def test_the_study_changes_one_choice_at_a_time_and_never_looks_at_test():
     runs = runs_of("+experiment=carelu_study", "recipe=small", "seed=0")
-    assert [run.act for run in runs] == [
+    assert [label(run.act, run.overrides, "act.options") for run in runs] == [
         "carelu",
         "carelu(alpha=2, beta=-1)",
         *(f"carelu(gain={gain})" for gain in ("1.25", "2", "3")),
@@ -186,9 +189,9 @@ def test_the_study_changes_one_choice_at_a_time_and_never_looks_at_test():
         *(f"carelu(competition={competition})" for competition in ("l1", "count")),
         "carelu(competition_input=pre_norm)",
     ]
-    assert {(run.data, run.recipe) for run in runs} == {
-        ("cifar100(held_out=5000)", "small(trainer.selection=validation)")
-    }
+    assert {(run.data, run.recipe) for run in runs} == {("cifar100", "small")}
+    for run in runs:
+        assert (run.overrides["data.held_out"], run.overrides["trainer.selection"]) == (5000, "validation")
 
 
 def test_tuning_gives_every_activation_the_same_learning_rates():
@@ -199,7 +202,4 @@ def test_tuning_gives_every_activation_the_same_learning_rates():
     assert {tuple(each) for each in rates.values()} == {tuple(rates["act=relu"])}
     assert len(set(rates["act=relu"])) == 5
     (tuned,) = runs_of("+experiment=tuned_cifar100", "recipe=small", "act=relu", "optim.optimizer.lr=0.5", "seed=0")
-    assert (tuned.data, tuned.recipe) == (
-        "cifar100(held_out=5000)",
-        "small(optim.optimizer.lr=0.5, trainer.selection=validation)",
-    )
+    assert tuned.overrides == {"data.held_out": 5000, "optim.optimizer.lr": 0.5, "trainer.selection": "validation"}

@@ -124,7 +124,7 @@ def slurm(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("launcher", ["basic", "joblib", "submitit_local", "submitit_slurm"])
 def test_a_sweep_goes_on_after_a_run_that_fails_and_says_at_its_end_how_each_ended(tmp_path, slurm, launcher):
-    swept = ["act=carelu", "optim.optimizer._target_=torch.optim.SGDD,torch.optim.SGD"]
+    swept = ["act=carelu", "optim.optimizer.name=SGDD,SGD"]
     command = ["-m", *swept, *TINY, f"output_root={tmp_path}", f"hydra/launcher={launcher}"]
     done = run_command(*command, *(["hydra.launcher.partition=gpu"] if launcher == "submitit_slurm" else []))
     failed, finished = done.stdout[done.stdout.index("sweep of 2 runs in ") :].splitlines()[1:3]

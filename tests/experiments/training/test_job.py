@@ -63,7 +63,7 @@ def test_a_run_says_what_it_does_and_how_it_ended(tmp_path):
     [
         ((), "done", 0),
         (("optim.optimizer.lr=1e30", "trainer.epochs=5"), "diverged", 3),
-        (("optim.optimizer._target_=torch.optim.SGDD",), "failed", 2),
+        (("optim.optimizer.name=SGDD",), "failed", 2),
     ],
 )
 def test_an_ending_says_in_a_word_how_it_ended(run_in_sweep, overrides, state, code):

@@ -171,7 +171,7 @@ def test_force_runs_again_and_keeps_the_old_files(run):
 
 def test_a_result_of_other_code_is_returned_with_a_note(run, monkeypatch, capsys):
     run()
-    monkeypatch.setattr(environment, "code_hash", lambda: "changed")
+    monkeypatch.setattr(environment, "code_hash", lambda _: "changed")
     assert run().again
     assert "is from other code" in capsys.readouterr().out
 
@@ -225,7 +225,7 @@ def test_an_interrupted_run_refuses_to_go_on_with_other_code(run, monkeypatch, c
     with monkeypatch.context() as patch:
         stop_at_step(patch, 2, signal.SIGTERM)
         run()
-    monkeypatch.setattr(environment, changed, lambda: "other" if changed == "code_hash" else ("other", False))
+    monkeypatch.setattr(environment, changed, lambda *_: "other" if changed == "code_hash" else ("other", False))
     if changed == "git_state":  # a commit that leaves the code alone is no other code
         assert run().result["status"] == "finished"
         return
@@ -368,7 +368,7 @@ def test_a_failing_run_is_recorded_with_its_reason_and_tried_again(run, monkeypa
         (["act=carelu", "act.options.gain=0.5"], "gain > 1"),
         (["act=carelu", "act.options.competition=energie"], "did you mean 'energy'"),
         (["act=carelu", "act.options.over=samples"], "'sample', 'channel', 'feature'"),
-        (["optim.optimizer._target_=torch.optim.SGDD"], "SGDD"),
+        (["optim.optimizer.name=SGDD"], "SGDD"),
     ],
 )
 def test_a_mistake_is_answered_before_any_data_is_read(run, monkeypatch, overrides, answer):

@@ -7,12 +7,13 @@ import torch
 from pyarrow import parquet
 
 from experiments.configuration.composition import compose
+from experiments.configuration.schema import validate
 from experiments.errors import BadInput
 from experiments.tasks.text import dataset as text_sets
 
 
 def data_of(word, *overrides):
-    return compose(["task=text", f"data={word}", *overrides])[0].data
+    return validate(compose(["task=text", f"data={word}", *overrides])[0]).data
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import torch
 from experiments.configuration.command_line import check_command
 from experiments.configuration.composition import compose
 from experiments.configuration.identity import identify
+from experiments.configuration.schema import validate
 from experiments.errors import BadInput
 from experiments.tasks.text import dataset as text_sets
 from experiments.tasks.text.batches import TextBatch
@@ -68,7 +69,7 @@ def run(tiny):
 def test_an_activation_that_needs_a_normalisation_is_refused_before_any_text_is_read(run, model, monkeypatch):
     monkeypatch.setattr(TextClassification, "build_data", lambda *_: pytest.fail("too late"))
     with pytest.raises(BadInput, match="use competition_input='normalised'"):
-        run("act=carelu_pre_norm", f"model={model}")
+        run("act=carelu", "act.options.competition_input=pre_norm", f"model={model}")
 
 
 def test_a_finished_run_leaves_its_record_with_a_confusion_matrix(run):
@@ -123,7 +124,7 @@ def test_an_option_of_training_runs(run, monkeypatch, option, model):
 @pytest.mark.parametrize("task_loss", [0.0, 0.2])
 def test_the_loss_is_the_cross_entropy_with_label_smoothing(task_loss):
     cfg, _ = compose(["task=text", f"task.label_smoothing={task_loss}"])
-    task = TextClassification(cfg)
+    task = TextClassification(validate(cfg))
 
     class Fixed(torch.nn.Module):
         def forward(self, tokens, segments, mask):
@@ -221,7 +222,8 @@ def identity_of(*overrides):
 def test_the_record_names_the_data_that_was_used():
     assert identity_of().data == "snli"
     assert identity_of("data=snli_subset").data == "snli-38.7k-subset"
-    assert identity_of("data=sst2", "data.held_out=100").data == "sst2-dev(held_out=100)"
+    part = identity_of("data=sst2", "data.held_out=100")
+    assert (part.data, part.overrides) == ("sst2-dev", {"data.held_out": 100})
     assert identity_of("data=sample").data == "snli-sample"
 
 
