@@ -29,7 +29,7 @@ class Finding:
         """One sentence: carelu against relu on cifar100, …: +0.80 points, 95 % interval …, n = 3: does not stand."""
         paired, metric = self.entry.paired, self.metric
         size = f"{fixed(paired.difference, metric.decimals, signed=True)} {difference_unit(metric)}".strip()
-        what = f"{self.setting.task}, data {self.setting.data}, {metric.title}"
+        what = f"{self.setting.task}, data {self.setting.data_label}, {metric.title}"
         start = f"{self.entry.act} against {baseline} on {what}: {size}"
         if not self.tested:
             return f"{start}, n = {paired.n}: no claim."

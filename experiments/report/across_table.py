@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from experiments.analysis.comparison import compare, metrics_shown, values_by_seed
-from experiments.analysis.evidence import Evidence, Setting
+from experiments.analysis.evidence import SETTING_LABELS, Evidence, Setting
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import ABSENT, fixed, p_text, plural
 from experiments.analysis.provenance import describe_runs, describe_setting, run_commands
@@ -109,7 +109,7 @@ def ranked_scores(evidence: Evidence, contents: Contents, acts: Sequence[str]) -
 
 def short_names(settings: Sequence[Setting]) -> dict[Setting, str]:
     """The shortest name of each setting that tells it from the others: the task, with its data, with all."""
-    levels = (("task",), ("task", "data"), ("task", "model", "data"), tuple(Setting.__dataclass_fields__))
+    levels = (("task",), ("task", "data_label"), ("task", "model_label", "data_label"), SETTING_LABELS)
     named = {}
     for setting in settings:
         for fields in levels:

@@ -64,7 +64,7 @@ def _block(evidence: Evidence, setting: Setting, baseline: str) -> Block:
     every = [run for runs in finished.values() for run in runs]
     devices = sorted({run.full_device for run in every})
     return Block(
-        title=f"Cost in {setting.task}: {setting.model} on {setting.data}",
+        title=f"Cost in {setting.task}: {setting.model_label} on {setting.data_label}",
         caption=f"{describe_conditions(setting)}. {describe_runs(every)}. On {', '.join(devices)}.",
         rows=tuple(_row(setting, act, runs, base, act == baseline) for act, runs in finished.items()),
         notes=tuple(

@@ -80,9 +80,9 @@ def parts(evidence: Evidence, baseline: str, recipe: str | None) -> list[tuple[s
     _check_recipes(evidence, recipe)
     found = [("", evidence)]
     if recipe is not None:
-        labels = sorted({run.setting.recipe for run in evidence.runs}) if recipe == EACH else [recipe]
+        labels = sorted({run.setting.recipe_label for run in evidence.runs}) if recipe == EACH else [recipe]
         found = [
-            (label, replace(evidence, runs=tuple(run for run in evidence.runs if run.setting.recipe == label)))
+            (label, replace(evidence, runs=tuple(run for run in evidence.runs if run.setting.recipe_label == label)))
             for label in labels
         ]
     for _, part in found:
@@ -99,7 +99,7 @@ def _left_out(evidence: Evidence, part: Evidence, metric: str | None) -> tuple[s
     """A sentence for each task that these tables leave out."""
     notes = []
     for task in sorted({run.setting.task for run in evidence.runs} - {run.setting.task for run in part.runs}):
-        recipes = sorted({run.setting.recipe for run in evidence.runs if run.setting.task == task})
+        recipes = sorted({run.setting.recipe_label for run in evidence.runs if run.setting.task == task})
         notes.append(f"{task} is not here: its runs have the recipe {' or '.join(recipes)}.")
     for task in sorted({run.setting.task for run in part.runs}):
         if metric and all(run.of_metric(metric) is None for run in part.runs if run.setting.task == task):
@@ -116,7 +116,7 @@ def _check_metric(evidence: Evidence, metric: str | None) -> None:
 
 
 def _check_recipes(evidence: Evidence, recipe: str | None) -> None:
-    counts = Counter((run.setting.task, run.setting.recipe) for run in evidence.runs)
+    counts = Counter((run.setting.task, run.setting.recipe_label) for run in evidence.runs)
     labels = sorted({label for _, label in counts})
     if recipe not in (None, EACH, *labels):
         raise unknown("recipe", recipe, labels, f"in {evidence.file}: {', '.join(labels)}; or {EACH}")

@@ -73,7 +73,9 @@ def _block(
     rows = [_Row(setting, name, describe_metric(setting.task, name), baseline, entry, tuning) for entry in entries]
     notes = remarks(entries, baseline, name) + (tuning.notes.get(setting, ()) if tuning else ())
     return Block(
-        title=f"{_capitalised(describe_metric(setting.task, name).title)}: {setting.model} on {setting.data}",
+        title=(
+            f"{_capitalised(describe_metric(setting.task, name).title)}: {setting.model_label} on {setting.data_label}"
+        ),
         caption=f"{describe_conditions(setting)}. {describe_runs(runs)}.",
         rows=tuple(tuple(cell(row) for _, cell in fields) for row in rows),
         notes=notes,

@@ -38,7 +38,7 @@ def tuning_table(tuning: Tuning, task: str, settings: Collection[Setting]) -> Ta
             for value, of_value in trials.items()
         ]
         caption = f"{describe_conditions(setting)}. {describe_runs(_all_runs(acts))}."
-        title = f"Values of {tuning.key}: {setting.model} on {setting.data}"
+        title = f"Values of {tuning.key}: {setting.model_label} on {setting.data_label}"
         blocks.append(Block(title, caption, tuple(rows), tuning.notes[setting]))
     return Table(
         name=f"{task}_values",

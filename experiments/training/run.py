@@ -275,7 +275,7 @@ def _result(
     )
     if engine.splits.notes:
         result["notes"] = list(engine.splits.notes)
-    result.update({key: environment[key] for key in ("device", "git_commit", "git_dirty", "python", "torch")})
+    result.update({key: environment[key] for key in ledger.OF_ENVIRONMENT})
     if status == "finished":
         evaluated = [record for record in counters.history if metric in record]
         chosen = evaluated[-1]

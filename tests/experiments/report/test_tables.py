@@ -62,7 +62,7 @@ def test_each_gives_the_tables_of_every_recipe_under_names_of_their_own(tmp_path
 
 def test_another_metric_may_be_compared_against_another_baseline(tmp_path):
     """The use of the study: variants of one activation, selected on the held-out part."""
-    acts = ["carelu", "carelu(gain=2)", 'carelu(over="channel")', "relu"]
+    acts = ["carelu", "carelu(gain=2)", "carelu(over=channel)", "relu"]
     rows = [
         {**each, "validation/top1": each["top1"] + 1}
         for each in grid(acts, range(3), ["cifar100", "text"])
@@ -88,7 +88,7 @@ def test_another_metric_may_be_compared_against_another_baseline(tmp_path):
         ({"recipe": "smal"}, r"unknown recipe 'smal'; did you mean small\? .*or each"),
         ({"metric": "top2"}, r"unknown metric 'top2'; did you mean top1\?"),
         ({"metric": "speed"}, r"unknown metric 'speed'; known \(METRICS in .*\): top1"),
-        ({"tuned": "optim.optimizer.lr"}, r"unknown key to tune .*recipes there: small; keys in them: none"),
+        ({"tuned": "optim.optimizer.lr"}, r"unknown key to tune .*keys that runs override: none"),
     ],
 )
 def test_what_the_ledger_does_not_have_is_answered_with_what_it_has(tmp_path, options, answer):
