@@ -1,0 +1,109 @@
+"""The process of one job: alone, in a pool, or with the process that Hydra's launcher made for it."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from hydra.conf import HydraConf
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from experiments.sweep.record import SweepFolder, write_ending
+from experiments.sweep.report import progress
+from experiments.training.job import STOPPED, Ending, run_job
+
+POOL_JOB = "CARELU_POOL_JOB"
+"""The environment variable that names the file in which a process of the pool reports how its job ended."""
+
+_POLL_SECONDS = 0.5
+
+
+def joins_pool() -> bool:
+    """Whether this process is one of a pool's; if so, it stops with a checkpoint when the coordinator is gone."""
+    if POOL_JOB not in os.environ:
+        return False
+
+    def wait_for_end_of_file() -> None:
+        os.read(0, 1)  # the coordinator writes nothing to this pipe
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait_for_end_of_file, daemon=True).start()
+    return True
+
+
+def perform_job(cfg: DictConfig, of_hydra: HydraConf) -> Ending:
+    """Performs the job that Hydra composed, and reports how it ended where a sweep waits for it.
+
+    Args:
+        cfg: its configuration.
+        of_hydra: Hydra's own.
+    """
+    choices = dict(of_hydra.runtime.choices)
+    if of_hydra.mode != RunMode.MULTIRUN:
+        ending = run_job(cfg, choices)
+        if POOL_JOB in os.environ:
+            write_ending(Path(os.environ[POOL_JOB]), ending)
+        return ending
+    folder, number = SweepFolder(Path(of_hydra.sweep.dir)), of_hydra.job.num
+    if folder.stop_requested():
+        return Ending("stopped", STOPPED, "before it began")
+    folder.begin(number, list(of_hydra.overrides.task))
+    if folder.about["launcher"] == "submitit_slurm":
+        with _stop_requests(folder), _requeueing():
+            ending = run_job(cfg, choices)
+            folder.end(number, ending)
+    else:
+        ending = run_job(cfg, choices)
+        folder.end(number, ending)
+        print(f"sweep: {progress(folder.jobs(), time.time())}", flush=True)
+    if ending.code == STOPPED and not folder.stop_requested():
+        sys.exit(STOPPED)  # the signal ends the whole sweep; to submitit, a job that Slurm ended is not over
+    return ending
+
+
+@contextlib.contextmanager
+def _stop_requests(folder: SweepFolder) -> Iterator[None]:
+    """Turns a request in the sweep's folder, which reaches every machine of a cluster, into a signal."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_POLL_SECONDS):
+            if folder.stop_requested():
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@contextlib.contextmanager
+def _requeueing() -> Iterator[None]:
+    """Stops the run with a checkpoint when Slurm wants the machine back, then lets submitit queue the job again.
+
+    submitit's own handler queues it at once and exits in the middle of whatever is under way.
+    """
+    number = signal.Signals[f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"]
+    received: list[tuple[int, FrameType | None]] = []
+
+    def stop_first(number: int, frame: FrameType | None) -> None:
+        received.append((number, frame))
+        signal.raise_signal(signal.SIGTERM)
+
+    requeue = signal.signal(number, stop_first)
+    try:
+        yield
+    finally:
+        signal.signal(number, requeue)
+    if received:
+        requeue(*received[0])
