@@ -140,8 +140,8 @@ def _check_devices(devices: set[str], launcher: str) -> None:
         )
     if len(devices) > 1:
         raise BadInput(
-            f"trainer.device={','.join(sorted(devices))} is not accepted with hydra/launcher=pool; accepted: one device "
-            "for the whole sweep; sweep one device after the other"
+            f"trainer.device={','.join(sorted(devices))} is not accepted with hydra/launcher=pool; "
+            "accepted: one device for the whole sweep; sweep one device after the other"
         )
 
 

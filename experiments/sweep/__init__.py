@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 PLUGINS = Path(__file__).parent / "plugins"
-"""Holds the part of the namespace package `hydra_plugins` that is this project's; Hydra takes launchers from no other."""
+"""This project's part of the namespace package `hydra_plugins`, the only one from which Hydra takes launchers."""
 
 if str(PLUGINS) not in sys.path:
     sys.path.append(str(PLUGINS))

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -28,12 +28,7 @@ def joins_pool() -> bool:
     """Whether this process is one of a pool's; if so, it stops with a checkpoint when the coordinator is gone."""
     if POOL_JOB not in os.environ:
         return False
-
-    def wait_for_end_of_file() -> None:
-        os.read(0, 1)  # the coordinator writes nothing to this pipe
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=wait_for_end_of_file, daemon=True).start()
+    _signal_after(lambda: os.read(0, 1))  # the end of the pipe, to which the coordinator writes nothing
     return True
 
 
@@ -55,7 +50,8 @@ def perform_job(cfg: DictConfig, of_hydra: HydraConf) -> Ending:
         return Ending("stopped", STOPPED, "before it began")
     folder.begin(number, list(of_hydra.overrides.task))
     if folder.about["launcher"] == "submitit_slurm":
-        with _stop_requests(folder), _requeueing():
+        _signal_after(lambda: _wait_for_stop(folder))
+        with _requeueing():
             ending = run_job(cfg, choices)
             folder.end(number, ending)
     else:
@@ -67,24 +63,19 @@ def perform_job(cfg: DictConfig, of_hydra: HydraConf) -> Ending:
     return ending
 
 
-@contextlib.contextmanager
-def _stop_requests(folder: SweepFolder) -> Iterator[None]:
-    """Turns a request in the sweep's folder, which reaches every machine of a cluster, into a signal."""
-    over = threading.Event()
+def _signal_after(wait: Callable[[], object]) -> None:
+    """Sends this process SIGTERM, at which a run writes a checkpoint, when `wait` returns in a thread of its own."""
 
-    def watch() -> None:
-        while not over.wait(_POLL_SECONDS):
-            if folder.stop_requested():
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
+    def signal_then() -> None:
+        wait()
+        os.kill(os.getpid(), signal.SIGTERM)
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    threading.Thread(target=signal_then, daemon=True).start()
+
+
+def _wait_for_stop(folder: SweepFolder) -> None:
+    while not folder.stop_requested():
+        time.sleep(_POLL_SECONDS)
 
 
 @contextlib.contextmanager

@@ -4,15 +4,11 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig
-
-from experiments.configuration.composition import ROOT
 from experiments.sweep.job import POOL_JOB
 from experiments.sweep.record import SweepFolder
 from experiments.training.job import FAILED, STOPPED, Ending
@@ -28,125 +24,73 @@ class Worker:
     threads: int
 
 
-def workers_of(
-    workers: int | None, per_gpu: int, gpus: Sequence[str], cores: int, thread_limit: int | None = None
-) -> list[Worker]:
+def workers_of(workers: int | None, per_gpu: int, gpus: Sequence[str], cores: int) -> list[Worker]:
     """The workers of a machine with `gpus` and `cores`; `workers` and `per_gpu` as in `hydra/launcher=pool`."""
     count = workers or per_gpu * len(gpus) or cores
-    threads = min(max(1, cores // count), thread_limit or cores)
+    threads = max(1, cores // count)
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    if limit.isdecimal():
+        threads = min(threads, int(limit))
     return [Worker(gpus[index % len(gpus)] if gpus else None, threads) for index in range(count)]
 
 
 def run_pool(
-    batch: Sequence[list[str]],
-    first_number: int,
-    path: Path,
-    compose: Callable[[list[str]], DictConfig],
-    options: Sequence[str],
-    workers: int | None,
-    per_gpu: int,
-) -> list[float | None]:
-    """Runs a batch of jobs, several at once; returns the headline value of each, None for one that has none.
-
-    Args:
-        batch: the overrides of each job.
-        first_number: the number of the first job in the sweep.
-        path: the sweep's folder.
-        compose: the configuration of a job with such overrides.
-        options: further options of the command `python run.py`.
-        workers, per_gpu: as in `hydra/launcher=pool`.
-
-    Raises:
-        SystemExit: the sweep was stopped; its jobs have written checkpoints.
-    """
-    gpus = [] if compose(batch[0]).trainer.device == "cpu" else visible_gpus()
-    limit = os.environ.get("OMP_NUM_THREADS", "")
-    pool = workers_of(workers, per_gpu, gpus, usable_cores(), int(limit) if limit.isdecimal() else None)
-    folder = SweepFolder(path)
-
-    def command(overrides: list[str], worker: Worker) -> list[str]:
-        settings = compose(overrides).trainer
-        # The number of threads is part of what is computed on a CPU, so the run must know it.
-        is_open = worker.gpu is None and "threads" in settings and settings.threads is None
-        threads = [f"trainer.threads={worker.threads}"] if is_open else []
-        return [sys.executable, str(ROOT / "run.py"), *options, *overrides, *threads]
-
-    place = "a GPU each" if gpus else f"{pool[0].threads} CPU thread{'s' * (pool[0].threads > 1)} each"
-    print(f"pool of {len(pool)} worker{'s' * (len(pool) > 1)}, {place}", flush=True)
-    jobs = [(number, overrides) for number, overrides in enumerate(batch, first_number)]
-    _run(jobs, pool, folder, command)
-    if folder.stop_requested():
-        sys.exit(STOPPED)
-    endings = [folder.ending(number) for number, _ in jobs]
-    return [ending.value if ending else None for ending in endings]
-
-
-@dataclass
-class _Process:
-    """A job under way."""
-
-    number: int
-    worker: Worker
-    process: subprocess.Popen
-
-
-def _run(
-    jobs: Sequence[tuple[int, list[str]]],
-    pool: Sequence[Worker],
+    jobs: Mapping[int, list[str]],
+    workers: Sequence[Worker],
     folder: SweepFolder,
     command: Callable[[list[str], Worker], list[str]],
 ) -> None:
-    waiting, free, running = list(jobs), list(pool), []
+    """Runs jobs, as many at once as there are workers; returns when all have ended or the sweep is stopped.
+
+    Args:
+        jobs: the overrides of each job, by its number in the sweep.
+        workers: what each of the jobs that run at once may use.
+        folder: records how each job ended.
+        command: the command line of a job with such overrides, for a worker.
+    """
+    waiting, free = list(jobs.items()), list(workers)
+    running: dict[subprocess.Popen, tuple[int, Worker]] = {}
     stopping = False
     try:
         while running or (waiting and not stopping):
             if not stopping and folder.stop_requested():
                 stopping = True
-                for each in running:
-                    each.process.terminate()  # it writes a checkpoint first
+                for process in running:
+                    process.terminate()  # it writes a checkpoint first
             while waiting and free and not stopping:
                 (number, overrides), worker = waiting.pop(0), free.pop(0)
-                process = _start(command(overrides, worker), folder, number, overrides, worker)
-                running.append(_Process(number, worker, process))
+                folder.begin(number, overrides)
+                running[start_job(number, worker, folder, command(overrides, worker))] = number, worker
             time.sleep(_POLL_SECONDS)
-            for each in [each for each in running if each.process.poll() is not None]:
-                running.remove(each)
-                free.append(each.worker)
-                if folder.ending(each.number) is None:
-                    folder.end(each.number, _unreported_ending(each, folder, stopping))
+            for process in [process for process in running if process.poll() is not None]:
+                number, worker = running.pop(process)
+                free.append(worker)
+                if folder.ending(number) is None:
+                    folder.end(number, _unreported_ending(process.returncode, folder.log(number), stopping))
     finally:
-        for each in running:  # after a second signal, which acts at once
-            each.process.terminate()
+        for process in running:  # after a second signal, which acts at once
+            process.terminate()
 
 
-def _start(
-    command: list[str], folder: SweepFolder, number: int, overrides: list[str], worker: Worker
-) -> subprocess.Popen:
-    environment = {
-        **os.environ,
-        POOL_JOB: str(folder.job_file(number).absolute()),
-        "OMP_NUM_THREADS": str(worker.threads),
-    }
-    environment["PYTHONUNBUFFERED"] = "1"  # so that the log can be followed
+def start_job(number: int, worker: Worker, folder: SweepFolder, command: list[str]) -> subprocess.Popen:
+    """Starts the process of job `number`, its output going to the job's log."""
+    bound = {"OMP_NUM_THREADS": str(worker.threads)}
     if worker.gpu is not None:
-        environment["CUDA_VISIBLE_DEVICES"] = worker.gpu
-    folder.begin(number, overrides)
+        bound["CUDA_VISIBLE_DEVICES"] = worker.gpu
+    report_to = {POOL_JOB: str(folder.job_file(number).absolute()), "PYTHONUNBUFFERED": "1"}
     with folder.log(number).open("ab") as log:
-        # A session of its own, as Ctrl-C in the terminal is for the coordinator. The pipe closes when the
-        # coordinator is gone, however it ended.
         return subprocess.Popen(
             command,
-            env=environment,
-            stdin=subprocess.PIPE,
+            env={**os.environ, **bound, **report_to},
+            stdin=subprocess.PIPE,  # closes when the coordinator is gone, however it ended
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            start_new_session=True,  # Ctrl-C in the terminal is for the coordinator
         )
 
 
-def _unreported_ending(job: _Process, folder: SweepFolder, stopping: bool) -> Ending:
+def _unreported_ending(code: int, log: Path, stopping: bool) -> Ending:
     """How a job ended whose process reported nothing."""
-    code, log = job.process.returncode, folder.log(job.number)
     if stopping or code == STOPPED:
         return Ending("stopped", STOPPED, "before its training began")
     if code < 0:
@@ -167,8 +111,8 @@ def visible_gpus() -> list[str]:
 
 def usable_cores() -> int:
     """The cores that this process may use, as its affinity and its container's quota allow."""
-    limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with contextlib.suppress(OSError, ValueError):  # no cgroup v2, or "max" for no limit
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        limits.append(max(1, int(quota) // int(period)))
-    return min(limits)
+        cores = min(cores, max(1, int(quota) // int(period)))
+    return cores

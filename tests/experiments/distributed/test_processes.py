@@ -18,7 +18,6 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from tests.experiments.tasks.superres.test_task import save_images
 from torch import nn
 
 from experiments.configuration.composition import compose
@@ -34,6 +33,7 @@ from experiments.tasks.text.task import TextClassification
 from experiments.training.console import Display
 from experiments.training.run import perform
 from tests.conftest import ROOT
+from tests.experiments.tasks.superres.test_task import save_images
 
 GROUPS_BY_TASK = {
     "cifar100": [

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,9 +17,9 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from omegaconf import OmegaConf
 
-import experiments.sweep.pool as pool_module
-from experiments.configuration.composition import compose_with_hydra
-from experiments.sweep.pool import Worker, run_pool, visible_gpus, workers_of
+from experiments.configuration.composition import ROOT, compose_with_hydra
+from experiments.sweep import pool
+from experiments.sweep.pool import Worker, visible_gpus, workers_of
 from experiments.sweep.record import NOT_RUN, SweepFolder
 from experiments.training.job import STOPPED, Ending
 
@@ -52,12 +53,14 @@ time.sleep(60)
         (3, 1, ["GPU-a", "MIG-b"], 3, [Worker("GPU-a", 1), Worker("MIG-b", 1), Worker("GPU-a", 1)]),
     ],
 )
-def test_each_worker_has_its_gpu_and_its_share_of_the_cores(workers, per_gpu, gpus, cores, expected):
+def test_each_worker_has_its_gpu_and_its_share_of_the_cores(monkeypatch, workers, per_gpu, gpus, cores, expected):
+    monkeypatch.delenv("OMP_NUM_THREADS")
     assert workers_of(workers, per_gpu, gpus, cores) == expected
 
 
-def test_the_users_limit_of_threads_holds_for_each_worker():
-    assert workers_of(2, 1, [], 16, thread_limit=3) == [Worker(None, 3)] * 2
+def test_the_users_limit_of_threads_holds_for_each_worker(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert workers_of(2, 1, [], 16) == [Worker(None, 3)] * 2
 
 
 @pytest.mark.parametrize(
@@ -79,21 +82,30 @@ def test_hydra_finds_the_launcher_that_the_configuration_names():
 
 @pytest.fixture
 def sweep(tmp_path, monkeypatch):
-    """Runs a batch of programs in a pool; returns the sweep's folder and the values."""
+    """Launches a batch of programs in a pool; returns the sweep's folder and the values."""
 
-    def perform(*programs, workers=1, gpus=(), before=lambda folder: None, **trainer):
-        monkeypatch.setattr(pool_module, "visible_gpus", lambda: list(gpus))
-        monkeypatch.setattr(pool_module, "usable_cores", lambda: 2 * workers)
-        monkeypatch.setattr(pool_module, "ROOT", tmp_path)
+    from hydra_plugins.carelu_pool import PoolLauncher  # found once experiments.sweep is imported
+
+    def launch(*programs, workers=1, gpus=(), before=lambda folder: None, **trainer):
+        monkeypatch.setattr(pool, "visible_gpus", lambda: list(gpus))
+        monkeypatch.setattr(pool, "usable_cores", lambda: 2 * workers)
+        monkeypatch.setattr(sys, "argv", [str(tmp_path / "run.py")])
         monkeypatch.delenv("OMP_NUM_THREADS")
-        (tmp_path / "run.py").write_text(f"{BEGIN}\nexec(sys.argv[1])")
+        monkeypatch.setenv("PYTHONPATH", str(ROOT))
+        (tmp_path / "run.py").write_text(f"{BEGIN}\nexec(sys.argv[2])")
         batch = [[program] for program in programs]
         folder = SweepFolder.create(tmp_path / "sweep", batch, "pool")
         before(folder)
-        configuration = OmegaConf.create({"trainer": {"device": "auto", **trainer}})
-        return folder, run_pool(batch, 0, folder.path, lambda overrides: configuration, [], workers, 1)
+        sources = [{"provider": "main", "path": "x"}, {"provider": "command-line", "path": "mine"}]
+        of_hydra = {"sweep": {"dir": str(folder.path)}, "runtime": {"config_sources": sources}}
+        job = OmegaConf.create({"trainer": {"device": "auto", **trainer}})
+        loader = SimpleNamespace(load_sweep_config=lambda config, overrides: job)
+        launcher = PoolLauncher(workers, 1)
+        context = SimpleNamespace(config_loader=loader)
+        launcher.setup(hydra_context=context, task_function=None, config=OmegaConf.create({"hydra": of_hydra}))
+        return folder, [job.return_value for job in launcher.launch(batch, 0)]
 
-    return perform
+    return launch
 
 
 REPORT = 'write_ending(file, Ending("done", 0, "", "a", "top1", {}))'
@@ -107,17 +119,22 @@ def test_the_values_of_a_batch_come_in_its_order(sweep):
 @pytest.mark.parametrize(
     ("gpus", "trainer", "expected"),
     [
-        (["7"], {"threads": None}, ["7", "2", []]),
-        ([], {"threads": None}, [None, "2", ["trainer.threads=2"]]),
-        (["7"], {"threads": None, "device": "cpu"}, [None, "2", ["trainer.threads=2"]]),
-        ([], {"threads": 5}, [None, "2", []]),
+        (["7"], {"threads": None}, ["7", "2"]),
+        ([], {"threads": None}, [None, "2", "trainer.threads=2"]),
+        (["7"], {"threads": None, "device": "cpu"}, [None, "2", "trainer.threads=2"]),
+        ([], {"threads": 5}, [None, "2"]),
     ],
 )
 def test_a_job_is_bound_to_its_gpu_or_its_threads_and_writes_its_log(sweep, monkeypatch, gpus, trainer, expected):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    shown = 'os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ["OMP_NUM_THREADS"], sys.argv[2:]'
+    shown = 'os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ["OMP_NUM_THREADS"], *sys.argv[3:]'
     folder, _ = sweep(f"print(json.dumps([{shown}]))", gpus=gpus, **trainer)
     assert json.loads(folder.log(0).read_text()) == expected
+
+
+def test_a_job_reads_the_folder_of_configurations_that_the_command_line_names(sweep):
+    folder, _ = sweep("print(sys.argv[1])")
+    assert folder.log(0).read_text() == "--config-dir=mine\n"
 
 
 def test_no_more_jobs_run_at_once_than_there_are_workers(sweep):
@@ -161,9 +178,10 @@ def test_a_job_stops_with_a_checkpoint_when_its_coordinator_is_killed(tmp_path):
     command = [sys.executable, "-c", f"{BEGIN}\nassert joins_pool()\n{SLEEP_UNTIL_STOPPED}"]
     coordinator = os.fork()
     if coordinator == 0:
-        pool_module._start(command, folder, 0, ["a"], Worker(None, 1))
+        folder.begin(0, ["a"])
+        kept = pool.start_job(0, Worker(None, 1), folder, command)
         time.sleep(60)
-        os._exit(1)
+        os._exit(kept.pid)
     wait_until(lambda: folder.log(0).exists() and "ready" in folder.log(0).read_text())
     os.kill(coordinator, signal.SIGKILL)
     os.waitpid(coordinator, 0)
