@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from experiments.configuration.command_line import SweepPlan
-from experiments.configuration.composition import ROOT, literal
-from experiments.sweep import PLUGINS
+from experiments.configuration.composition import literal
 from experiments.sweep.record import SweepFolder
 from experiments.sweep.report import exit_code, is_done, labels, outcome, progress, summary
+from experiments.sweep.slurm import prepare_launcher
 from experiments.training.job import STOPPED
 
 _POLL_SECONDS = 1.0
@@ -32,8 +32,8 @@ def coordinate(plan: SweepPlan, hydra_main: Callable[[], None]) -> int:
     """
     folder = SweepFolder.create(plan.folder, plan.jobs, plan.launcher)
     sys.argv.append(f"hydra.sweep.dir={literal(str(folder.path.absolute()))}")
-    if plan.launcher.startswith("submitit"):  # its processes start elsewhere, and load Hydra's plugins
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), str(PLUGINS), os.getenv("PYTHONPATH")]))
+    if plan.launcher == "submitit_slurm":
+        prepare_launcher()
     count = f"{len(plan.jobs)} run{'s' * (len(plan.jobs) != 1)}"
     print(f"sweep of {count}{_LOGS.get(plan.launcher, '').format(folder.path)}", flush=True)
     began = time.time()

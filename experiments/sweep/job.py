@@ -1,14 +1,12 @@
 """The process of one job: alone, in a pool, or with the process that Hydra's launcher made for it."""
 
-import contextlib
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 from hydra.conf import HydraConf
 from hydra.types import RunMode
@@ -16,6 +14,7 @@ from omegaconf import DictConfig
 
 from experiments.sweep.record import SweepFolder, write_ending
 from experiments.sweep.report import progress
+from experiments.sweep.slurm import requeueing
 from experiments.training.job import STOPPED, Ending, run_job
 
 POOL_JOB = "CARELU_POOL_JOB"
@@ -51,7 +50,7 @@ def perform_job(cfg: DictConfig, of_hydra: HydraConf) -> Ending:
     folder.begin(number, list(of_hydra.overrides.task))
     if folder.about["launcher"] == "submitit_slurm":
         _signal_after(lambda: _wait_for_stop(folder))
-        with _requeueing():
+        with requeueing():
             ending = run_job(cfg, choices)
             folder.end(number, ending)
     else:
@@ -76,25 +75,3 @@ def _signal_after(wait: Callable[[], object]) -> None:
 def _wait_for_stop(folder: SweepFolder) -> None:
     while not folder.stop_requested():
         time.sleep(_POLL_SECONDS)
-
-
-@contextlib.contextmanager
-def _requeueing() -> Iterator[None]:
-    """Stops the run with a checkpoint when Slurm wants the machine back, then lets submitit queue the job again.
-
-    submitit's own handler queues it at once and exits in the middle of whatever is under way.
-    """
-    number = signal.Signals[f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"]
-    received: list[tuple[int, FrameType | None]] = []
-
-    def stop_first(number: int, frame: FrameType | None) -> None:
-        received.append((number, frame))
-        signal.raise_signal(signal.SIGTERM)
-
-    requeue = signal.signal(number, stop_first)
-    try:
-        yield
-    finally:
-        signal.signal(number, requeue)
-    if received:
-        requeue(*received[0])

@@ -88,6 +88,17 @@ def test_a_failed_run_stops_no_other_and_the_summary_shows_each_outcome(tmp_path
             assert option in slurm.read_text()
 
 
+@pytest.mark.slow
+def test_a_slurm_job_that_dies_stops_no_other(tmp_path, slurm):
+    srun, sacct = slurm.with_name("srun"), slurm.with_name("sacct")
+    srun.write_text(srun.read_text().replace("exec", "[[ $SLURM_ARRAY_TASK_ID == 0 ]] && exit 137\nexec", 1))
+    sacct.write_text(sacct.read_text() + "\necho '9_0|OUT_OF_MEMORY|here'\n")
+    done = run_command("-m", "seed=0,1", *TINY, f"output_root={tmp_path}", "hydra/launcher=submitit_slurm")
+    assert "Slurm job 9_0 has no result" in done.stdout
+    assert "1 done, 1 not run" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 1
+
+
 def test_an_error_of_slurm_is_one_line(tmp_path, slurm):
     slurm.with_name("sbatch").write_text("#!/bin/bash\necho 'sbatch: error: invalid partition: gqu' >&2\nexit 1\n")
     done = run_command("-m", "seed=0,1", *TINY, f"output_root={tmp_path}", "hydra/launcher=submitit_slurm")
