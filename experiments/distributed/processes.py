@@ -77,15 +77,15 @@ class SingleProcess:
     def seed_step(self, seed: int, step: int) -> None:
         """Seeds the random numbers inside the model, like dropout, for a training step."""
 
-    def total(self, count: int) -> int:
+    def all_reduce_count(self, count: int) -> int:
         """The sum of `count` over all ranks (all-reduce)."""
         return count
 
-    def weighted(self, loss: Tensor, examples: int, global_batch: int) -> Tensor:
+    def scale_loss(self, loss: Tensor, examples: int, global_batch: int) -> Tensor:
         """`loss`, a mean over this rank's `examples`, scaled so that DDP's gradients are those of the global batch."""
         return loss
 
-    def mean(self, values: dict[str, Tensor], examples: int, global_batch: int) -> dict[str, Tensor]:
+    def average(self, values: dict[str, Tensor], examples: int, global_batch: int) -> dict[str, Tensor]:
         """Means over the global batch, from `values`, the means over this rank's `examples` (all-reduce)."""
         return values
 
@@ -93,7 +93,7 @@ class SingleProcess:
         """For each flag, whether it is true on any rank (all-reduce)."""
         return flags
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Returns when every rank has called it (barrier)."""
 
     def broadcast_from_main(self, action: Callable[[], T]) -> T:
@@ -173,7 +173,7 @@ class DistributedProcess(SingleProcess):
 
         from experiments.distributed.sync_batch_norm import convert_sync_batch_norm
 
-        self.wait()  # over gloo, which notices a rank that has failed; NCCL would wait for it
+        self.barrier()  # over gloo, which notices a rank that has failed; NCCL would wait for it
         convert_sync_batch_norm(model, self.device, self._device_group)
         devices = None if self.device.type == "cpu" else [self.device]
         # Buffers need no broadcast: the statistics are the same on every rank.
@@ -182,13 +182,13 @@ class DistributedProcess(SingleProcess):
     def seed_step(self, seed: int, step: int) -> None:
         torch.manual_seed(derived_seed(seed, step, "process", self._torchrun.rank))
 
-    def total(self, count: int) -> int:
+    def all_reduce_count(self, count: int) -> int:
         return all_reduce_sum(count)[0]
 
-    def weighted(self, loss: Tensor, examples: int, global_batch: int) -> Tensor:
+    def scale_loss(self, loss: Tensor, examples: int, global_batch: int) -> Tensor:
         return loss * (examples * self.size / global_batch)  # DDP divides by the number of ranks
 
-    def mean(self, values: dict[str, Tensor], examples: int, global_batch: int) -> dict[str, Tensor]:
+    def average(self, values: dict[str, Tensor], examples: int, global_batch: int) -> dict[str, Tensor]:
         sums = torch.stack([value.double() for value in values.values()]) * examples
         self._dist.all_reduce(sums, group=self._device_group)
         return dict(zip(values, (sums / global_batch).unbind(), strict=True))
@@ -196,7 +196,7 @@ class DistributedProcess(SingleProcess):
     def any_rank(self, *flags: bool) -> tuple[bool, ...]:
         return tuple(count > 0 for count in all_reduce_sum(torch.tensor(flags, dtype=torch.int64))[0].tolist())
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         self._dist.barrier()
 
     def broadcast_from_main(self, action: Callable[[], T]) -> T:
@@ -234,7 +234,7 @@ class DistributedProcess(SingleProcess):
     def shutdown(self) -> None:
         """Destroys the process group when every rank is done, as torchrun stops the others once one exits."""
         if not self._broken:
-            self.wait()
+            self.barrier()
             self._dist.destroy_process_group()
 
     def public_error(self, error: BaseException) -> BaseException:
