@@ -122,7 +122,7 @@ class Engine:
                 "wandb_id": self.mirror.wandb_id,
             }
         )
-        self.processes.wait()
+        self.processes.barrier()
 
     def restore(self, content: dict[str, object]) -> None:
         """Goes on from what `save` wrote."""
@@ -205,8 +205,8 @@ class Engine:
         self.optimizer.zero_grad(set_to_none=True)
         with self._autocast():
             loss, metrics, own = self.task.loss(self.model_in_training, batch)
-        examples = self.processes.total(own)
-        self.scaler.scale(self.processes.weighted(loss, own, examples)).backward()
+        examples = self.processes.all_reduce_count(own)
+        self.scaler.scale(self.processes.scale_loss(loss, own, examples)).backward()
         if self.cfg.optim.gradient_clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.model.parameters(), self.cfg.optim.gradient_clip_norm)
@@ -215,7 +215,7 @@ class Engine:
         self.scheduler.step()
         counters.steps += 1
         counters.examples += examples
-        values = self.processes.mean({"loss": loss.detach(), **metrics}, own, examples)
+        values = self.processes.average({"loss": loss.detach(), **metrics}, own, examples)
         for name, value in values.items():
             counters.sums[name] = counters.sums.get(name, 0.0) + value.double() * examples
         this_step = torch.where(torch.isfinite(values["loss"]), torch.inf, float(counters.steps))

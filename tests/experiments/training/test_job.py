@@ -43,7 +43,7 @@ def test_help_lists_every_option_of_every_group():
 
 def test_the_first_screen_of_help_shows_runs_sweeps_experiments_and_launchers():
     screen = "\n".join(run_command("--help").stdout.splitlines()[:24])
-    for said in ("act=carelu", "-m act=", "-m +experiment=paper_all", "hydra/launcher=joblib", "submitit_slurm"):
+    for said in ("act=carelu", "-m act=", "-m +experiment=paper_all", "hydra/launcher=pool", "submitit_slurm"):
         assert said in screen
 
 

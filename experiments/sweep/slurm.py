@@ -1,0 +1,51 @@
+"""What a sweep needs on a Slurm cluster beside Hydra's submitit launcher: pre-emption, stopping, and jobs that die."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+from hydra.core.utils import JobReturn, JobStatus
+
+from experiments.configuration.composition import ROOT
+from experiments.sweep import PLUGINS
+
+
+def prepare_launcher() -> None:
+    """Lets submitit's jobs find this project, and its launcher wait for every job, also after one has died."""
+    import submitit
+
+    class PatientJob(submitit.SlurmJob):
+        def results(self) -> list[JobReturn]:
+            try:
+                return super().results()
+            except (submitit.core.utils.UncompletedJobError, submitit.core.utils.FailedJobError) as error:
+                print(f"Slurm job {self.job_id} has no result: {str(error).partition(chr(10))[0]}", flush=True)
+                return [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
+
+    submitit.SlurmExecutor.job_class = PatientJob
+    path = [str(ROOT), str(PLUGINS), os.getenv("PYTHONPATH")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+
+
+@contextlib.contextmanager
+def requeueing() -> Iterator[None]:
+    """Stops the run with a checkpoint when Slurm wants the machine back, then lets submitit queue the job again.
+
+    submitit's own handler queues it at once and exits in the middle of whatever is under way.
+    """
+    number = signal.Signals[f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"]
+    received: list[tuple[int, FrameType | None]] = []
+
+    def stop_first(number: int, frame: FrameType | None) -> None:
+        received.append((number, frame))
+        signal.raise_signal(signal.SIGTERM)
+
+    requeue = signal.signal(number, stop_first)
+    try:
+        yield
+    finally:
+        signal.signal(number, requeue)
+    if received:
+        requeue(*received[0])
