@@ -37,8 +37,8 @@ METRICS = {
 """By the name of the column without the set it is measured on."""
 
 
-def describe_metric(name: str) -> Metric:
-    """The metric of a column; `set5/psnr_y` is `psnr_y` with the set in its title.
+def describe_metric(task: str, name: str) -> Metric:
+    """The metric of a column of a task; `set5/psnr_y` is `psnr_y` with the set in its title.
 
     Raises:
         BadInput: nothing says which direction of this metric is better.

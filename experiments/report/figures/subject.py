@@ -7,6 +7,7 @@ from experiments.analysis.comparison import Entry, compare
 from experiments.analysis.evidence import Evidence, Run, Setting, activation_order
 from experiments.analysis.metrics import Metric, describe_metric
 from experiments.report.figures.style import Look, looks
+from experiments.report.names import data_name
 from experiments.report.tables import file_name
 
 
@@ -31,7 +32,7 @@ class Subject:
     def headline(self, setting: Setting) -> tuple[str, Metric]:
         """The headline metric of a setting: its column and what it is."""
         name = next(run.metric for run in self.evidence.runs if run.setting == setting)
-        return name, describe_metric(name)
+        return name, describe_metric(setting.task, name)
 
     def entries(self, setting: Setting, metric: str) -> list[Entry]:
         """The activations that have the metric, the baseline first."""
@@ -44,8 +45,14 @@ def finished(runs: Sequence[Run]) -> list[Run]:
 
 
 def describe(setting: Setting) -> str:
-    """A setting in one line, for below a title."""
-    return f"{setting.data} · {setting.model} · recipe {setting.recipe} · {setting.device} · {setting.precision}"
+    """A setting as a sentence of a caption."""
+    conditions = f"recipe {setting.recipe}, {setting.device}, {setting.precision}"
+    return f"{setting.model} on {data_name(setting.data)}, {conditions}."
+
+
+def joined(*sentences: str) -> str:
+    """Sentences as a caption; none of them empty."""
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 _LEVELS = (("task", "recipe"), ("task", "recipe", "data"), ("task", "recipe", "data", "model"))
