@@ -76,10 +76,10 @@ class Table:
         return [place for place, column in enumerate(self.columns) if view in column.views]
 
     def printed(self, block: Block, view: str) -> list[tuple[Cell, ...]]:
-        """The cells of a printed view of a block; rows that have nothing to say there are left out."""
+        """The cells of a printed view of a block; rows without any statistics are left out of that view."""
         places = self.places(view)
         rows = (tuple(row[place] for place in places) for row in block.rows)
-        return [row for row in rows if any(cell.text not in ("", ABSENT) for cell in row[1:])]
+        return [row for row in rows if view != STATISTICS or any(cell.text not in ("", ABSENT) for cell in row[1:])]
 
     def records(self) -> Iterator[dict[str, float | int | str | None]]:
         """The raw values of each row by column key, for columns of the CSV."""
@@ -104,7 +104,13 @@ def simple_table(
         rows: each with one cell a column; a bare value is a cell that prints it as it is, None as a dash.
         caption: what it shows.
         further: notes, commands or warnings of the `Table`.
+
+    Raises:
+        ValueError: a row has another number of cells.
     """
+    for row in rows:
+        if len(row) != len(columns):
+            raise ValueError(f"a row has {len(row)} cells for {len(columns)} columns: {row}")
     numeric = [all(_is_numeric(row[place]) for row in rows) for place in range(len(columns))]
     made = tuple(
         column if isinstance(column, Column) else Column(*column, (RESULT, CSV), numeric[place])
