@@ -31,9 +31,6 @@ def bandwidth_figure(rows: Sequence[Measurement], name: str) -> Figure:
     acts = {label(row): row.activation for row in rows if row.activation != COPY}
     with matplotlib.style.context(["default", RC]):
         drawn = canvas(
-            f"Bandwidth of activations, {'forward and backward' if shown == 'both' else shown}",
-            f"{rows[0].device}, PyTorch {rows[0].torch}, commit {rows[0].git_commit[:10]}",
-            _READING,
             heights=[height_for_labels([COPY, *acts], usual=2.6)] * len(settings),
             left=0.85,
             gap=0.6,
@@ -42,7 +39,9 @@ def bandwidth_figure(rows: Sequence[Measurement], name: str) -> Figure:
         for axes, setting in zip(drawn.panels, settings, strict=True):
             _panel(axes, [row for row in rows if (row.dtype, row.layout) == setting], _looks(acts))
             axes.set_ylabel(f"GB/s\n{', '.join(setting)}")
-        return drawn.figure(name, _READING, _alt(rows, settings))
+        title = f"Bandwidth of activations, {'forward and backward' if shown == 'both' else shown}"
+        origin = f"{rows[0].device}, PyTorch {rows[0].torch}, commit {rows[0].git_commit[:10]}."
+        return drawn.figure(name, title, f"{origin} {_READING}", _alt(rows, settings))
 
 
 def _looks(acts: Mapping[str, str]) -> dict[str, Look]:

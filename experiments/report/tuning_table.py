@@ -73,6 +73,5 @@ def _row(setting: Setting, act: str, value: str, runs: list[Run], chosen: bool) 
 def _spread(runs: list[Run], metric: str) -> tuple[Cell, Cell]:
     summary = summarise(list(values_by_seed(runs, metric).values()))
     mean = summary.mean if summary.n else None
-    return Cell(with_deviation(mean, summary.sd, describe_metric(runs[0].setting.task, metric).decimals), mean), Cell(
-        "", summary.sd
-    )
+    decimals = describe_metric(runs[0].setting.task, metric).decimals
+    return Cell(with_deviation(mean, summary.sd, decimals), mean), Cell("", summary.sd)

@@ -13,6 +13,7 @@ from experiments.analysis.evidence import Evidence, Setting, read_evidence
 from experiments.errors import BadInput
 from experiments.record.wandb_run import COMPARISON, Description, WandbRun, clear_offline_copies, resolve_mode
 from experiments.report.figures import make_figures, write_figures
+from experiments.report.names import activation_name
 from experiments.report.table import Table
 from experiments.report.tables import EACH, build_tables
 
@@ -132,7 +133,9 @@ def _with_baseline(evidence: Evidence, baseline: str) -> Evidence:
     if not recipes or not left_out:
         return evidence
     runs = tuple(run for run in evidence.runs if run.setting.recipe_label in recipes)
-    remarks = (f"recipe {recipe} is left out: it has no run of {baseline}" for recipe in sorted(left_out))
+    remarks = (
+        f"recipe {recipe} is left out: it has no run of {activation_name(baseline)}" for recipe in sorted(left_out)
+    )
     return replace(evidence, runs=runs, problems=(*evidence.problems, *remarks))
 
 

@@ -11,6 +11,7 @@ import yaml
 from experiments.analysis.evidence import read_evidence
 from experiments.configuration.composition import literal
 from experiments.record.row import COLUMNS, to_text
+from experiments.report.table import CSV, RESULT, Block, Cell, Column, Table
 from experiments.report.tables import build_tables
 
 HEADLINES = {"cifar100": ("top1", 40.0, 0.3), "superres": ("psnr_y", 31.0, 0.02), "text": ("accuracy", 60.0, 0.4)}
@@ -114,3 +115,27 @@ def cells(table, block=0):
         for each in table.blocks[block].rows
     ]
     return {each["activation"].value: each for each in named}
+
+
+def small_table(**fields):
+    """A table of two rows with all its parts."""
+    columns = (
+        Column("activation", "activation", (RESULT, CSV), numeric=False),
+        Column("mean", "top-1, %", (RESULT, CSV)),
+        Column("sd", "sd"),
+    )
+    rows = (
+        (Cell("relu", "relu"), Cell("40.0 ± 1.0", 40.0), Cell("1.0", 1 / 3)),
+        (Cell("carelu_l1", "carelu_l1"), Cell("42.0", 42.0, bold=True), Cell("–")),
+    )
+    filled = {
+        "name": "small",
+        "title": "A table",
+        "caption": "What it is.",
+        "columns": columns,
+        "blocks": (Block("First", "The setting.", rows, ("A note.",)),),
+        "notes": ("How to read.",),
+        "commands": ("make it", "run it"),
+        **fields,
+    }
+    return Table(**filled)

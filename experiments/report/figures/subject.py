@@ -8,6 +8,7 @@ from experiments.analysis.evidence import SETTING_LABELS, Evidence, Run, Setting
 from experiments.analysis.metrics import describe_metric
 from experiments.configuration.task_spec import Metric
 from experiments.report.figures.style import Look, looks
+from experiments.report.names import data_name
 from experiments.report.tables import file_name
 
 
@@ -45,9 +46,14 @@ def finished(runs: Sequence[Run]) -> list[Run]:
 
 
 def describe(setting: Setting) -> str:
-    """A setting in one line, for below a title."""
-    conditions = f"recipe {setting.recipe_label} · {setting.device_label} · {setting.precision}"
-    return f"{setting.data_label} · {setting.model_label} · {conditions}"
+    """A setting as a sentence of a caption."""
+    conditions = f"recipe {setting.recipe_label}, {setting.device_label}, {setting.precision}"
+    return f"{setting.model_label} on {data_name(setting.data_label)}, {conditions}."
+
+
+def joined(*sentences: str) -> str:
+    """Sentences as a caption; none of them empty."""
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 _LEVELS = (
