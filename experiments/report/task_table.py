@@ -9,6 +9,7 @@ from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import ABSENT, fixed, interval, p_text, with_deviation
 from experiments.analysis.provenance import describe_conditions, describe_runs, run_commands
 from experiments.analysis.tuning import Tuning
+from experiments.configuration.task_spec import Metric
 from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.remarks import remarks
 from experiments.report.sentences import verdict
