@@ -27,7 +27,7 @@ def of_run(command):
 
 
 RUNS = [(block, command) for block, command in COMMANDS if of_run(command) is not None and block.mark != OWN_FILES]
-SCRIPTS = [(block, command) for block, command in COMMANDS if "python scripts/" in command]
+SCRIPTS = [(block, command) for block, command in COMMANDS if command.startswith("python scripts/")]
 
 
 def shown(case):
