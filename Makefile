@@ -28,8 +28,9 @@ docs: ## the site in site/, every warning an error
 	$(BIN)python scripts/make_docs.py
 	$(BIN)python -m zensical build --clean --strict
 
-report: ## results/: tables, figures, the page and the front page's picture, from the ledger
+report: ## tables, figures, the page in results/ and the results of README.md, from the ledgers
 	$(BIN)python scripts/make_tables.py
 	$(BIN)python scripts/make_figures.py
 	$(BIN)python scripts/make_report.py
 	$(BIN)python scripts/make_docs.py --front-page
+	$(BIN)python scripts/make_readme.py
