@@ -34,7 +34,7 @@ def front_page(tables: Sequence[Path]) -> dict[str, bytes]:
     """
     blocks = [_compared(table) for table in tables]
     with matplotlib.style.context(["default", RC]):
-        sheet = Sheet(figsize=(11, 2.9), layout="constrained")
+        sheet = Sheet(figsize=(11, 3.1), layout="constrained")
         FigureCanvasAgg(sheet)
         panels = sheet.subplots(1, 1 + len(blocks), width_ratios=[1.35] + [1] * len(blocks))
         _responses(panels[0])
@@ -84,7 +84,7 @@ def _differences(axes: Axes, rows: list[dict[str, str]], with_names: bool) -> No
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set(
-        title=f"{first['task']}: difference to {first['baseline']}",
+        title=f"{first['task']}\ndifference to {first['baseline']}",
         xlabel=f"{describe_metric(first['metric']).title}, {unit}",
     )
 
