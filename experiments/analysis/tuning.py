@@ -124,7 +124,7 @@ def _check_budget(setting: Setting, acts: Mapping[str, Trials], key: str) -> Non
         counts = "; ".join(f"{act}: {_tried(trials)}" for act, trials in acts.items())
         raise BadInput(
             f"unequal budgets for {key} ({setting.task}, {setting.data_label}, {setting.recipe_label}): {counts}; "
-            "every activation needs the same number of values, each with the same number of seeds: make the missing runs"
+            "every activation needs as many values, each with as many seeds: make the missing runs"
         )
 
 
