@@ -16,15 +16,16 @@ def prepare_launcher() -> None:
     """Lets submitit's jobs find this project, and its launcher wait for every job, also after one has died."""
     import submitit
 
-    class PatientJob(submitit.SlurmJob):
-        def results(self) -> list[JobReturn]:
-            try:
-                return super().results()
-            except (submitit.core.utils.UncompletedJobError, submitit.core.utils.FailedJobError) as error:
-                print(f"Slurm job {self.job_id} has no result: {str(error).partition(chr(10))[0]}", flush=True)
-                return [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
+    results = submitit.SlurmJob.results
 
-    submitit.SlurmExecutor.job_class = PatientJob
+    def results_or_none(job: submitit.SlurmJob) -> list[JobReturn]:
+        try:
+            return results(job)
+        except (submitit.core.utils.UncompletedJobError, submitit.core.utils.FailedJobError) as error:
+            print(f"Slurm job {job.job_id} has no result: {' '.join(str(error).split())}", flush=True)
+            return [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
+
+    submitit.SlurmJob.results = results_or_none  # Hydra's launcher would leave at the first error
     path = [str(ROOT), str(PLUGINS), os.getenv("PYTHONPATH")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
 
