@@ -1,6 +1,6 @@
 """Which values the options of hydra/launcher take; which of them a launcher has, its file says."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
@@ -13,7 +13,7 @@ def _not_zero(number: int) -> int:
     return number
 
 
-_One = Annotated[Literal[1], Field(description="1, as a run is one process")]
+_One = Annotated[int, Field(ge=1, le=1, description="1, as a run is one process")]
 
 
 class LauncherOptions(Options):
