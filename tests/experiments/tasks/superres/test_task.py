@@ -203,7 +203,7 @@ def test_where_the_test_sets_are_does_not_change_what_a_run_is_but_which_they_ar
 @pytest.mark.parametrize(
     ("arguments", "answer"),
     [
-        (["task.scale=5"], r"task\.scale=5 is not accepted; accepted: 2, 3, 4"),
+        (["task.scale=5"], r"task\.scale=5 is not accepted; accepted: 2, 3 or 4"),
         (["task.scale=2.0"], r"task\.scale=2\.0"),
         (["task.scale=1"], r"task\.scale=1"),
         (["task.patch=0"], r"task\.patch=0"),

@@ -77,7 +77,9 @@ def test_a_finished_run_leaves_its_record_with_a_confusion_matrix(run):
     result = json.loads((outcome.identity.directory / "result.json").read_text())
     assert (result["headline_metric"], result["headline_value"]) == ("accuracy", result["accuracy"])
     assert {"macro_f1", "loss", "validation/accuracy", "validation/macro_f1", "validation/loss"} <= set(result)
-    assert result["data"] == "snli-sample(tokens_per_batch=1024, vocabulary_size=500)"
+    assert result["data"] == "snli-sample"
+    assert outcome.identity.overrides["data.tokens_per_batch"] == 1024
+    assert outcome.identity.overrides["data.vocabulary_size"] == 500
     table = (outcome.identity.directory / "artifacts" / "confusion_matrix.csv").read_text().splitlines()
     counts = [list(map(int, line.split(",")[1:])) for line in table[1:]]
     assert sum(map(sum, counts)) == 45
@@ -246,7 +248,7 @@ def test_a_pretrained_model_is_fine_tuned_with_its_own_tokenizer(run, tmp_path):
     BertForSequenceClassification(BertConfig(vocab_size=120, **sizes)).save_pretrained(folder)
     outcome = run("act=carelu", f"model.pretrained={folder}", "trainer.max_steps=2")
     assert outcome.result["status"] == "finished"
-    assert f"pretrained={folder}" in outcome.result["model"]
+    assert outcome.identity.overrides["model.pretrained"] == str(folder)
     assert weights_of(outcome)["classifier.bert.embeddings.word_embeddings.weight"].shape == (120, 8)
 
 
