@@ -1,12 +1,12 @@
 """Which values the options of hydra/launcher take; which of them a launcher has, its file says."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, ValidationError
 
 from experiments.configuration.options import Count, Name, NonNegativeInteger, Options, Positive, first_mistake
 
-_One = Annotated[Literal[1], Field(description="1, as a run is one process")]
+_One = Annotated[int, Field(ge=1, le=1, description="1, as a run is one process")]
 
 
 class LauncherOptions(Options):

@@ -278,9 +278,9 @@ def test_a_task_that_does_not_all_reduce_its_metrics_fails(settings):
 def test_the_record_holds_the_number_of_processes(settings, tmp_path):
     answers = in_processes(2, train, settings())
     folder = answers[0][1]
-    (row,) = ledger.read(tmp_path / "runs" / "ledger.csv")
-    assert row["device"].startswith("2 × ")
-    assert shlex.split(row["command"])[:3] == ["torchrun", "--nproc_per_node=2", "run.py"]
+    ((row,), _) = ledger.read(tmp_path / "runs" / "ledger.csv")
+    assert row.device.startswith("2 × ")
+    assert shlex.split(row.command)[:3] == ["torchrun", "--nproc_per_node=2", "run.py"]
     assert json.loads((folder / "environment.json").read_text())["processes"] == 2
     assert in_processes(1, train, settings())[0][:2] == ("finished", folder)  # done once, whoever asks
 
@@ -316,8 +316,8 @@ def test_both_ranks_see_the_same_divergence(settings):
 def test_an_exception_on_one_rank_is_the_recorded_reason(settings, tmp_path):
     (status, folder, _), other = in_processes(2, train, settings(), partial(in_process, 1, partial(at_step, 3, fail)))
     assert (status, other) == ("failed", ("RuntimeError", "out of luck"))
-    (row,) = ledger.read(tmp_path / "runs" / "ledger.csv")
-    assert row["status"] == "failed"
+    ((row,), _) = ledger.read(tmp_path / "runs" / "ledger.csv")
+    assert row.status == "failed"
     assert result_of(folder)["reason"].startswith("RuntimeError: out of luck (see ")
     assert "in fail" in (folder / "traceback.txt").read_text()
 
@@ -425,4 +425,4 @@ def test_a_torchrun_job_killed_in_every_way_ends_equal_to_an_undisturbed_one(set
     expected = in_processes(2, train, settings(*more, kept="undisturbed"))[0][1]
     (folder,) = (file.parent for file in (tmp_path / "runs").rglob("result.json"))
     assert_equal_runs(folder, expected)
-    assert len(ledger.read(tmp_path / "runs" / "ledger.csv")) == 1
+    assert len(ledger.read(tmp_path / "runs" / "ledger.csv")[0]) == 1

@@ -107,7 +107,7 @@ def test_what_is_wrong_with_the_ledger_stands_in_every_table(tmp_path):
 
 def test_a_run_directory_without_a_result_is_not_in_the_tables(tmp_path):
     for each in grid(["relu", "carelu"], range(2)):
-        folder = tmp_path / "cifar100" / "small" / each["act"] / f"s{each['seed']}-0123456789"
+        folder = tmp_path / "cifar100" / "small" / each["act"] / f"s{each['seed']}-{each['config_hash']}"
         folder.mkdir(parents=True)
         if (each["act"], each["seed"]) != ("carelu", 1):
             (folder / RESULT).write_text(json.dumps(each))

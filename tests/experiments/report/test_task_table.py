@@ -232,7 +232,7 @@ def test_each_setting_is_a_block_of_its_own(tmp_path):
     ]
     table = tables_of(tmp_path / "ledger.csv", rows)["text"]
     snli, sst2 = table.blocks
-    assert snli.caption == ("Recipe small, AMD EPYC, float32. 2 runs, commit b3d14228b0, PyTorch 2.11.0.")
+    assert snli.caption == ("Recipe small, AMD EPYC (2 threads), float32. 2 runs, commit b3d14228b0, PyTorch 2.11.0.")
     assert [snli.title, sst2.title] == ["Accuracy: bert on SNLI", "Accuracy: bert on SST-2 (dev)"]
     assert list(cells(table, 0)) == ["relu"]
     assert list(cells(table, 1)) == ["relu", "carelu"]
