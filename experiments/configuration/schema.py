@@ -139,7 +139,6 @@ _RULES = {
     "task.scale": _Rule("2, 3 or 4", lambda v: isinstance(v, int) and v in (2, 3, 4)),
     "task.patch": _integer(1),
     "task.steps_per_epoch": _integer(1),
-    "task.tile": _integer(1, optional=True),
     "task.augmentation.quarter_turns": _BOOLEAN,
     "task.augmentation.crop_padding": _integer(0),
     "task.augmentation.flip": _BOOLEAN,

@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from carelu import ActivationFactory
 from experiments.distributed.processes import all_reduce_sum
-from experiments.errors import BadInput
 from experiments.record.run_directory import PICTURE
 from experiments.tasks.contract import Splits, Task, model_from_config
 from experiments.tasks.superres.batches import (
@@ -32,7 +31,6 @@ from experiments.tasks.superres.image_quality import (
     structural_similarity,
 )
 from experiments.tasks.superres.resize import bicubic, to_uint8
-from experiments.tasks.superres.tiling import site_that_needs_the_whole_image, tiled
 
 
 class SuperResolution(Task):
@@ -41,7 +39,7 @@ class SuperResolution(Task):
     headline = ("psnr_y", True)
 
     def __init__(self, cfg: DictConfig):
-        self.scale, self.tile = cfg.task.scale, cfg.task.tile
+        self.scale = cfg.task.scale
         self.memory_format = torch.channels_last if cfg.trainer.channels_last else torch.contiguous_format
 
     def build_data(self, cfg: DictConfig, device: torch.device) -> Splits:
@@ -68,15 +66,7 @@ class SuperResolution(Task):
         return Splits(patches, evaluation)
 
     def build_model(self, cfg: DictConfig, activation: ActivationFactory) -> nn.Module:
-        model = model_from_config(cfg, activation=activation, scale=self.scale)
-        site = site_that_needs_the_whole_image(model)
-        if self.tile and site:
-            raise BadInput(
-                f"task.tile={self.tile} is not accepted with act={cfg.act.name}: the competition at {site} runs over "
-                "the whole image, and in a tile it would be another one; "
-                "set task.tile=null, or act.options.over=feature for a competition at each pixel"
-            )
-        return model
+        return model_from_config(cfg, activation=activation, scale=self.scale)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor], int]:
         """The mean absolute error of RGB in [0, 1]; psnr is that of the unrounded RGB patches, in dB."""
@@ -133,6 +123,4 @@ class SuperResolution(Task):
 
     def _enlarged(self, model: nn.Module, low: Tensor) -> Tensor:
         """The model's output for uint8 N×3×h×w as uint8 N×3×(scale h)×(scale w)."""
-        images = self._scaled(low)
-        output = tiled(model, images, self.scale, self.tile) if self.tile else model(images)
-        return to_uint8(output * 255)
+        return to_uint8(model(self._scaled(low)) * 255)

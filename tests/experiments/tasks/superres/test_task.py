@@ -117,19 +117,6 @@ def test_selection_without_a_set_to_select_on_is_refused(tmp_path):
         check_command(["task=superres", "trainer.selection=validation", f"output_root={tmp_path}"])
 
 
-def test_tiles_leave_the_metrics_as_they_are(superres):
-    whole, tiled = (superres(f"task.tile={tile}").result for tile in ("null", 11))
-    for name in ("psnr_y", "ssim_y", "psnr_rgb", "bicubic_psnr_y"):
-        assert tiled[name] == pytest.approx(whole[name], abs=1e-3)
-
-
-def test_tiles_are_refused_where_the_competition_needs_the_whole_image(superres):
-    with pytest.raises(BadInput, match=r"task\.tile=32 .* act=carelu: .* task\.tile=null, or act\.kwargs\.over"):
-        superres("act=carelu", "task.tile=32")
-    outcome = superres("act=carelu", "task.tile=32", "act.options.over=feature", "trainer.max_steps=1")
-    assert outcome.result["status"] == "finished"
-
-
 class Repeated(nn.Module):
     """Each pixel `scale` times in both directions, brightened."""
 
@@ -211,7 +198,6 @@ def test_where_the_test_sets_are_does_not_change_what_a_run_is_but_which_they_ar
         (["task.scale=2.0"], r"task\.scale=2\.0"),
         (["task.scale=1"], r"task\.scale=1"),
         (["task.patch=0"], r"task\.patch=0"),
-        (["task.tile=0"], r"task\.tile=0 .* null"),
         (["task.steps_per_epoch=0"], r"task\.steps_per_epoch=0"),
         (["data.test_sets=[test]"], "names other than test"),
         (["data.test_sets=[set5,set5]"], "different names"),
