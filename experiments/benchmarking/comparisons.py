@@ -21,7 +21,7 @@ from experiments.errors import BadInput
 from experiments.record.environment import ROOT
 from experiments.tasks.cifar100 import dataset as cifar100
 from experiments.tasks.cifar100.batches import Augmentation, ImageBatches
-from experiments.training.run import resolve_auto
+from experiments.training.resolution import resolve_auto
 
 SUITE, PLAIN = "suite", "plain"
 

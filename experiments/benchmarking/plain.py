@@ -19,7 +19,7 @@ from experiments.randomness import generator
 from experiments.tasks.cifar100 import dataset as cifar100
 from experiments.tasks.cifar100.batches import LabelledImages
 from experiments.tasks.text.batches import TextBatch, TextBatches
-from experiments.training.run import resolve_auto
+from experiments.training.resolution import resolve_auto
 
 
 class PilImages(Dataset):

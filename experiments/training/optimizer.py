@@ -1,4 +1,4 @@
-"""Optimiser, parameter groups and learning-rate schedule from their configuration."""
+"""Optimizer, parameter groups and learning-rate schedule from their configuration."""
 
 import math
 
@@ -13,13 +13,13 @@ from experiments.errors import BadInput
 
 
 def build_optimizer(model: nn.Module, cfg: DictConfig) -> Optimizer:
-    """The optimiser of `cfg.optimizer` over two groups: the model's parameters and those of its activations.
+    """The optimizer of `cfg.optimizer` over two groups: the model's parameters and those of its activations.
 
     Activation parameters (α, β, slopes) have no weight decay and a learning rate of
     `cfg.activation_lr_multiplier` times that of the others.
 
     Raises:
-        BadInput: the optimiser does not exist or refuses its options.
+        BadInput: the optimizer does not exist or does not accept its options.
     """
     options = OmegaConf.to_container(cfg.optimizer, resolve=True)
     target = options.pop("_target_")
@@ -36,7 +36,7 @@ def build_optimizer(model: nn.Module, cfg: DictConfig) -> Optimizer:
 
 
 def learning_rate_factor(step: int, steps_per_epoch: int, epochs: int, schedule: DictConfig) -> float:
-    """The learning rate at optimiser step `step` (from 0), relative to its peak.
+    """The learning rate at optimizer step `step` (from 0), relative to its peak.
 
     A linear rise over `schedule.warmup_epochs` that reaches 1 with its last step, then the shape of
     `schedule.name` until the end of `epochs`.
@@ -56,5 +56,5 @@ def learning_rate_factor(step: int, steps_per_epoch: int, epochs: int, schedule:
 
 
 def build_scheduler(optimizer: Optimizer, cfg: DictConfig, steps_per_epoch: int, epochs: int) -> LambdaLR:
-    """`learning_rate_factor` as a torch scheduler, stepped once per optimiser step."""
+    """`learning_rate_factor` as a torch scheduler, stepped once per optimizer step."""
     return LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps_per_epoch, epochs, cfg.schedule))
