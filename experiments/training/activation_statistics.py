@@ -3,11 +3,13 @@
 from collections import defaultdict
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from carelu import CAReLU, activation_modules
 
 
+@torch.no_grad()
 def activation_statistics(model: nn.Module, forward: Callable[[], object]) -> dict[str, dict[str, float]]:
     """For each activation module with parameters: their means, and for CAReLU its share and scale.
 
