@@ -221,7 +221,7 @@ def train_in_turns(
     """
     from experiments.training.allocator import keep_freed_memory
     from experiments.training.console import Display
-    from experiments.training.run import perform  # here, so that a process's start-up is that of a run
+    from experiments.training.run import Run  # here, so that a process's start-up is that of a run
 
     keep_freed_memory()  # as run.py does
     pace = PacedTask.pace = Pace(receive, send)
@@ -235,7 +235,7 @@ def train_in_turns(
     try:
         with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as silence:
             configuration = compose([*overrides, *paced, f"output_root={folder}"])
-            outcome = perform(*configuration, Display(Console(file=silence)), PacedTask)
+            outcome = Run(*configuration, Display(Console(file=silence)), PacedTask).complete()
     finally:
         for hook in hooks:
             hook.remove()

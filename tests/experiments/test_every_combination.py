@@ -8,7 +8,7 @@ from experiments.configuration.composition import compose, options_of
 from experiments.errors import BadInput
 from experiments.randomness import generator
 from experiments.training.console import Display
-from experiments.training.run import perform
+from experiments.training.run import Run
 
 DATA = {
     "cifar100": ["data=sample", "trainer.batch_size=100"],
@@ -58,8 +58,8 @@ def test_every_combination_trains_two_steps(tiny_cifar100, folder, tmp_path, tas
     cfg, choices = compose(settings)
     if act.endswith("pre_norm") and model not in WITH_NORMALISATION:
         with pytest.raises(BadInput, match="use competition_input='normalised'"):
-            perform(cfg, choices, Display())
+            Run(cfg, choices, Display()).complete()
         return
-    result = perform(cfg, choices, Display()).result
+    result = Run(cfg, choices, Display()).complete().result
     assert (result["status"], result["steps"], result["act"]) == ("finished", 2, cfg.act.name)
     assert result["headline_value"] == result[result["headline_metric"]]

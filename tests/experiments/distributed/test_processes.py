@@ -31,7 +31,7 @@ from experiments.tasks.superres.task import SuperResolution
 from experiments.tasks.text import dataset as text_sets
 from experiments.tasks.text.task import TextClassification
 from experiments.training.console import Display
-from experiments.training.run import perform
+from experiments.training.run import Run
 from tests.conftest import ROOT
 from tests.experiments.tasks.superres.test_task import save_images
 
@@ -87,7 +87,7 @@ def train(overrides, disturb=None):
     if disturb:
         disturb()
     display = Recorder()
-    outcome = perform(*compose(overrides), display)
+    outcome = Run(*compose(overrides), display).complete()
     return outcome.result and outcome.result["status"], outcome.identity.directory, display.losses
 
 
@@ -300,8 +300,8 @@ def test_a_signal_to_one_rank_stops_both_and_only_two_ranks_resume_bit_equally(s
     assert torch.load(folder / "checkpoint.pt", weights_only=True)["counters"]["steps"] == 4
     ((kind, said),) = in_processes(1, train, settings(task="text"))
     assert kind == "BadInput"
-    assert "begun with processes 2" in said
-    assert "cannot go on with processes 1; go back to that, or add force=true" in said
+    assert "started with processes 2" in said
+    assert "cannot be resumed with processes 1" in said
     assert in_processes(2, train, settings(task="text"))[0][0] == "finished"
     assert_equal_runs(folder, expected)
 
@@ -416,12 +416,12 @@ def test_a_torchrun_job_killed_in_every_way_ends_equal_to_an_undisturbed_one(set
     wait_for(job, "epoch")
     job.send_signal(signal.SIGTERM)
     said, _ = job.communicate(timeout=100)
-    assert "the same command goes on" in said
+    assert "repeat the same command" in said
 
     job = start()
     said, complained = job.communicate(timeout=200)
     assert job.returncode == 0, complained
-    assert said.count("kept in") == said.count("compare with") == 1
+    assert said.count("\nmodel ") == said.count("compare with") == 1
     expected = in_processes(2, train, settings(*more, kept="undisturbed"))[0][1]
     (folder,) = (file.parent for file in (tmp_path / "runs").rglob("result.json"))
     assert_equal_runs(folder, expected)

@@ -126,7 +126,7 @@ def test_a_killed_run_ends_equal_to_one_that_was_never_killed(tmp_path, task, mo
     for seconds in moments:
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         for line in process.stdout:
-            if line.startswith("kept in"):
+            if line.startswith("directory"):
                 break
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)
@@ -160,5 +160,5 @@ def test_a_signal_ends_a_run_with_its_own_exit_code(tmp_path, number):
     process.send_signal(number)
     said, complained = process.communicate(timeout=60)
     assert process.returncode == 75, complained
-    assert "the same command goes on" in said
+    assert "repeat the same command" in said
     assert len(list(tmp_path.rglob("checkpoint.pt"))) == 1

@@ -15,7 +15,7 @@ from experiments.record.run_directory import RunDirectory, read_metrics
 from experiments.tasks.cifar100.batches import ImageBatches
 from experiments.tasks.cifar100.task import CIFAR100
 from experiments.training.console import Display
-from experiments.training.run import perform
+from experiments.training.run import Run
 
 TIMES = ("seconds",)
 """The fields of a record of metrics.jsonl that differ between two runs of one command."""
@@ -244,7 +244,7 @@ def test_an_interrupted_run_refuses_to_go_on_with_other_code(run, monkeypatch, c
     if changed == "git_state":  # a commit that leaves the code alone is no other code
         assert run().result["status"] == "finished"
         return
-    with pytest.raises(BadInput, match=r"begun with code_hash .* force=true"):
+    with pytest.raises(BadInput, match=r"started with code_hash .* force=true"):
         run()
     assert run("force=true").result["status"] == "finished"
 
@@ -406,7 +406,7 @@ def test_the_start_of_training_is_the_same_for_every_activation_that_starts_as_r
 
 
 def test_the_display_writes_one_line_an_epoch_where_there_is_no_terminal(tiny_cifar100, tiny_overrides, capsys):
-    perform(*compose(tiny_overrides), Display())
+    Run(*compose(tiny_overrides), Display()).complete()
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines if line.startswith("epoch")] == ["1/2", "2/2"]
     assert any(line.startswith("activation carelu") for line in lines)

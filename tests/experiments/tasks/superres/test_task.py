@@ -20,7 +20,7 @@ from experiments.tasks.superres.image_quality import luma, peak_signal_noise_rat
 from experiments.tasks.superres.resize import bicubic
 from experiments.tasks.superres.task import SuperResolution
 from experiments.training.console import Display
-from experiments.training.run import perform
+from experiments.training.run import Run
 from tests.experiments.training.test_run import assert_equal_runs, folder_of, metrics_of
 
 SETTINGS = [
@@ -59,7 +59,7 @@ def superres(images, tmp_path):
         places = [f"data.train={images / 'train'}", f"data.test={images / 'test'}", f"data.test_root={images}"]
         size = [] if any(each.startswith("model=espcn") for each in overrides) else SMALL_EDSR
         settings = [*SETTINGS, *size, *places, f"output_root={tmp_path / 'runs'}", *overrides]
-        return perform(*compose(settings), Display())
+        return Run(*compose(settings), Display()).complete()
 
     return perform_with
 
@@ -244,7 +244,7 @@ def test_bad_images_are_answered_before_training(superres, images, tmp_path, mon
 
 def test_the_bundled_sample_trains(tmp_path):
     settings = ["task=superres", "data=sample", "recipe=small", *SMALL_EDSR, "trainer.max_steps=1", "act=carelu"]
-    outcome = perform(*compose([*settings, f"output_root={tmp_path}"]), Display())
+    outcome = Run(*compose([*settings, f"output_root={tmp_path}"]), Display()).complete()
     assert (outcome.result["status"], outcome.identity.data) == ("finished", "bsds300-sample")
     assert outcome.result["bicubic_psnr_y"] > 25
 
