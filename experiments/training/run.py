@@ -33,7 +33,7 @@ from experiments.training.state import Diverged, Interrupted
 FINAL = ("finished", "diverged")
 """The statuses of a run that is not repeated when it is requested again; a failed one is."""
 
-RESUME_REQUIRES = ("code_hash", "torch", "processes", "device")
+RESUME_REQUIRES = ("code_hash", "activation_hash", "torch", "processes", "device", "threads")
 """Entries of environment.json that must be unchanged for an interrupted run to resume."""
 
 NO_METRIC = ("epoch", "step", "learning_rate", "seconds", "activations")

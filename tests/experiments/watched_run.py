@@ -11,7 +11,7 @@ from experiments.configuration.composition import compose
 from experiments.record.run_directory import read_metrics
 from experiments.tasks.contract import Batch, Splits, Task
 from experiments.training.console import Display
-from experiments.training.run import Outcome, perform
+from experiments.training.run import Outcome, Run
 
 
 @dataclass
@@ -81,7 +81,7 @@ def watch(monkeypatch, task: type[Task], settings: list[str]) -> WatchedRun:
             patch.setattr(task, "loss", watched_loss)
             patch.setattr(task, "evaluate", watched_evaluate)
             patch.setattr(task, "write_artifacts", watched_artifacts)
-            seen.outcome = perform(*compose(settings), Display())
+            seen.outcome = Run(*compose(settings), Display()).complete()
     finally:
         hook.remove()
     return seen

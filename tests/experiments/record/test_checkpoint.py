@@ -136,7 +136,15 @@ def stopped(run, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("key", "other"), [("code_hash", "0" * 12), ("torch", "2.0.0"), ("device", "another processor"), ("processes", 2)]
+    ("key", "other"),
+    [
+        ("code_hash", "0" * 12),
+        ("torch", "2.0.0"),
+        ("device", "another processor"),
+        ("processes", 2),
+        ("threads", 64),
+        ("activation_hash", "0" * 12),
+    ],
 )
 def test_a_run_goes_on_only_where_it_was_begun(run, stopped, monkeypatch, key, other):
     file = stopped / "environment.json"
@@ -144,7 +152,7 @@ def test_a_run_goes_on_only_where_it_was_begun(run, stopped, monkeypatch, key, o
     file.write_text(json.dumps({**content, key: other}))
     with monkeypatch.context() as patch:
         patch.setattr(CIFAR100, "loss", lambda *_: pytest.fail("too late"))
-        with pytest.raises(BadInput, match=rf"was begun with {key} {other} .*force=true") as caught:
+        with pytest.raises(BadInput, match=rf"was started with {key} {other} .*force=true") as caught:
             run()
     assert f"go on with {key} {content[key]}" in str(caught.value)
 
