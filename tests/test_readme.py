@@ -11,10 +11,6 @@ import torch
 import carelu.activations
 from carelu import ActivationFactory, activation_names
 from carelu.registry import unregister
-from experiments.analysis.evidence import read_evidence
-from experiments.analysis.findings import difference_unit, findings, of_subject, verdict
-from experiments.analysis.numbers import fixed
-from experiments.analysis.tuning import tune
 from experiments.configuration import composition as configuration
 from experiments.configuration.command_line import check_command
 from tests.conftest import ROOT
@@ -64,38 +60,3 @@ def test_every_command_of_the_readme_is_accepted(command, monkeypatch, tmp_path)
     arguments = command.split("run.py")[-1].split("#")[0].split()
     if "--help" not in arguments:
         check_command(arguments)
-
-
-def published(ledger):
-    return read_evidence(ROOT / "results" / ledger)
-
-
-def sentences(found, baseline):
-    return "\n".join(f"- {finding.sentence(baseline)}" for finding in found)
-
-
-def span(found):
-    """How far the comparisons that do not stand moved the result: smallest and largest difference, whose they are."""
-    moved = sorted((f for f in found if not f.entry.stands), key=lambda finding: finding.entry.paired.difference)
-    ends = (
-        f"{fixed(f.entry.paired.difference, f.metric.decimals, signed=True)} ({f.entry.act})"
-        for f in (moved[0], moved[-1])
-    )
-    return f"Those moved it by {' to '.join(ends)} {difference_unit(moved[0].metric)}."
-
-
-def known():
-    """The ledgers' own sentences, by what they are about."""
-    study = findings(published("carelu_study/ledger.csv"), "carelu", "validation/top1")
-    tuned = findings(tune(published("tuned/ledger.csv"), "optim.optimizer.lr").evidence, "relu")
-    return {
-        "the grid": sentences(of_subject(findings(published("ledger.csv"), "relu")), "relu"),
-        "the defaults": f"{verdict(study, 'carelu')} {span(study)}",
-        "the defaults that matter": sentences([finding for finding in study if finding.entry.stands], "carelu"),
-        "tuned": sentences(of_subject(tuned), "relu"),
-    }
-
-
-def test_what_is_known_is_what_the_published_ledgers_say():
-    missing = {about: said for about, said in known().items() if said not in README}
-    assert not missing, "README, What is known so far, has to say: " + "\n".join(missing.values())
