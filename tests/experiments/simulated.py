@@ -6,6 +6,8 @@ import math
 import numpy as np
 import torch
 
+from experiments.analysis.evidence import read_evidence
+from experiments.report.figures import make_figures
 from experiments.tasks.superres.comparison_strip import comparison_strip
 from tests.experiments.ledgers import grid, write
 
@@ -61,3 +63,13 @@ def write_picture(folder, row, size=(32, 48)):
     strip = comparison_strip(versions, original, framed=(4, 4, 20), border=2)
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
     strip.save(folder / "pictures" / f"{row['run_id']}.png")
+
+
+def by_name(figures):
+    """The figures by their names."""
+    return {figure.name: figure for figure in figures}
+
+
+def drawn(file, rows, **options):
+    """The figures of a ledger with these rows, by name."""
+    return by_name(make_figures(read_evidence(write(file, rows)), **options))

@@ -147,6 +147,6 @@ def test_the_page_of_training_has_a_table_for_each_benchmark():
 def test_the_figure_shows_every_activation_under_the_copy():
     figure = bandwidth_figure(activation_rows(), "a-machine")
     files = dict(figure.files())
-    assert set(files) == {"svg", "png"}
+    assert set(files) == {"svg", "pdf", "png"}
     for name in ("carelu", "relu", COPY):
         assert name.encode() in files["svg"]

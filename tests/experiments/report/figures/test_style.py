@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from carelu import activation_names
-from experiments.report.figures.style import KNOWN, looks, short, spread, text_width, wrapped
+from experiments.report.figures.style import KNOWN, looks, short, spread, text_width
 
 LIGHT, DARK = "#ffffff", "#1a1e24"
 """The page's cards; the second is --card of the template's dark mode."""
@@ -60,14 +60,24 @@ def test_many_labels_fill_the_room_from_the_bottom_and_go_beyond_the_top_alone()
     assert spread([0.5] * 5, [0.25] * 5, 0, 1) == pytest.approx([0.125, 0.375, 0.625, 0.875, 1.125])
 
 
-def test_text_is_measured_and_wrapped_to_a_width():
-    text = "one sentence that is much too long for the width that it gets"
-    lines = wrapped(text, 1.5, 9).split("\n")
-    assert " ".join(lines) == text
-    assert max(text_width(line, 9) for line in lines) < 1.7
+def test_text_is_measured_in_its_size():
     assert text_width("wide", 18) == pytest.approx(2 * text_width("wide", 9))
+    assert text_width("wide\nnarrower than this", 9) == pytest.approx(text_width("narrower than this", 9))
+
+
+def test_lines_can_be_told_apart_without_colour():
+    for acts in (activation_names(), [f"carelu(gain={gain})" for gain in range(32)]):
+        drawn = [(look.marker, look.line) for look in looks(acts).values()]
+        assert len(set(drawn)) == len(drawn)
+    paper = [looks(activation_names())[act].line for act in ("relu", "prelu", "gelu", "swish", "carelu")]
+    assert len(set(paper)) == 5
+
+
+def test_a_line_has_a_few_markers_whatever_its_length():
+    look = looks(["carelu"])["carelu"]
+    assert [look.line_options(points)["markevery"] for points in (2, 5, 60)] == [1, 1, 10]
 
 
 def test_long_labels_are_broken_at_their_options():
-    assert short("carelu(gain=2)") == "carelu(gain=2)"
-    assert short("carelu(competition_input=pre_norm, gain=2)") == "carelu(\n  competition_input=pre_norm,\n  gain=2)"
+    assert short("carelu(gain=2)") == "CAReLU (gain=2)"
+    assert short("carelu(competition_input=pre_norm, gain=2)") == "CAReLU (\n  competition_input=pre_norm,\n  gain=2)"
