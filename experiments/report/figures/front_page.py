@@ -16,6 +16,7 @@ from carelu.functional import carelu
 from experiments.analysis.metrics import describe_metric
 from experiments.errors import BadInput
 from experiments.report.figures.style import INK, RC, looks
+from experiments.report.names import activation_name, task_name
 
 _Z = torch.linspace(-3, 3, 241)
 _BY_VALUE = ("relu", "prelu", "gelu", "swish")
@@ -59,11 +60,18 @@ def _responses(axes: Axes) -> None:
     with torch.no_grad():
         for act in _BY_VALUE:
             y = create_activation(act)(_Z)
-            axes.plot(_Z.numpy(), y.numpy(), color=styles[act].colour, linestyle=styles[act].line, label=act, lw=1.2)
+            axes.plot(
+                _Z.numpy(),
+                y.numpy(),
+                color=styles[act].colour,
+                linestyle=styles[act].line,
+                label=activation_name(act),
+                lw=1.2,
+            )
         for share, line, winner in ((1.0, "-", "positive"), (0.0, (0, (4, 1.5)), "negative")):
             alpha, beta, gain = (torch.tensor(value) for value in _COMPETING.values())
             y = carelu(_Z, alpha, beta, gain=gain.item(), share=torch.tensor(share))
-            axes.plot(_Z.numpy(), y.numpy(), color="#d35400", ls=line, lw=2, label=f"carelu, {winner} side wins")
+            axes.plot(_Z.numpy(), y.numpy(), color="#d35400", ls=line, lw=2, label=f"CAReLU, {winner} side wins")
     axes.set(title="Response", xlabel="z", ylabel="y", xlim=(-3, 3), ylim=(-1, 5.6))
     axes.legend(fontsize=8, frameon=False, loc="upper center", ncols=2)
 
@@ -80,12 +88,14 @@ def _differences(axes: Axes, rows: list[dict[str, str]], with_names: bool) -> No
     axes.axvline(0, color=INK, linewidth=0.9)
     axes.grid(False, axis="y")
     axes.grid(True, axis="x")
-    axes.set_yticks(range(len(rows)), [row["activation"] for row in rows] if with_names else [""] * len(rows))
+    axes.set_yticks(
+        range(len(rows)), [activation_name(row["activation"]) for row in rows] if with_names else [""] * len(rows)
+    )
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set(
-        title=f"{first['task']}\ndifference to {first['baseline']}",
-        xlabel=f"{describe_metric(first['metric']).title}, {unit}",
+        title=f"{task_name(first['task'])}\ndifference to {activation_name(first['baseline'])}",
+        xlabel=f"{describe_metric(first['task'], first['metric']).title}, {unit}",
     )
 
 
