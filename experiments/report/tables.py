@@ -112,8 +112,9 @@ def _check_metric(evidence: Evidence, metric: str | None) -> None:
     known = {run.metric for run in evidence.runs} | {name for run in evidence.runs for name in run.metrics}
     if metric is not None and metric not in known:
         raise unknown("metric", metric, known)
-    for task, headline in sorted({(run.setting.task, run.metric) for run in evidence.runs}):
-        describe_metric(task, metric or headline)
+    having = [run for run in evidence.runs if metric in (None, run.metric, *run.metrics)]
+    for task, name in sorted({(run.setting.task, metric or run.metric) for run in having}):
+        describe_metric(task, name)
 
 
 def _check_recipes(evidence: Evidence, recipe: str | None) -> None:

@@ -87,7 +87,7 @@ def test_another_metric_may_be_compared_against_another_baseline(tmp_path):
         ),
         ({"recipe": "smal"}, r"unknown recipe 'smal'; did you mean small\? .*or each"),
         ({"metric": "top2"}, r"unknown metric 'top2'; did you mean top1\?"),
-        ({"metric": "speed"}, r"unknown metric 'speed'.*top1"),
+        ({"metric": "speed"}, r"unknown metric of task=cifar100 'speed'; known \(.*cifar100\.spec\): top1"),
         ({"tuned": "optim.optimizer.lr"}, r"unknown key to tune .*keys that runs override: none"),
     ],
 )
