@@ -9,6 +9,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from experiments.configuration.command_line import check_command
+from experiments.configuration.composition import add_config_folders
 from experiments.configuration.help import help_text
 from experiments.distributed.torchrun import check_torchrun
 from experiments.errors import BadInput
@@ -34,10 +35,11 @@ def job(cfg: DictConfig) -> None:
 
 def main() -> int:
     """Checks the command line, then runs; returns the exit code, the largest of a sweep's."""
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(help_text())
-        return 0
     try:
+        add_config_folders(sys.argv[1:])
+        if {"-h", "--help"} & set(sys.argv[1:]):
+            print(help_text())
+            return 0
         check_torchrun(sys.argv[1:])
         sweep = check_command(sys.argv[1:])
         if sweep:

@@ -40,7 +40,7 @@ def compare(evidence: Evidence, setting: Setting, metric: str, baseline: str) ->
     Raises:
         BadInput: nothing says which direction of the metric is better.
     """
-    higher_is_better = describe_metric(metric).higher_is_better
+    higher_is_better = describe_metric(setting.task, metric).higher_is_better
     runs_of = evidence.of(setting, baseline)
     values_of = {act: values_by_seed(runs, metric) for act, runs in runs_of.items()}
     base = values_of.get(baseline)

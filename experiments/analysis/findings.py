@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from experiments.analysis.comparison import Entry, compare, metrics_shown
 from experiments.analysis.evidence import Evidence, Setting
-from experiments.analysis.metrics import Metric, describe_metric
+from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import fixed, interval, p_text, plural
+from experiments.configuration.task_spec import Metric
 
 SUBJECT = "carelu"
 """Activations whose label begins so are what the comparison is about; without any of them, all are."""
@@ -63,7 +64,7 @@ def findings(evidence: Evidence, baseline: str, metric: str | None = None) -> li
         for name in metrics_shown(evidence, setting, metric):
             entries = compare(evidence, setting, name, baseline)
             paired = [entry for entry in entries if entry.paired and entry.paired.n]
-            found += [Finding(setting, describe_metric(name), entry) for entry in paired]
+            found += [Finding(setting, describe_metric(setting.task, name), entry) for entry in paired]
     return found
 
 

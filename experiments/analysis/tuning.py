@@ -149,7 +149,7 @@ def _tried(trials: Trials) -> str:
 def _best(trials: Trials, setting: Setting) -> str:
     def merit(value: str) -> tuple[int, float]:
         validated = [_validated(run, setting) for run in trials[value] if run.status == "finished"]
-        sign = 1 if describe_metric(trials[value][0].metric).higher_is_better else -1
+        sign = 1 if describe_metric(setting.task, trials[value][0].metric).higher_is_better else -1
         return len(validated), sign * sum(validated) / max(1, len(validated))
 
     return max(trials, key=merit)

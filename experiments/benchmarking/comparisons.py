@@ -11,17 +11,19 @@ import torch
 from torch.utils.data import default_collate
 
 from experiments.benchmarking.operations import BASELINE
-from experiments.benchmarking.pacing import ITEMS, PHASES, Answer, Evaluate, Turn, train_in_turns
+from experiments.benchmarking.pacing import PHASES, Answer, Evaluate, Turn, train_in_turns
 from experiments.benchmarking.plain import PaddedBatches, PilImages, train_plainly, training_images
 from experiments.benchmarking.timing import interleaved, ratios, spread
 from experiments.benchmarking.workers import Worker
 from experiments.configuration.composition import compose
-from experiments.configuration.identity import identify
+from experiments.configuration.identity import identify, label, under
+from experiments.configuration.schema import validate
+from experiments.configuration.task_spec import spec_of
 from experiments.errors import BadInput
 from experiments.record.environment import ROOT
 from experiments.tasks.cifar100 import dataset as cifar100
 from experiments.tasks.cifar100.batches import Augmentation, ImageBatches
-from experiments.training.run import resolve_auto
+from experiments.training.resolution import resolve_auto
 
 SUITE, PLAIN = "suite", "plain"
 
@@ -120,10 +122,17 @@ class Series:
 def labels_of(overrides: list[str], **further: str) -> Labels:
     """The names of the run that `overrides` describe, and `further` columns."""
     cfg, choices = compose(overrides)
-    cfg = resolve_auto(cfg)
+    cfg = resolve_auto(validate(cfg))
     identity = identify(cfg, choices)
-    names = {key: getattr(identity, key) for key in ("task", "model", "data", "recipe")}
-    return {**names, "activation": identity.act, "precision": cfg.trainer.precision, **further}
+    departures = {k: value for k, value in identity.overrides.items() if not under(k, ("act", "data", "model"))}
+    names = {
+        "task": identity.task,
+        "model": identity.model,
+        "data": label(identity.data, identity.overrides, "data"),
+        "recipe": label(identity.recipe, departures),
+        "activation": label(identity.act, identity.overrides, "act.options"),
+    }
+    return {**names, "precision": cfg.trainer.precision, **further}
 
 
 def in_turns(workers: Sequence[Worker], effort: Effort, device: torch.device, evaluate: bool) -> list[Series]:
@@ -190,7 +199,7 @@ def compare_augmentation(
     overrides: list[str], rounds: int, device: torch.device, machine: Labels, note: Note
 ) -> Iterator[Comparison]:
     """Training batches of CIFAR-100, made in this process by the suite and by torchvision from PIL images."""
-    cfg, _ = compose(overrides)
+    cfg = validate(compose(overrides)[0])
     images, size = training_images(cfg.data), cfg.trainer.batch_size
     options = {"crop_padding": 4, "flip": True}
     for degrees, recipes in ((0.0, "small and fast"), (15.0, "standard")):
@@ -249,7 +258,7 @@ def _of_training(labels: Labels, own: Series, baseline: Series, steps: int) -> C
     memory, base_memory = own.turns[-1].memory_mib, baseline.turns[-1].memory_mib
     evaluations = [answer.items / answer.seconds for answer in own.evaluations]
     return _comparison(
-        {"unit": ITEMS[labels["task"]][0], **labels},
+        {"unit": spec_of(labels["task"]).benchmark.unit, **labels},
         own.seconds_per_item(),
         baseline.seconds_per_item(),
         spread([answer.items for answer in own.turns]).median / steps,

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.configuration.composition import options_of
+from experiments.configuration.task_spec import spec_of
 from experiments.errors import BadInput
 from experiments.training.job import report_error
 
@@ -22,8 +24,12 @@ LAYOUTS = ("contiguous", "channels_last")
 DIRECTIONS = ("forward", "backward", "both")
 KERNELS = ("auto", "eager", "torch_ops", "cpp", "triton")
 """Accepted by `--kernel`; all but "auto" are values of CARELU_KERNEL."""
-TASKS = ("cifar100", "superres", "text")
-BENCHMARKS = {"start-up": TASKS, "augmentation": ("cifar100",), "plain": ("cifar100", "text"), "activations": TASKS}
+TASKS = tuple(task for task in options_of("task") if spec_of(task).benchmark)
+"""The tasks whose speed can be measured."""
+BENCHMARKS = {
+    name: tuple(task for task in TASKS if not further or name in spec_of(task).benchmark.further)
+    for name, further in (("start-up", False), ("augmentation", True), ("plain", True), ("activations", False))
+}
 """What is measured of training, and the tasks that it can be measured on."""
 
 

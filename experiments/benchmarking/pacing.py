@@ -14,16 +14,15 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
-from hydra.utils import get_class
-from omegaconf import DictConfig
 from rich.console import Console
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from experiments.configuration.composition import compose
+from experiments.configuration.schema import Config
 from experiments.distributed.sharding import WHOLE, Shard
 from experiments.record.environment import peak_memory_mib
-from experiments.tasks.contract import Batch, Splits, Task, TrainingBatches
+from experiments.tasks.contract import Batch, Splits, Task, TrainingBatches, build_task
 
 PHASES = ("data", "forward", "backward", "optimiser", "other")
 """What a step consists of: making the batch; model and loss; their gradients, and clipping them; the update; and
@@ -31,13 +30,6 @@ what is left, like the sums of metrics and the schedule."""
 
 MANY_STEPS = 10**6
 """Steps of an epoch, and epochs, of a run that is measured: never reached, so that its end plays no part."""
-
-ITEMS: dict[str, tuple[str, Callable[[Batch], Tensor | int]]] = {
-    "cifar100": ("images", lambda batch: len(batch[1])),
-    "superres": ("patches", lambda batch: len(batch[0])),
-    "text": ("tokens", lambda batch: batch.mask.sum()),
-}
-"""What the speed of a task is counted in, and how many of them a batch has; padding does not count."""
 
 
 @dataclass(frozen=True)
@@ -167,22 +159,22 @@ class PacedBatches:
 
 
 class PacedTask(Task):
-    """A task that is paused and timed; the configuration's `task._target_` names it in place of the task itself."""
+    """A task that is paused and timed, in place of the task itself."""
 
     pace: ClassVar[Pace]
     """Of this process."""
     replace_batches: ClassVar[list[Callable[[TrainingBatches], TrainingBatches]]] = []
     """What is done to the task's training batches."""
 
-    def __init__(self, cfg: DictConfig):
-        usual, _ = compose([f"task={cfg.task.name}"])
-        self.task: Task = get_class(usual.task._target_)(cfg)
-        self.headline = self.task.headline
-        self.items = ITEMS[cfg.task.name][1]
+    def __init__(self, config: Config):
+        super().__init__(config)
+        self.task: Task = build_task(config)
+        self.spec = self.task.spec
+        self.items = self.spec.benchmark.count
 
-    def build_data(self, cfg: DictConfig, device: torch.device) -> Splits:
+    def build_data(self, config: Config, device: torch.device) -> Splits:
         self.pace.device = device
-        splits = self.task.build_data(cfg, device)
+        splits = self.task.build_data(config, device)
         train = splits.train
         for replace in self.replace_batches:
             train = replace(train)
@@ -238,12 +230,12 @@ def train_in_turns(
         register_optimizer_step_pre_hook(lambda *_: pace.mark("backward")),
         register_optimizer_step_post_hook(lambda *_: pace.mark("optimiser")),
     ]
-    paced = [f"task._target_={PacedTask.__module__}.PacedTask", f"trainer.epochs={MANY_STEPS}"]
+    paced = [f"trainer.epochs={MANY_STEPS}"]
     paced += ["trainer.max_steps=null", "trainer.evaluate_every=1", "trainer.checkpoint_minutes=1000", "logger=none"]
     try:
         with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as silence:
             configuration = compose([*overrides, *paced, f"output_root={folder}"])
-            outcome = perform(*configuration, Display(Console(file=silence)))
+            outcome = perform(*configuration, Display(Console(file=silence)), PacedTask)
     finally:
         for hook in hooks:
             hook.remove()

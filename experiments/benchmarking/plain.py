@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterator
 
 import torch
-from hydra.utils import get_class
-from omegaconf import DictConfig
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
@@ -13,13 +11,17 @@ from torchvision import transforms
 
 from carelu import ActivationFactory
 from experiments.benchmarking.pacing import MANY_STEPS, Answer, Evaluate, Pace, Turn
-from experiments.configuration.composition import as_dict, compose
+from experiments.configuration.composition import compose
+from experiments.configuration.schema import validate
 from experiments.distributed.sharding import WHOLE, Shard
 from experiments.randomness import generator
 from experiments.tasks.cifar100 import dataset as cifar100
 from experiments.tasks.cifar100.batches import LabelledImages
+from experiments.tasks.cifar100.spec import CIFAR100Data
+from experiments.tasks.cifar100.task import SOURCES
+from experiments.tasks.contract import build_task
 from experiments.tasks.text.batches import TextBatch, TextBatches
-from experiments.training.run import resolve_auto
+from experiments.training.resolution import resolve_auto
 
 
 class PilImages(Dataset):
@@ -49,13 +51,13 @@ class PilImages(Dataset):
         return self.transform(Image.fromarray(self.images[index])), self.labels[index]
 
 
-def training_images(data: DictConfig) -> LabelledImages:
+def training_images(data: CIFAR100Data) -> LabelledImages:
     """The training images that `data`, a configuration of configs/data/cifar100, describes.
 
     Raises:
         BadInput: they are not there.
     """
-    train, _ = cifar100.load_sample() if data.bundled else cifar100.load(data.root, data.download)
+    train, _ = SOURCES[data.source](data)
     return train
 
 
@@ -68,14 +70,14 @@ def train_plainly(
     batch size, optimiser and augmentation are those of `overrides`, as on the command line of `run.py`.
     """
     cfg, _ = compose(overrides)
-    cfg = resolve_auto(cfg)
+    cfg = resolve_auto(validate(cfg))
     device = torch.device(cfg.trainer.device)
-    images = PilImages(training_images(cfg.data), as_dict(cfg)["task"]["augmentation"])
+    images = PilImages(training_images(cfg.data), cfg.task.augmentation.model_dump())
     # One long epoch: starting the processes anew for each would make this slower still, above all on a small set.
     sampler = RandomSampler(images, num_samples=MANY_STEPS * cfg.trainer.batch_size)
     loader = iter(DataLoader(images, cfg.trainer.batch_size, sampler=sampler, num_workers=processes))
-    factory = ActivationFactory(cfg.act.name, **as_dict(cfg)["act"]["options"])
-    model = get_class(cfg.task._target_)(cfg).build_model(cfg, factory).to(device)
+    factory = ActivationFactory(cfg.act.name, **cfg.act.options)
+    model = build_task(cfg).build_model(cfg, factory).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9, weight_decay=5e-4)
     pace = Pace(receive, send)
     pace.device = device

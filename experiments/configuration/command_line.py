@@ -28,7 +28,8 @@ from experiments.configuration.composition import (
     options_of,
     without_hydra,
 )
-from experiments.configuration.schema import check_choices, check_leaves, check_values
+from experiments.configuration.launcher import check_launcher_options
+from experiments.configuration.schema import check_choices, validate
 from experiments.errors import BadInput, unknown
 
 
@@ -87,7 +88,7 @@ def check_command(args: list[str]) -> SweepPlan | None:
         cfg = _compose_or_explain([*map(_first_line, of_hydra), *variant])
         settings = without_hydra(cfg)
         check_choices(dict(cfg.hydra.runtime.choices))
-        check_values(settings)
+        validate(settings)
         _check_writable(settings.output_root)
         devices.add(settings.trainer.device)
     if not sweeping:
@@ -128,7 +129,7 @@ def _check_hydra(of_hydra: list[Override], sweeping: bool) -> None:
         is_for_slurm = key.startswith("hydra.launcher.additional_parameters.")
         if override not in choices and not is_option and not is_for_slurm:
             raise unknown(f"option of hydra/launcher={usual.hydra.runtime.choices[LAUNCHER]}", key, known)
-    check_leaves({override.key_or_group: override.value() for override in about_launcher})
+    check_launcher_options({o.key_or_group: o.value() for o in about_launcher if o not in choices})
     if usual.hydra.runtime.choices[LAUNCHER] == "submitit_slurm" and not shutil.which("sbatch"):
         raise BadInput(
             "hydra/launcher=submitit_slurm needs Slurm, and there is no `sbatch` on this machine; "

@@ -3,14 +3,24 @@
 Imports neither torch nor data, so that a typing error is answered at once.
 """
 
+import functools
+import itertools
 import json
+import os
 import re
 import warnings
 from pathlib import Path
 
 import hydra
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, open_dict
+from pydantic import BaseModel
+
+from experiments.errors import BadInput, unknown
 
 ROOT = Path(__file__).parents[2]
 CONFIG_DIR = ROOT / "configs"
@@ -28,16 +38,98 @@ LAUNCHER = "hydra/launcher"
 GROUPS = ("task", "act", "recipe", "data", "model", "optim", "trainer", "logger")
 """The groups that make up a run; `experiment` is laid over them."""
 
-SET_BY_GROUP = {f"{group}.name": group for group in ("task", "act", "data", "model")} | {"recipe": "recipe"}
+SET_BY_GROUP = {f"{group}.name": group for group in ("task", "act", "data", "model")} | {
+    "recipe": "recipe",
+    "task.package": "task",
+    "data.source": "data",
+    "model.architecture": "model",
+}
 """Keys that say what was chosen and the group whose word chooses it; the record relies on them."""
 
 SHOW_KEYS = "all keys and their values: python run.py --cfg job"
 
 
+FOLDERS_VARIABLE = "CARELU_CONFIG_DIR"
+"""The environment variable that names further folders of configuration, separated as in PATH."""
+
+
+def config_folders() -> list[Path]:
+    """The folders that hold configuration: configs/, then those of `FOLDERS_VARIABLE`.
+
+    Raises:
+        BadInput: one of them is not there.
+    """
+    further = [Path(name) for name in os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep) if name]
+    for folder in further:
+        if not folder.is_dir():
+            raise BadInput(
+                f"{FOLDERS_VARIABLE}={os.environ[FOLDERS_VARIABLE]}: there is no folder {folder}; "
+                "name folders that hold task/, data/ and so on, as configs/ does"
+            )
+    return [CONFIG_DIR, *further]
+
+
+def add_config_folders(args: list[str]) -> None:
+    """Makes the folders of `--config-dir` known to this process and to those that it starts.
+
+    Raises:
+        BadInput: one of them is not there.
+    """
+    names = [arg.partition("=")[2] for arg in args if arg.startswith("--config-dir=")]
+    names += [name for option, name in itertools.pairwise(args) if option in ("--config-dir", "-cd")]
+    known = [name for name in os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep) if name]
+    folders = dict.fromkeys([*known, *(str(Path(name).absolute()) for name in names)])
+    if names:
+        os.environ[FOLDERS_VARIABLE] = os.pathsep.join(folders)
+    config_folders()
+
+
+class _FurtherFolders(SearchPathPlugin):
+    """Lets Hydra find the further folders of configuration, and the words of `GROUPS_BY_TASK`.
+
+    A word needs a file for each task that knows it, and none of its own: that `data=sample` is an option of the group
+    `data` follows from data/<task>/sample.yaml.
+    """
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        for folder in config_folders()[1:]:
+            search_path.append("carelu", f"file://{folder.absolute()}")
+        store = ConfigStore.instance()
+        for group in GROUPS_BY_TASK:
+            for word in options_of(group):
+                if group == "recipe":
+                    store.store(group=group, name=word, node={"recipe": word}, package="_global_")
+                else:
+                    store.store(group=group, name=word, node={})
+
+
+Plugins.instance().register(_FurtherFolders)
+
+
 def options_of(group: str, task: str | None = None) -> dict[str, str]:
-    """The options of a group and what each is: the first line of its file that says so."""
-    folder = CONFIG_DIR / group / (task or "")
-    return {file.stem: _first_comment(file) for file in sorted(folder.glob("*.yaml"))}
+    """The options of a group and what each is: the first line of its file that says so.
+
+    Without a task, the words of a group in `GROUPS_BY_TASK` are those that any task understands.
+    """
+    pattern = "*/*.yaml" if group in GROUPS_BY_TASK and task is None else "*.yaml"
+    files = [file for folder in config_folders() for file in sorted((folder / group / (task or "")).glob(pattern))]
+    meanings: dict[str, str] = {}
+    for file in files:
+        meanings.setdefault(file.stem, _first_comment(file, file.stat().st_mtime_ns))
+    return dict(sorted(meanings.items()))
+
+
+def option_file(group: str, option: str) -> Path:
+    """The file of an option; the first where several folders have one.
+
+    Raises:
+        BadInput: there is none.
+    """
+    files = [folder / group / f"{option}.yaml" for folder in config_folders()]
+    found = next((file for file in files if file.is_file()), None)
+    if found is None:
+        raise unknown(group, option, options_of(group))
+    return found
 
 
 def launchers() -> dict[str, str]:
@@ -45,7 +137,8 @@ def launchers() -> dict[str, str]:
     return {"basic": "One run after the other, in one process", **options_of(LAUNCHER)}
 
 
-def _first_comment(file: Path) -> str:
+@functools.cache
+def _first_comment(file: Path, _changed: int) -> str:
     comments = (line[1:].strip() for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
     return next((comment for comment in comments if not comment.startswith("@package")), "")
 
@@ -87,14 +180,16 @@ def flatten(node: object, prefix: str = "") -> dict[str, object]:
     return {prefix: node}
 
 
-def as_dict(cfg: DictConfig) -> dict[str, object]:
+def as_dict(cfg: DictConfig | BaseModel) -> dict[str, object]:
     """`cfg` as plain dicts and lists, interpolations resolved."""
+    if isinstance(cfg, BaseModel):
+        return cfg.model_dump()
     return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
 
 
 def _stays_text(value: str) -> bool:
     """Whether Hydra reads `value`, written without quotes, as the same text."""
-    if not re.fullmatch(r"[\w./:%@?|+*~-]+", value) or value.lower() in ("null", "true", "false"):
+    if not re.fullmatch(r"[\w./:%@?|+*~-]+", value, re.ASCII) or value.lower() in ("null", "true", "false"):
         return False
     try:
         float(value)
@@ -105,6 +200,18 @@ def _stays_text(value: str) -> bool:
 
 def literal(value: object) -> str:
     """`value` as Hydra's command line takes it."""
+    if isinstance(value, list):
+        return f"[{','.join(map(literal, value))}]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{literal(item)}" for key, item in value.items()) + "}"
     if isinstance(value, str):
-        return value if _stays_text(value) else "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-    return json.dumps(value, separators=(",", ":"))
+        return value if _stays_text(value) else _quoted(value)
+    return json.dumps(value)
+
+
+def _quoted(value: str) -> str:
+    """`value` in quotes: for OmegaConf `${` is escaped, for Hydra quotes and the backslashes before them."""
+    value = re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + "\\${", value)
+    value = re.sub(r"(\\*)'", lambda found: 2 * found[1] + "\\'", value)
+    value = re.sub(r"\\+$", lambda found: 2 * found[0], value)
+    return f"'{value}'"

@@ -19,7 +19,7 @@ _HELP = """\
 Trains an activation on a task, records it, and goes on from where it stands if it was stopped.
 
 usage: python run.py [KEY=VALUE ...]              one run
-       python run.py -m [KEY=A,B,C ...]           a sweep over every combination, all_reduce_sum up at its end
+       python run.py -m [KEY=A,B,C ...]           a sweep over every combination, summed up at its end
        python run.py -m +experiment=NAME          a ready-made sweep, like paper_all or carelu_study
        python run.py -m … hydra/launcher=joblib   several runs at once; others: {launchers}
 
@@ -39,13 +39,15 @@ Some keys (all of them, with their values: python run.py --cfg job; their meanin
   trainer.epochs=3         passes over the training data
   trainer.max_steps=20     stop after so many steps, then evaluate
   trainer.device=cpu       auto, cpu, cuda, cuda:1
+  trainer.threads=2        CPU threads, part of what is computed; null: this machine's
   data_root=FOLDER         where all data is, or is fetched to; data.root=FOLDER for that of one task
   output_root=outputs      where runs and their ledger are kept
   force=true               run again from the start, also where a result stands
-  act.options.KEY=VALUE     an option of the activation
+  act.options.KEY=VALUE    an option of the activation
   jobs_per_gpu=2           runs at once on each GPU (hydra/launcher=joblib)
   hydra.launcher.n_jobs=2  runs at once in all (hydra/launcher=joblib)
 
+Tasks, data and activations of your own: python run.py --config-dir FOLDER …, or CARELU_CONFIG_DIR=FOLDER
 Hydra's own options: python run.py --hydra-help"""
 
 

@@ -3,12 +3,14 @@
 import hashlib
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from experiments.configuration.composition import SET_BY_GROUP, SHOW_KEYS, as_dict, compose, flatten, literal
+from experiments.configuration.schema import Config, validate
 from experiments.errors import BadInput, unknown
 
 KEYS_NOT_HASHED = (
@@ -21,21 +23,31 @@ KEYS_NOT_HASHED = (
     "data.download",
     "data.test_root",
     "data.cache",
+    "task.package",
     "trainer.checkpoint_minutes",
 )
 """Keys (or their parents) that say where and how a run is kept, not what it computes."""
 
-OWN_COLUMN = ("seed", "act", "data", "model", "trainer.device", "trainer.precision")
-"""Keys (or their parents) that the record names in columns of their own, beside the recipe's."""
-
-
-def _under(key: str, parents: tuple[str, ...]) -> bool:
-    return any(key == parent or key.startswith(f"{parent}.") for parent in parents)
+_OWN_COLUMNS = ("seed", "trainer.device", "trainer.precision", "trainer.threads")
+"""Keys that the record names in columns of their own, beside the overrides."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What a run is called, and the command that makes it again."""
+    """What a run is called, and the command that makes it again.
+
+    Args:
+        task, model, data, recipe, act: the plain names of what was chosen; `act` is the registry's.
+        seed: of the run.
+        overrides: everything that departs from the named recipe, model, data and activation, by its dotted key; without
+            the seed, device, precision and threads, and without `KEYS_NOT_HASHED`. Another optimiser than the task's
+            usual one is `{"optim": <its name>}`.
+        config_hash: a fingerprint of all that is computed.
+        run_id: `<task>-<recipe>-<act>-s<seed>-<config_hash>`.
+        command: makes the same run again.
+        directory: `<output_root>/<task>/<recipe>/<act>/s<seed>-<config_hash>`.
+        elsewhere: the overrides that say where it is kept, which are not part of what it is.
+    """
 
     task: str
     model: str
@@ -43,87 +55,92 @@ class Identity:
     recipe: str
     act: str
     seed: int
+    overrides: dict[str, object]
     config_hash: str
     run_id: str
     command: str
     directory: Path
-    """`<output_root>/<task>/<recipe>/<act>/s<seed>-<config_hash>`."""
     elsewhere: list[str]
-    """The overrides that say where it is kept, which are not part of what it is."""
 
 
-def identify(cfg: DictConfig, choices: dict[str, str]) -> Identity:
-    """The names of the run that `cfg` describes; device and precision must be settled in it.
+def under(key: str, parents: tuple[str, ...]) -> bool:
+    """Whether a dotted key is one of `parents` or below one of them."""
+    return any(key == parent or key.startswith(f"{parent}.") for parent in parents)
 
-    Every setting that departs from what the chosen words stand for shows in one of the names, so
-    that two runs with the same task, model, data, recipe, act, device and precision differ in their
-    seed alone.
+
+def label(name: str, overrides: Mapping[str, object], prefix: str = "") -> str:
+    """`name` with the overrides below `prefix`, like "carelu(gain=2)"; for display, nothing reads it back."""
+    own = {
+        key.removeprefix(f"{prefix}."): value for key, value in overrides.items() if not prefix or under(key, (prefix,))
+    }
+    listed = ", ".join(f"{key}={literal(value)}" for key, value in sorted(own.items()))
+    return f"{name}({listed})" if listed else name
+
+
+def identify(cfg: DictConfig | Config, choices: dict[str, str]) -> Identity:
+    """The names of the run that `cfg` describes; device, precision and threads must be resolved in it.
+
+    Every setting that departs from what the names stand for is in `overrides`, so that two runs with the same names,
+    overrides, device, precision and threads differ in their seed alone.
 
     Raises:
-        BadInput: a key that no file in configs/ knows, or a name that its word did not choose.
+        BadInput: a key that no file of the chosen names knows, or a name that its word did not choose.
     """
-    words = [f"{group}={choices[group]}" for group in ("task", "act", "recipe", "data", "model")]
+    config = validate(cfg)
+    names = {"task": config.task.name, "act": config.act.name, "recipe": config.recipe}
+    words = [f"{group}={name}" for group, name in {**names, **_chosen(choices, "data", "model")}.items()]
     usual, usual_choices = compose(words)
     swapped = {group: choices[group] for group in ("optim", "trainer") if choices[group] != usual_choices[group]}
     words += [f"{group}={word}" for group, word in swapped.items()]
-    data_root = [] if cfg.data_root == usual.data_root else [f"data_root={literal(cfg.data_root)}"]
-    usual, _ = compose([*words, *data_root])
-    known, actual = (_canonical(flatten(as_dict(each))) for each in (usual, cfg))
-    changed = {
-        key: value
-        for key, value in actual.items()
-        if not _under(key, KEYS_NOT_HASHED) and (key not in known or known[key] != value)
-    }
-    of_model_name = [key for key in actual if f"${{.{key.removeprefix('model.')}}}" in _unresolved_model_name(cfg)]
-    for key in changed:
-        if key not in known:
-            raise unknown("key", key, known, SHOW_KEYS)
-        if key in SET_BY_GROUP and not (key == "model.name" and of_model_name):
-            raise BadInput(f"{key}={actual[key]} cannot be set; choose with {SET_BY_GROUP[key]}=…")
-
-    def label(name: str, group: str) -> str:
-        own = {key: value for key, value in changed.items() if _under(key, (group,)) and key not in of_model_name}
-        return _with_changes(name, {key.removeprefix(f"{group}."): value for key, value in own.items()})
-
-    of_recipe = {key: value for key, value in changed.items() if not _under(key, OWN_COLUMN)}
-    computed = {key: value for key, value in actual.items() if not _under(key, KEYS_NOT_HASHED)}
+    data_root = [] if config.data_root == usual.data_root else [f"data_root={literal(config.data_root)}"]
+    if swapped or data_root:
+        usual, _ = compose([*words, *data_root])
+    known, actual = (_canonical(flatten(as_dict(each))) for each in (usual, config))
+    changed = {key: value for key, value in actual.items() if key not in known or known[key] != value}
+    _refuse_what_cannot_be_set(changed, known)
+    computed = {key: value for key, value in actual.items() if not under(key, KEYS_NOT_HASHED)}
     computed["trainer.device"] = computed["trainer.device"].split(":")[0]
+    departures = {
+        key: value for key, value in changed.items() if key in computed and key not in (*_OWN_COLUMNS, *SET_BY_GROUP)
+    }
     config_hash = hashlib.sha256(json.dumps(computed, sort_keys=True).encode()).hexdigest()[:10]
-    overrides = dict(changed)
-    overrides.pop("model.name", None)
-    overrides.update({key: computed[key] for key in ("seed", "trainer.device", "trainer.precision")})
+    settings = {**departures, **{key: computed[key] for key in _OWN_COLUMNS}}
     return Identity(
-        task=choices["task"],
-        model=label(actual["model.name"], "model"),
-        data=label(actual["data.name"], "data"),
-        recipe=_with_changes(choices["recipe"], {**of_recipe, **swapped}),
-        act=label(actual["act.name"], "act.options"),
-        seed=actual["seed"],
+        **names,
+        model=config.model.name,
+        data=config.data.name,
+        seed=config.seed,
+        overrides={**swapped, **departures},
         config_hash=config_hash,
-        run_id=f"{choices['task']}-{choices['recipe']}-{choices['act']}-s{actual['seed']}-{config_hash}",
-        command=shlex.join(
-            ["python", "run.py", *words, *(f"{key}={literal(value)}" for key, value in overrides.items())]
-        ),
+        run_id=f"{'-'.join((names['task'], names['recipe'], names['act']))}-s{config.seed}-{config_hash}",
+        command=shlex.join(["python", "run.py", *words, *(f"{k}={literal(value)}" for k, value in settings.items())]),
         directory=Path(
-            cfg.output_root,
-            *(choices[group] for group in ("task", "recipe", "act")),
-            f"s{actual['seed']}-{config_hash}",
+            config.output_root, *(names[each] for each in ("task", "recipe", "act")), f"s{config.seed}-{config_hash}"
         ),
         elsewhere=[
             *([] if choices["logger"] == "none" else [f"logger={choices['logger']}"]),
             *data_root,
             *(
                 f"{key}={literal(value)}"
-                for key, value in actual.items()
-                if _under(key, KEYS_NOT_HASHED) and not _under(key, ("force", "jobs_per_gpu", "logger"))
-                if key in known and known[key] != value
+                for key, value in changed.items()
+                if under(key, KEYS_NOT_HASHED) and not under(key, ("data_root", "force", "jobs_per_gpu", "logger"))
             ),
         ],
     )
 
 
-def _unresolved_model_name(cfg: DictConfig) -> str:
-    return OmegaConf.to_container(cfg, resolve=False)["model"]["name"]
+def _chosen(choices: dict[str, str], *groups: str) -> dict[str, str]:
+    return {group: choices[group] for group in groups}
+
+
+def _refuse_what_cannot_be_set(changed: dict[str, object], known: dict[str, object]) -> None:
+    """Raises `BadInput` for a new key, and for a name that does not follow from the chosen word."""
+    for key, value in changed.items():
+        if key not in known and not under(key, KEYS_NOT_HASHED):
+            raise unknown("key", key, known, SHOW_KEYS)
+        follows = key == "model.name" and any(other.startswith("model.") for other in changed if other != key)
+        if key in SET_BY_GROUP and not follows:
+            raise BadInput(f"{key}={literal(value)} cannot be set; choose with {SET_BY_GROUP[key]}=…")
 
 
 def _canonical(leaves: dict[str, object]) -> dict[str, object]:
@@ -135,9 +152,3 @@ def _canonical(leaves: dict[str, object]) -> dict[str, object]:
         return int(value) if isinstance(value, float) and value.is_integer() else value
 
     return {key: plain(value) for key, value in leaves.items()}
-
-
-def _with_changes(name: str, changes: dict[str, object]) -> str:
-    changes = {key: value for key, value in changes.items() if key != "name"}
-    listed = ", ".join(f"{key}={literal(value)}" for key, value in sorted(changes.items()))
-    return f"{name}({listed})" if listed else name

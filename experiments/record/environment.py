@@ -2,6 +2,8 @@
 
 import contextlib
 import hashlib
+import importlib
+import inspect
 import platform
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import torch
 import torchvision
+from torch import nn
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,23 +19,38 @@ _SOURCES = ("run.py", "carelu", "experiments", "configs")
 """What a run is made from, for git."""
 
 _COMPUTES = (
-    "carelu",
-    "experiments/training",
-    "experiments/distributed",
-    "experiments/tasks",
+    "carelu/**/*",
+    "experiments/training/**/*",
+    "experiments/distributed/**/*",
     "experiments/randomness.py",
+    "experiments/tasks/*",
 )
-"""What a result depends on: not what names, checks, starts, stores or evaluates runs."""
+"""What every result depends on, beside its task's folder: not what names, checks, starts, stores or evaluates runs."""
 
 
-def code_hash() -> str:
-    """A fingerprint of the source files that a result depends on."""
-    places = [ROOT / name for name in _COMPUTES]
-    files = [file for place in places for file in ([place] if place.is_file() else place.rglob("*"))]
+def code_hash(task_package: str) -> str:
+    """A fingerprint of the source files that a result of a task depends on.
+
+    Args:
+        task_package: the task's folder as a Python package, wherever it lies.
+    """
+    files = {file.relative_to(ROOT).as_posix(): file for pattern in _COMPUTES for file in ROOT.glob(pattern)}
+    for folder in map(Path, importlib.import_module(task_package).__path__):
+        files |= {f"{task_package}/{file.relative_to(folder).as_posix()}": file for file in folder.rglob("*")}
     digest = hashlib.sha256()
-    for file in sorted(file for file in files if file.suffix in (".py", ".cpp")):
-        digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    for name, file in sorted(files.items()):
+        if file.suffix in (".py", ".cpp"):
+            digest.update(name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
+
+
+def activation_hash(activation: type[nn.Module]) -> str:
+    """A fingerprint of an activation's class: its name and the source file that defines it."""
+    try:
+        source = Path(inspect.getsourcefile(activation) or "").read_bytes()
+    except (OSError, TypeError):  # defined in a notebook or in a terminal
+        source = b""
+    return hashlib.sha256(activation.__qualname__.encode() + b"\0" + source).hexdigest()[:12]
 
 
 def git_state() -> tuple[str, bool]:
@@ -60,11 +78,21 @@ def device_name(device: torch.device) -> str:
     return f"{processor} ({torch.get_num_threads()} threads)"
 
 
-def describe(device: torch.device, processes: int = 1) -> dict[str, object]:
-    """Everything about code and machine that a record keeps; `processes` train together, each on such a device."""
+def describe(
+    device: torch.device, processes: int = 1, *, task_package: str, activation: type[nn.Module]
+) -> dict[str, object]:
+    """Everything about code and machine that a record keeps.
+
+    Args:
+        device: of each process.
+        processes: those that train together.
+        task_package: the folder of the task, as a Python package.
+        activation: the class of the activation.
+    """
     commit, dirty = git_state()
     return {
-        "code_hash": code_hash(),
+        "code_hash": code_hash(task_package),
+        "activation_hash": activation_hash(activation),
         "git_commit": commit,
         "git_dirty": dirty,
         "python": platform.python_version(),

@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
-from omegaconf import DictConfig, OmegaConf
+import yaml
+from omegaconf import OmegaConf
 
+from experiments.configuration.composition import as_dict
+from experiments.configuration.schema import Config
 from experiments.errors import BadInput
 from experiments.files import write_atomically
 from experiments.record import checkpoint
@@ -129,9 +132,9 @@ class RunDirectory:
         config = self.path / CONFIG
         return config.exists() and bool(OmegaConf.load(config).get("force")) and not (self.path / RESULT).exists()
 
-    def begin(self, cfg: DictConfig, environment: dict[str, object]) -> None:
+    def begin(self, cfg: Config, environment: dict[str, object]) -> None:
         """Writes what is known before the first step."""
-        write_atomically(self.path / CONFIG, OmegaConf.to_yaml(cfg, resolve=True).encode())
+        write_atomically(self.path / CONFIG, yaml.safe_dump(as_dict(cfg), sort_keys=False, allow_unicode=True).encode())
         write_atomically(self.path / ENVIRONMENT, to_json(environment))
 
     def environment(self) -> dict[str, object] | None:
@@ -170,7 +173,7 @@ class ReadOnlyRunDirectory(RunDirectory):
 
     def set_aside(self) -> None: ...
 
-    def begin(self, cfg: DictConfig, environment: dict[str, object]) -> None: ...
+    def begin(self, cfg: Config, environment: dict[str, object]) -> None: ...
 
     def write_metrics(self, history: list[dict[str, object]]) -> None: ...
 

@@ -95,7 +95,7 @@ def ranked_scores(evidence: Evidence, contents: Contents, acts: Sequence[str]) -
     """
     scores: dict[str, list[float]] = {act: [] for act in acts}
     for setting, metric in contents:
-        sign = 1 if describe_metric(metric).higher_is_better else -1
+        sign = 1 if describe_metric(setting.task, metric).higher_is_better else -1
         runs_of = evidence.of(setting)
         values = {act: values_by_seed(runs_of[act], metric) for act in acts}
         diverged = {act: {run.seed for run in runs_of[act] if run.status == "diverged"} for act in acts}
@@ -122,7 +122,7 @@ def short_names(settings: Sequence[Setting]) -> dict[Setting, str]:
 
 def _gains(evidence: Evidence, setting: Setting, metric: str, baseline: str) -> dict[str, float]:
     """The normalised gain of each activation over the seeds that it shares with the baseline, in percent."""
-    best = describe_metric(metric).best_possible
+    best = describe_metric(setting.task, metric).best_possible
     entries = compare(evidence, setting, metric, baseline)
     base = next(entry.values for entry in entries if entry.act == baseline)
     gains = {}

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from experiments.analysis.comparison import Entry
-from experiments.analysis.metrics import METRICS, describe_metric
+from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import fixed, plural
+from experiments.configuration.task_spec import spec_of
 
 
 def remarks(entries: Sequence[Entry], baseline: str, metric: str) -> tuple[str, ...]:
@@ -20,9 +21,10 @@ def _reference(entries: Sequence[Entry], metric: str) -> str:
     measured_on, slash, base = metric.rpartition("/")
     reference = f"{measured_on}{slash}bicubic_{base}"
     values = {run.metrics[reference] for entry in entries for run in entry.runs if reference in run.metrics}
-    if f"bicubic_{base}" not in METRICS or len(values) != 1:
+    tasks = {run.setting.task for entry in entries for run in entry.runs}
+    if len(values) != 1 or f"bicubic_{base}" not in spec_of(task := tasks.pop()).metrics:
         return ""
-    kind = describe_metric(reference)
+    kind = describe_metric(task, reference)
     return f"Bicubic interpolation of the same images: {fixed(values.pop(), kind.decimals)} {kind.unit}."
 
 

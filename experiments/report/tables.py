@@ -111,8 +111,8 @@ def _check_metric(evidence: Evidence, metric: str | None) -> None:
     known = {run.metric for run in evidence.runs} | {name for run in evidence.runs for name in run.metrics}
     if metric is not None and metric not in known:
         raise unknown("metric", metric, known)
-    for name in [metric] if metric else sorted({run.metric for run in evidence.runs}):
-        describe_metric(name)
+    for task, name in sorted({(run.setting.task, metric or run.metric) for run in evidence.runs}):
+        describe_metric(task, name)
 
 
 def _check_recipes(evidence: Evidence, recipe: str | None) -> None:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 
 from experiments.analysis.comparison import Entry, compare, metrics_shown
 from experiments.analysis.evidence import Evidence, Setting
-from experiments.analysis.metrics import Metric, describe_metric
+from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import ABSENT, fixed, interval, p_text, with_deviation
 from experiments.analysis.paper import PAPER, PAPER_RESULTS
 from experiments.analysis.provenance import describe_conditions, describe_runs, run_commands
 from experiments.analysis.tuning import Tuning
+from experiments.configuration.task_spec import Metric
 from experiments.report.remarks import remarks
 from experiments.report.table import CSV, RESULT, STATISTICS, Block, Cell, Column, Table
 
@@ -48,7 +49,7 @@ def task_table(
     contents = [(setting, name) for setting in settings for name in metrics_shown(evidence, setting, metric)]
     if not contents:
         return None
-    kinds = dict.fromkeys(describe_metric(metric or name.rpartition("/")[2]) for _, name in contents)
+    kinds = dict.fromkeys(describe_metric(task, metric or name.rpartition("/")[2]) for _, name in contents)
     fields = _fields(baseline, " / ".join(kind.heading for kind in kinds), tuning)
     blocks = tuple(_block(evidence, setting, name, baseline, fields, tuning) for setting, name in contents)
     table = Table(
@@ -69,10 +70,10 @@ def _block(
 ) -> Block:
     entries = compare(evidence, setting, name, baseline)
     runs = [run for entry in entries for run in entry.runs]
-    rows = [_Row(setting, name, describe_metric(name), baseline, entry, tuning) for entry in entries]
+    rows = [_Row(setting, name, describe_metric(setting.task, name), baseline, entry, tuning) for entry in entries]
     notes = remarks(entries, baseline, name) + (tuning.notes.get(setting, ()) if tuning else ())
     return Block(
-        title=f"{_capitalised(describe_metric(name).title)}: {setting.model} on {setting.data}",
+        title=f"{_capitalised(describe_metric(setting.task, name).title)}: {setting.model} on {setting.data}",
         caption=f"{describe_conditions(setting)}. {describe_runs(runs)}.",
         rows=tuple(tuple(cell(row) for _, cell in fields) for row in rows),
         notes=notes,

@@ -18,7 +18,7 @@ def tuning_table(tuning: Tuning, task: str, settings: Collection[Setting]) -> Ta
     """Every value that was tried for every activation of a task in `settings`, without the table's own command."""
     tried = {setting: acts for setting, acts in tuning.trials.items() if setting.task == task and setting in settings}
     runs = [run for acts in tried.values() for run in _all_runs(acts)]
-    heading = describe_metric(runs[0].metric).heading
+    heading = describe_metric(task, runs[0].metric).heading
     columns = (
         *(Column(key, key, (CSV,), numeric=False) for key in Setting.__dataclass_fields__),
         Column("activation", "activation", _PRINTED, numeric=False),
@@ -73,4 +73,6 @@ def _row(setting: Setting, act: str, value: str, runs: list[Run], chosen: bool) 
 def _spread(runs: list[Run], metric: str) -> tuple[Cell, Cell]:
     summary = summarise(list(values_by_seed(runs, metric).values()))
     mean = summary.mean if summary.n else None
-    return Cell(with_deviation(mean, summary.sd, describe_metric(metric).decimals), mean), Cell("", summary.sd)
+    return Cell(with_deviation(mean, summary.sd, describe_metric(runs[0].setting.task, metric).decimals), mean), Cell(
+        "", summary.sd
+    )

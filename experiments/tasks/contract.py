@@ -1,21 +1,24 @@
 """The task contract: everything the engine needs to know of an experiment.
 
-A task is one class in a file of its own here, and one file configs/task/<name>.yaml that names it.
+A task is one folder: spec.py (what it tells of itself without torch), task.py (its class, as `TASK`), and what they
+need. The file configs/task/<name>.yaml names the folder as a Python package; it may lie anywhere on PYTHONPATH.
 """
 
+import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
-from hydra.utils import get_method
-from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from carelu import ActivationFactory
+from experiments.configuration.schema import Config
+from experiments.configuration.task_spec import TaskSpec
 from experiments.distributed.sharding import WHOLE, Shard
+from experiments.errors import BadInput
 
 Batch = Any
 """What a task's own batches yield and its own `loss` takes; only the task looks inside."""
@@ -55,13 +58,25 @@ class Splits:
 
 
 class Task(ABC):
-    """One experiment: its data, model, loss and metrics."""
+    """One experiment: its data, model, loss and metrics.
 
-    headline: ClassVar[tuple[str, bool]]
-    """The metric that a run is judged by, and whether higher is better."""
+    Args:
+        config: of the run.
+    """
+
+    spec: ClassVar[TaskSpec]
+    """What it tells of itself, from its spec.py."""
+
+    def __init__(self, config: Config):
+        self.config = config
+
+    @property
+    def headline(self) -> tuple[str, bool]:
+        """The metric that a run is judged by, and whether higher is better."""
+        return self.spec.headline, self.spec.metrics[self.spec.headline].higher_is_better
 
     @abstractmethod
-    def build_data(self, cfg: DictConfig, device: torch.device) -> Splits:
+    def build_data(self, config: Config, device: torch.device) -> Splits:
         """Reads the data and puts it on the device.
 
         Raises:
@@ -69,7 +84,7 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def build_model(self, cfg: DictConfig, activation: ActivationFactory) -> nn.Module:
+    def build_model(self, config: Config, activation: ActivationFactory) -> nn.Module:
         """The model, on the CPU, its weights drawn from torch's global generator."""
 
     @abstractmethod
@@ -93,9 +108,21 @@ class Task(ABC):
         return []
 
 
-def model_from_config(cfg: DictConfig, **arguments: object) -> nn.Module:
-    """Calls the function that `cfg.model._target_` names with the other keys of `cfg.model` and `arguments`."""
-    options = {
-        k: v for k, v in OmegaConf.to_container(cfg.model, resolve=True).items() if k not in ("name", "_target_")
-    }
-    return get_method(cfg.model._target_)(**options, **arguments)
+def build_task(config: Config) -> Task:
+    """The task that `config` names: `TASK` in task.py of its package.
+
+    Raises:
+        BadInput: it cannot be imported.
+    """
+    name = f"{config.task.package}.task"
+    try:
+        task = importlib.import_module(name).TASK
+    except (ImportError, AttributeError) as error:
+        raise BadInput(f"task={config.task.name}: {name} cannot be imported ({error})") from error
+    return task(config)
+
+
+def model_from_config(models: Mapping[str, Callable[..., nn.Module]], config: Config, **arguments: object) -> nn.Module:
+    """Calls what `model.architecture` names in `models`, with the other keys of `config.model` and `arguments`."""
+    options = config.model.model_dump(exclude={"name", "architecture"})
+    return models[config.model.architecture](**options, **arguments)

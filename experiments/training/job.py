@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from experiments.configuration.schema import check_choices, check_values
+from experiments.configuration.schema import check_choices, validate
 from experiments.distributed.torchrun import is_main_process, wait_for_torchrun
 from experiments.errors import BadInput, OtherProcessFailed
 
@@ -55,7 +55,7 @@ def run_job(cfg: DictConfig, choices: dict[str, str]) -> Ending:
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # outside of training like Ctrl-C
     try:
         check_choices(choices)
-        check_values(cfg)
+        config = validate(cfg)
         # torch is imported only now, so that what is checked above is answered at once.
         from experiments.training.allocator import keep_freed_memory
         from experiments.training.console import Display
@@ -65,7 +65,7 @@ def run_job(cfg: DictConfig, choices: dict[str, str]) -> Ending:
         keep_freed_memory()
         with process_state_kept():
             display = Display(quiet=not is_main_process())
-            outcome = perform(cfg, choices, display)
+            outcome = perform(config, choices, display)
             if outcome.result is not None:
                 display.result(outcome.identity, outcome.result, outcome.again)
             return _ending(outcome)

@@ -2,40 +2,52 @@
 
 import math
 
-from hydra.utils import get_class
-from omegaconf import DictConfig, OmegaConf
+import torch
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from carelu import activation_modules
-from experiments.errors import BadInput
+from experiments.configuration.schema import OptimOptions, ScheduleOptions
+from experiments.errors import BadInput, unknown
 
 
-def build_optimizer(model: nn.Module, cfg: DictConfig) -> Optimizer:
-    """The optimiser of `cfg.optimizer` over two groups: the model's parameters and those of its activations.
+def optimizers() -> dict[str, type[Optimizer]]:
+    """The optimisers of torch.optim by the name of their class."""
+    return {
+        name: each
+        for name, each in vars(torch.optim).items()
+        if isinstance(each, type) and issubclass(each, Optimizer) and each is not Optimizer
+    }
+
+
+def build_optimizer(model: nn.Module, options: OptimOptions) -> Optimizer:
+    """The optimiser of `options.optimizer` over two groups: the model's parameters and those of its activations.
 
     Activation parameters (α, β, slopes) have no weight decay and a learning rate of
-    `cfg.activation_lr_multiplier` times that of the others.
+    `options.activation_lr_multiplier` times that of the others.
 
     Raises:
         BadInput: the optimiser does not exist or refuses its options.
     """
-    options = OmegaConf.to_container(cfg.optimizer, resolve=True)
-    target = options.pop("_target_")
+    known_optimizers = optimizers()
+    name = options.optimizer.name
+    if name not in known_optimizers:
+        raise unknown("optim.optimizer.name", name, known_optimizers)
+    arguments = options.optimizer.model_dump(exclude={"name"}, exclude_unset=True)
     of_activations = [p for _, module in activation_modules(model) for p in module.parameters()]
     known = set(map(id, of_activations))
     groups = [{"params": [p for p in model.parameters() if id(p) not in known]}]
     if of_activations:
-        lr = options["lr"] * cfg.activation_lr_multiplier
+        lr = options.optimizer.lr * options.activation_lr_multiplier
         groups.append({"params": of_activations, "weight_decay": 0.0, "lr": lr})
     try:
-        return get_class(target)(groups, **options)
-    except (TypeError, ValueError, ImportError) as error:
-        raise BadInput(f"optim.optimizer={options} is not accepted by {target}: {error}") from error
+        return known_optimizers[name](groups, **arguments)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"optim.optimizer={arguments} is not accepted by torch.optim.{name}: {error}") from error
 
 
-def learning_rate_factor(step: int, steps_per_epoch: int, epochs: int, schedule: DictConfig) -> float:
+def learning_rate_factor(step: int, steps_per_epoch: int, epochs: int, schedule: ScheduleOptions) -> float:
     """The learning rate at optimiser step `step` (from 0), relative to its peak.
 
     A linear rise over `schedule.warmup_epochs` that reaches 1 with its last step, then the shape of
@@ -55,6 +67,6 @@ def learning_rate_factor(step: int, steps_per_epoch: int, epochs: int, schedule:
     return 1.0
 
 
-def build_scheduler(optimizer: Optimizer, cfg: DictConfig, steps_per_epoch: int, epochs: int) -> LambdaLR:
+def build_scheduler(optimizer: Optimizer, options: OptimOptions, steps_per_epoch: int, epochs: int) -> LambdaLR:
     """`learning_rate_factor` as a torch scheduler, stepped once per optimiser step."""
-    return LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps_per_epoch, epochs, cfg.schedule))
+    return LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps_per_epoch, epochs, options.schedule))

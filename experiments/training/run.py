@@ -1,17 +1,17 @@
 """The whole life of one run: settle, identify, find what is already there, train, record."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from hydra.utils import get_class
 from omegaconf import DictConfig
 from torch import nn
 
 from carelu import ActivationFactory
-from experiments.configuration.composition import as_dict
 from experiments.configuration.identity import Identity, identify
+from experiments.configuration.schema import Config, validate
 from experiments.distributed.processes import Processes, process_group
 from experiments.distributed.torchrun import read_torchrun
 from experiments.errors import BadInput
@@ -22,10 +22,11 @@ from experiments.record.environment import describe, peak_memory_mib, reset_peak
 from experiments.record.run_directory import TRACEBACK, ReadOnlyRunDirectory, RunDirectory
 from experiments.record.tracking import build_mirror
 from experiments.tasks.activation_sites import activate
-from experiments.tasks.contract import Splits, Task
+from experiments.tasks.contract import Splits, Task, build_task
 from experiments.training.console import Display
 from experiments.training.engine import Diverged, Engine, Interrupted
 from experiments.training.optimizer import build_optimizer
+from experiments.training.resolution import resolve_auto
 from experiments.training.signals import StopRequested, stop_requests
 
 FINAL = ("finished", "diverged")
@@ -50,31 +51,46 @@ class Outcome:
     """Whether it went on from a checkpoint."""
 
 
-def perform(cfg: DictConfig, choices: dict[str, str], display: Display) -> Outcome:
+def perform(
+    cfg: DictConfig | Config,
+    choices: dict[str, str],
+    display: Display,
+    make_task: Callable[[Config], Task] = build_task,
+) -> Outcome:
     """Brings the run that `cfg` describes to its end, from wherever it stands.
 
     Args:
         cfg: the composed configuration.
         choices: the option chosen in each Hydra group.
         display: the terminal.
+        make_task: builds the task; a benchmark puts a paced one in its place.
 
     Raises:
         BadInput: something that the user must mend; nothing finished is lost.
         OtherProcessFailed: several processes share the run, and one of them tells the person what went wrong.
     """
     with process_group() as processes:
-        return _perform(cfg, choices, processes, display)
+        return _perform(validate(cfg), choices, processes, display, make_task)
 
 
-def _perform(cfg: DictConfig, choices: dict[str, str], processes: Processes, display: Display) -> Outcome:
+def _perform(
+    cfg: Config,
+    choices: dict[str, str],
+    processes: Processes,
+    display: Display,
+    make_task: Callable[[Config], Task],
+) -> Outcome:
     cfg = resolve_auto(cfg)
+    if cfg.trainer.threads is not None:
+        torch.set_num_threads(cfg.trainer.threads)
     activation = _activation(cfg)
     device = processes.assign_device(cfg.trainer.device)
     identity = identify(cfg, choices)
     identity = replace(identity, command=read_torchrun().command(identity.command))
     directory = (RunDirectory if processes.is_main else ReadOnlyRunDirectory)(identity.directory)
     directory.create()
-    environment = describe(device, processes.size)
+    module = type(activation.stand_alone())
+    environment = describe(device, processes.size, task_package=cfg.task.package, activation=module)
     with directory.lock():
         # What lies there decides, and it is the first process that looks.
         restart = processes.broadcast_from_main(lambda: cfg.force and not directory.restart_under_way())
@@ -87,40 +103,15 @@ def _perform(cfg: DictConfig, choices: dict[str, str], processes: Processes, dis
                 lambda: None if restart else _saved_state(directory, identity, environment)
             )
             resumed = saved is not None
-            result = _run(cfg, identity, activation, processes, directory, environment, saved, display)
+            task = make_task(cfg)
+            result = _run(cfg, identity, activation, task, processes, directory, environment, saved, display)
         if result and processes.is_main:
             ledger.record(Path(cfg.output_root) / "ledger.csv", result)
     return Outcome(identity, result, again, resumed)
 
 
-def resolve_auto(cfg: DictConfig) -> DictConfig:
-    """A copy of `cfg` in which device and precision are what this machine makes of "auto".
-
-    Raises:
-        BadInput: a device that is not here, or a precision that it does not have.
-    """
-    cfg = cfg.copy()
-    trainer = cfg.trainer
-    devices = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    if trainer.device == "auto":
-        trainer.device = "cuda" if devices else "cpu"
-    here = ["cpu", *(["cuda", *devices] if devices else [])]
-    if trainer.device not in here:
-        raise BadInput(
-            f"trainer.device={trainer.device} is not on this machine; accepted here: {', '.join(['auto', *here])}"
-        )
-    cuda = trainer.device != "cpu"
-    if trainer.precision == "auto":
-        trainer.precision = "bfloat16" if cuda and torch.cuda.is_bf16_supported() else "float32"
-    if trainer.precision == "float16" and not cuda:
-        raise BadInput("trainer.precision=float16 needs a CUDA device; accepted on cpu: float32, bfloat16")
-    if trainer.precision == "bfloat16" and cuda and not torch.cuda.is_bf16_supported():
-        raise BadInput("trainer.precision=bfloat16 is not supported by this GPU; accepted here: float32, float16")
-    return cfg
-
-
-def _activation(cfg: DictConfig) -> ActivationFactory:
-    options = as_dict(cfg)["act"]["options"]
+def _activation(cfg: Config) -> ActivationFactory:
+    options = cfg.act.options
     try:
         factory = ActivationFactory(cfg.act.name, **options)
         # Some options are looked at only when the activation is used.
@@ -162,9 +153,10 @@ def _saved_state(
 
 
 def _run(
-    cfg: DictConfig,
+    cfg: Config,
     identity: Identity,
     activation: ActivationFactory,
+    task: Task,
     processes: Processes,
     directory: RunDirectory,
     environment: dict[str, object],
@@ -175,7 +167,6 @@ def _run(
     device = processes.device
     reset_peak_memory(device)
     seed_everything(cfg.seed)
-    task = _task(cfg)
     model = _model(task, cfg, activation).to(device)
     if cfg.trainer.channels_last:
         model = model.to(memory_format=torch.channels_last)
@@ -244,14 +235,7 @@ def _refuse_small_batches(splits: Splits, processes: Processes) -> None:
         )
 
 
-def _task(cfg: DictConfig) -> Task:
-    try:
-        return get_class(cfg.task._target_)(cfg)
-    except (ImportError, ValueError) as error:
-        raise BadInput(f"task._target_={cfg.task._target_} cannot be imported: {error}") from error
-
-
-def _model(task: Task, cfg: DictConfig, activation: ActivationFactory) -> nn.Module:
+def _model(task: Task, cfg: Config, activation: ActivationFactory) -> nn.Module:
     try:
         return task.build_model(cfg, activation)
     except (ValueError, ImportError) as error:
@@ -263,7 +247,7 @@ def _whole_if_so(number: float) -> int | float:
 
 
 def _result(
-    cfg: DictConfig,
+    cfg: Config,
     identity: Identity,
     environment: dict[str, object],
     task: Task,

@@ -5,8 +5,9 @@ from matplotlib.axes import Axes
 from experiments.analysis.comparison import Entry, metrics_shown
 from experiments.analysis.evidence import Setting
 from experiments.analysis.findings import difference_unit, equation
-from experiments.analysis.metrics import Metric, describe_metric
+from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import fixed, interval, p_text
+from experiments.configuration.task_spec import Metric
 from experiments.report.figures.canvas import EDGE, Figure, canvas
 from experiments.report.figures.style import INK, MUTED, PAPER, SMALL, Look, short, text_width
 from experiments.report.figures.subject import Subject, describe
@@ -25,7 +26,7 @@ def differences(subject: Subject, setting: Setting) -> Figure | None:
         entries = subject.entries(setting, name)
         paired = [entry for entry in entries if entry.paired and entry.paired.n]
         if paired:
-            panels.append((name, describe_metric(name), entries[0], paired))
+            panels.append((name, describe_metric(setting.task, name), entries[0], paired))
     if not panels:
         return None
     acts = [short(entry.act) for *_, paired in panels for entry in paired]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from experiments.analysis.comparison import Entry, compare
 from experiments.analysis.evidence import Evidence, Run, Setting, activation_order
-from experiments.analysis.metrics import Metric, describe_metric
+from experiments.analysis.metrics import describe_metric
+from experiments.configuration.task_spec import Metric
 from experiments.report.figures.style import Look, looks
 from experiments.report.tables import file_name
 
@@ -31,7 +32,7 @@ class Subject:
     def headline(self, setting: Setting) -> tuple[str, Metric]:
         """The headline metric of a setting: its column and what it is."""
         name = next(run.metric for run in self.evidence.runs if run.setting == setting)
-        return name, describe_metric(name)
+        return name, describe_metric(setting.task, name)
 
     def entries(self, setting: Setting, metric: str) -> list[Entry]:
         """The activations that have the metric, the baseline first."""

@@ -1,53 +1,66 @@
 """CIFAR-100 image classification."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
-from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from carelu import ActivationFactory
+from experiments.configuration.options import DataOptions
+from experiments.configuration.schema import Config
 from experiments.distributed.processes import all_reduce_sum
 from experiments.errors import BadInput
 from experiments.tasks.cifar100 import dataset as cifar100
-from experiments.tasks.cifar100.batches import Augmentation, Batch, ImageBatches
+from experiments.tasks.cifar100.batches import Augmentation, Batch, ImageBatches, LabelledImages
+from experiments.tasks.cifar100.resnet import resnet18
+from experiments.tasks.cifar100.spec import SPEC
 from experiments.tasks.contract import Splits, Task, model_from_config
+
+MODELS = {"resnet18": resnet18}
+"""By `model.architecture`."""
+
+SOURCES: dict[str, Callable[[DataOptions], tuple[LabelledImages, LabelledImages]]] = {
+    "torchvision": lambda data: cifar100.load(data.root, data.download),
+    "sample": lambda data: cifar100.load_sample(),
+}
+"""What reads (train, test), by `data.source`."""
 
 
 class CIFAR100(Task):
     """100 classes, judged by the share of test images whose class is the first guess."""
 
-    headline = ("top1", True)
+    spec = SPEC
 
-    def __init__(self, cfg: DictConfig):
-        self.label_smoothing = cfg.task.label_smoothing
-
-    def build_data(self, cfg: DictConfig, device: torch.device) -> Splits:
-        data = cfg.data
-        train, test = cifar100.load_sample() if data.bundled else cifar100.load(data.root, data.download)
+    def build_data(self, config: Config, device: torch.device) -> Splits:
+        data, trainer = config.data, config.trainer
+        train, test = SOURCES[data.source](data)
         parts = {"test": test}
         if data.held_out:
             try:
                 train, parts["validation"] = train.split(data.held_out)
             except ValueError as error:
                 raise BadInput(f"data.held_out={data.held_out} is not accepted; accepted: {error}") from error
-        normalisation = (cifar100.MEAN, cifar100.STD, cfg.trainer.channels_last)
+        normalisation = (cifar100.MEAN, cifar100.STD, trainer.channels_last)
         evaluation = {
-            name: ImageBatches(part.to(device), cfg.trainer.evaluation_batch_size, *normalisation)
+            name: ImageBatches(part.to(device), trainer.evaluation_batch_size, *normalisation)
             for name, part in parts.items()
         }
-        augmentation = Augmentation(**cfg.task.augmentation)
-        return Splits(ImageBatches(train.to(device), cfg.trainer.batch_size, *normalisation, augmentation), evaluation)
+        augmentation = Augmentation(**config.task.augmentation.model_dump())
+        return Splits(ImageBatches(train.to(device), trainer.batch_size, *normalisation, augmentation), evaluation)
 
-    def build_model(self, cfg: DictConfig, activation: ActivationFactory) -> nn.Module:
-        return model_from_config(cfg, activation=activation, num_classes=cifar100.CLASSES)
+    def build_model(self, config: Config, activation: ActivationFactory) -> nn.Module:
+        return model_from_config(MODELS, config, activation=activation, num_classes=cifar100.CLASSES)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor], int]:
         images, labels = batch
         logits = model(images)
         top1 = (logits.detach().argmax(1) == labels).float().mean() * 100
-        return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing), {"top1": top1}, len(labels)
+        return (
+            F.cross_entropy(logits, labels, label_smoothing=self.config.task.label_smoothing),
+            {"top1": top1},
+            len(labels),
+        )
 
     def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
         """top1 and top5 in percent, loss as mean cross-entropy in nats, over all images."""
@@ -62,3 +75,6 @@ class CIFAR100(Task):
         totals, count = all_reduce_sum(totals, count)
         top1, top5, cross_entropy = totals.tolist()
         return {"top1": 100 * top1 / count, "top5": 100 * top5 / count, "loss": cross_entropy / count}
+
+
+TASK = CIFAR100

@@ -4,16 +4,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from hydra.utils import get_method
-from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from carelu import ActivationFactory
+from experiments.configuration.schema import Config
 from experiments.distributed.processes import all_reduce_sum
 from experiments.errors import BadInput
 from experiments.record.run_directory import PICTURE
 from experiments.tasks.contract import Splits, Task, model_from_config
+from experiments.tasks.superres import bsds300, image_folders
 from experiments.tasks.superres.batches import (
     Batch,
     EvaluationPairs,
@@ -23,6 +23,8 @@ from experiments.tasks.superres.batches import (
     load_pairs,
 )
 from experiments.tasks.superres.comparison_strip import comparison_strip, most_telling_crop
+from experiments.tasks.superres.edsr import edsr
+from experiments.tasks.superres.espcn import espcn
 from experiments.tasks.superres.image_quality import (
     EQUAL_IMAGES_DB,
     WINDOW_SIZE,
@@ -32,48 +34,62 @@ from experiments.tasks.superres.image_quality import (
     structural_similarity,
 )
 from experiments.tasks.superres.resize import bicubic, to_uint8
+from experiments.tasks.superres.spec import SPEC
 from experiments.tasks.superres.tiling import site_that_needs_the_whole_image, tiled
+
+MODELS = {"edsr": edsr, "espcn": espcn}
+"""By `model.architecture`."""
+
+SOURCES = {
+    "bsds300": bsds300.folders,
+    "sample": bsds300.sample,
+    "div2k": image_folders.div2k,
+    "folder": image_folders.folders,
+}
+"""What finds (train, test), by `data.source`; the further keys of `data` are its arguments."""
 
 
 class SuperResolution(Task):
     """A low-resolution RGB image made larger, judged by the PSNR of its luma."""
 
-    headline = ("psnr_y", True)
+    spec = SPEC
 
-    def __init__(self, cfg: DictConfig):
-        self.scale, self.tile = cfg.task.scale, cfg.task.tile
-        self.memory_format = torch.channels_last if cfg.trainer.channels_last else torch.contiguous_format
+    def __init__(self, config: Config):
+        super().__init__(config)
+        self.scale, self.tile = config.task.scale, config.task.tile
+        self.memory_format = torch.channels_last if config.trainer.channels_last else torch.contiguous_format
 
-    def build_data(self, cfg: DictConfig, device: torch.device) -> Splits:
-        options = OmegaConf.to_container(cfg.data, resolve=True)
-        names, test_root = options.pop("test_sets"), options.pop("test_root")
-        locate = get_method(options.pop("_target_"))
-        train, test = locate(**{key: value for key, value in options.items() if key != "name"})
-        tests = {"test": test} | {name: Source(Path(test_root, name), f"data.test_root={test_root}") for name in names}
+    def build_data(self, config: Config, device: torch.device) -> Splits:
+        data, trainer = config.data, config.trainer
+        own = data.model_dump(exclude={"name", "source", "test_sets", "test_root"})
+        train, test = SOURCES[data.source](**own)
+        root = data.test_root
+        further = {name: Source(Path(root, name), f"data.test_root={root}") for name in data.test_sets}
+        tests = {"test": test, **further}
         for_test = (self.scale, WINDOW_SIZE + 2 * self.scale, f"SSIM at task.scale={self.scale}", device)
         evaluation = {
-            name: EvaluationPairs(load_pairs(source, *for_test), cfg.trainer.evaluation_batch_size)
+            name: EvaluationPairs(load_pairs(source, *for_test), trainer.evaluation_batch_size)
             for name, source in tests.items()
         }
-        patch = cfg.task.patch
+        patch = config.task.patch
         why = f"task.patch={patch} at task.scale={self.scale}"
         patches = TrainingPatches(
             load_pairs(train, self.scale, patch * self.scale, why, device),
             self.scale,
             patch,
-            cfg.trainer.batch_size,
-            cfg.task.steps_per_epoch,
-            PatchAugmentation(**cfg.task.augmentation),
+            trainer.batch_size,
+            config.task.steps_per_epoch,
+            PatchAugmentation(**config.task.augmentation.model_dump()),
         )
         return Splits(patches, evaluation)
 
-    def build_model(self, cfg: DictConfig, activation: ActivationFactory) -> nn.Module:
-        model = model_from_config(cfg, activation=activation, scale=self.scale)
+    def build_model(self, config: Config, activation: ActivationFactory) -> nn.Module:
+        model = model_from_config(MODELS, config, activation=activation, scale=self.scale)
         site = site_that_needs_the_whole_image(model)
         if self.tile and site:
             raise BadInput(
-                f"task.tile={self.tile} is not accepted with act={cfg.act.name}: the competition at {site} runs over "
-                "the whole image, and in a tile it would be another one; "
+                f"task.tile={self.tile} is not accepted with act={config.act.name}: the competition at {site} runs "
+                "over the whole image, and in a tile it would be another one; "
                 "set task.tile=null, or act.options.over=feature for a competition at each pixel"
             )
         return model
@@ -136,3 +152,6 @@ class SuperResolution(Task):
         images = self._scaled(low)
         output = tiled(model, images, self.scale, self.tile) if self.tile else model(images)
         return to_uint8(output * 255)
+
+
+TASK = SuperResolution

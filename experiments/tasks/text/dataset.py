@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
-from omegaconf import DictConfig
 
 from experiments.errors import BadInput
 from experiments.tasks.text.hub import why_unreachable
 from experiments.tasks.text.labelled_texts import Columns, LabelledTexts, Rows, find_classes, read_rows, with_labels
+from experiments.tasks.text.spec import TextData
 
 SAMPLE_DIR = Path(__file__).parent / "snli_sample"
 SAMPLE_FILES = {
@@ -47,30 +47,31 @@ class TextSet:
     notes: list[str]
 
 
-def load(data: DictConfig) -> TextSet:
+def load(data: TextData) -> TextSet:
     """Reads the set that `data`, a configuration of configs/data/text, describes; fetched first if allowed and needed.
 
     Raises:
         BadInput: it is missing and cannot be fetched, or something in it is not what it should be.
     """
-    if data.get("held_out") and data.validation is not None:
+    held_out = getattr(data, "held_out", 0)
+    if held_out and data.validation is not None:
         raise BadInput(
-            f"data.held_out={data.held_out} and data.validation={data.validation} both name a validation set; "
+            f"data.held_out={held_out} and data.validation={data.validation} both name a validation set; "
             "leave one out: data.held_out=0 or data.validation=null"
         )
     rows = {part: _rows(data, part) for part in PARTS if part != "validation" or data.validation is not None}
     _refuse_another_size(data, rows["train"])
     classes = list(data.classes) if data.classes else _classes(data, rows["train"])
     parts = {part: with_labels(files, classes, data.label) for part, files in rows.items()}
-    if data.get("held_out"):
+    if held_out:
         try:
-            parts["train"], parts["validation"] = parts["train"].split(data.held_out)
+            parts["train"], parts["validation"] = parts["train"].split(held_out)
         except ValueError as error:
-            raise BadInput(f"data.held_out={data.held_out} is not accepted; accepted: {error}") from error
+            raise BadInput(f"data.held_out={held_out} is not accepted; accepted: {error}") from error
     return TextSet(parts, classes, [note for part, files in rows.items() for note in _notes(part, files)])
 
 
-def classes_of(data: DictConfig) -> list[str]:
+def classes_of(data: TextData) -> list[str]:
     """The names of the classes: those of `data.classes`, or those found in the training labels.
 
     Raises:
@@ -79,7 +80,7 @@ def classes_of(data: DictConfig) -> list[str]:
     return list(data.classes) if data.classes else _classes(data, _rows(data, "train"))
 
 
-def _classes(data: DictConfig, train: list[Rows]) -> list[str]:
+def _classes(data: TextData, train: list[Rows]) -> list[str]:
     classes = find_classes(train)
     if len(classes) < 2:
         raise BadInput(
@@ -89,8 +90,8 @@ def _classes(data: DictConfig, train: list[Rows]) -> list[str]:
     return classes
 
 
-def _rows(data: DictConfig, part: str) -> list[Rows]:
-    if data[part] is None:
+def _rows(data: TextData, part: str) -> list[Rows]:
+    if getattr(data, part) is None:
         raise BadInput(
             f"data.{part}=null is not accepted; name your files: "
             "data.train=FILE data.test=FILE data.text=[COLUMN] data.label=COLUMN, or use data=sample"
@@ -99,7 +100,7 @@ def _rows(data: DictConfig, part: str) -> list[Rows]:
     return [read_rows(file, columns) for file in _files(data, part)]
 
 
-def _refuse_another_size(data: DictConfig, train: list[Rows]) -> None:
+def _refuse_another_size(data: TextData, train: list[Rows]) -> None:
     found = sum(rows.total for rows in train)
     if data.train_rows is not None and found != data.train_rows:
         raise BadInput(
@@ -118,14 +119,15 @@ def _notes(part: str, files: list[Rows]) -> list[str]:
     return [f"{count:,} of {total:,} rows of {part} {why} and were dropped" for why, count in dropped.items() if count]
 
 
-def _files(data: DictConfig, part: str) -> list[Path]:
-    if data.get("bundled"):
-        return [_intact(SAMPLE_DIR / data[part], SAMPLE_FILES)]
-    if "root" not in data:  # any files: named one by one
-        return [Path(data[part])]
+def _files(data: TextData, part: str) -> list[Path]:
+    pattern = getattr(data, part)
+    if data.source == "sample":
+        return [_intact(SAMPLE_DIR / pattern, SAMPLE_FILES)]
+    if data.source == "files":
+        return [Path(pattern)]
     if Path(data.root) == SUBSET_DIR:
-        return [_intact(SUBSET_DIR / name, SUBSET_FILES) for name in fnmatch.filter(SUBSET_FILES, data[part])]
-    files = sorted(Path(data.root).glob(data[part]))
+        return [_intact(SUBSET_DIR / name, SUBSET_FILES) for name in fnmatch.filter(SUBSET_FILES, pattern)]
+    files = sorted(Path(data.root).glob(pattern))
     return files or _fetched(data, part)
 
 
@@ -137,28 +139,29 @@ def _intact(file: Path, checksums: dict[str, str]) -> Path:
     return file
 
 
-def _fetched(data: DictConfig, part: str) -> list[Path]:
-    names = ", ".join(data[each] for each in PARTS if data[each] is not None)
+def _fetched(data: TextData, part: str) -> list[Path]:
+    patterns = {each: getattr(data, each) for each in PARTS}
+    names = ", ".join(pattern for pattern in patterns.values() if pattern is not None)
     ways_out = f"use the bundled sample with data=sample, or name a folder that holds {names} with data.root=…"
     reason = "data.download=false" if data.hub else "it is not on the hub"
     if data.hub and data.download:
         try:
             Path(data.root).mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(Path(data.root, f".{data.name}.lock")):  # two first runs: one fetches, one waits
-                if not list(Path(data.root).glob(data[part])):
+                if not list(Path(data.root).glob(patterns[part])):
                     _fetch(data)
-            return sorted(Path(data.root).glob(data[part]))
+            return sorted(Path(data.root).glob(patterns[part]))
         except Exception as error:  # the hub's client raises errors of many kinds
             reason = f"it cannot be fetched from the hub ({data.hub}): {' '.join(str(error).split())}"
     raise BadInput(f"data.root={data.root}: {data.name} is not there, and {reason}\n{ways_out}")
 
 
-def _fetch(data: DictConfig) -> None:
+def _fetch(data: TextData) -> None:
     if reason := why_unreachable():
         raise ConnectionError(reason)
     import datasets
 
-    for split, rows in datasets.load_dataset(data.hub, data.get("hub_config")).items():
+    for split, rows in datasets.load_dataset(data.hub, data.hub_config).items():
         part = Path(data.root, f".{split}.parquet.{os.getpid()}")
         rows.to_parquet(str(part))
         part.replace(Path(data.root, f"{split}.parquet"))

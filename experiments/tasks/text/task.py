@@ -5,11 +5,11 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from carelu import ActivationFactory
+from experiments.configuration.schema import Config
 from experiments.distributed.processes import all_reduce_sum
 from experiments.errors import BadInput
 from experiments.tasks.activation_sites import TextShape
@@ -17,30 +17,37 @@ from experiments.tasks.contract import Splits, Task, model_from_config
 from experiments.tasks.text import confusion
 from experiments.tasks.text import dataset as text_sets
 from experiments.tasks.text.batches import TextBatch, TextBatches, padded, tokenise
+from experiments.tasks.text.bert import bert
+from experiments.tasks.text.bilstm import BiLSTM
 from experiments.tasks.text.dataset import TextSet
+from experiments.tasks.text.spec import SPEC
 from experiments.tasks.text.tokenizer import PADDING_ID, TextTokenizer, pretrained_tokenizer, trained_tokenizer
+
+MODELS = {"bert": bert, "bilstm": BiLSTM}
+"""By `model.architecture`."""
 
 
 class TextClassification(Task):
     """Texts in classes, judged by the share of test texts whose class is the first guess."""
 
-    headline = ("accuracy", True)
+    spec = SPEC
 
-    def __init__(self, cfg: DictConfig):
-        self.label_smoothing = cfg.task.label_smoothing
-        self.data = cfg.data
-        self.tokenizer_of = _pretrained_tokenizer_key(cfg)
-        longest = padded(cfg.data.max_length)
-        if cfg.data.tokens_per_batch < longest:
+    def __init__(self, config: Config):
+        super().__init__(config)
+        self.label_smoothing = config.task.label_smoothing
+        self.data = config.data
+        self.tokenizer_of = _pretrained_tokenizer_key(config)
+        longest = padded(config.data.max_length)
+        if config.data.tokens_per_batch < longest:
             raise BadInput(
-                f"data.tokens_per_batch={cfg.data.tokens_per_batch} holds no text of data.max_length="
-                f"{cfg.data.max_length} tokens; accepted: {longest} or more"
+                f"data.tokens_per_batch={config.data.tokens_per_batch} holds no text of data.max_length="
+                f"{config.data.max_length} tokens; accepted: {longest} or more"
             )
 
-    def build_data(self, cfg: DictConfig, device: torch.device) -> Splits:
+    def build_data(self, config: Config, device: torch.device) -> Splits:
         texts = self._set
         arrays = {
-            name: tokenise(part, self._tokenizer, cfg.data.max_length, Path(cfg.data.cache))
+            name: tokenise(part, self._tokenizer, config.data.max_length, Path(config.data.cache))
             for name, part in texts.parts.items()
         }
         notes = list(texts.notes)
@@ -48,26 +55,26 @@ class TextClassification(Task):
             if part.truncated:
                 notes.append(
                     f"{part.truncated:,} of {len(part):,} texts of {name} are longer than "
-                    f"data.max_length={cfg.data.max_length} tokens and were cut"
+                    f"data.max_length={config.data.max_length} tokens and were cut"
                 )
-        trainer = cfg.trainer
+        trainer = config.trainer
         sizes = {name: trainer.batch_size if name == "train" else trainer.evaluation_batch_size for name in arrays}
         batches = {
-            name: TextBatches(part, sizes[name], cfg.data.tokens_per_batch, self._tokenizer.padding_id, device)
+            name: TextBatches(part, sizes[name], config.data.tokens_per_batch, self._tokenizer.padding_id, device)
             for name, part in arrays.items()
         }
         evaluation = {name: batches[name] for name in ("test", "validation") if name in batches}
         return Splits(batches["train"], evaluation, tuple(notes))
 
-    def build_model(self, cfg: DictConfig, activation: ActivationFactory) -> nn.Module:
+    def build_model(self, config: Config, activation: ActivationFactory) -> nn.Module:
         shape = TextShape(
             vocabulary_size=self._vocabulary_size,
             padding_id=self._padding_id,
-            max_length=padded(cfg.data.max_length),
-            texts=len(cfg.data.text),
+            max_length=padded(config.data.max_length),
+            texts=len(config.data.text),
             classes=len(self._classes),
         )
-        return model_from_config(cfg, activation=activation, shape=shape)
+        return model_from_config(MODELS, config, activation=activation, shape=shape)
 
     def loss(self, model: nn.Module, batch: TextBatch) -> tuple[Tensor, dict[str, Tensor], int]:
         logits = model(batch.tokens, batch.segments, batch.mask)
@@ -127,10 +134,12 @@ class TextClassification(Task):
         return PADDING_ID if self.tokenizer_of is None else self._tokenizer.padding_id
 
 
-def _pretrained_tokenizer_key(cfg: DictConfig) -> tuple[str, str] | None:
+def _pretrained_tokenizer_key(config: Config) -> tuple[str, str] | None:
     """(where a pretrained tokenizer is, the key that says so), or None where one is to be trained."""
-    if cfg.data.tokenizer is not None:
-        return cfg.data.tokenizer, "data.tokenizer"
-    if cfg.model.get("pretrained") is not None:
-        return cfg.model.pretrained, "model.pretrained"
-    return None
+    if config.data.tokenizer is not None:
+        return config.data.tokenizer, "data.tokenizer"
+    pretrained = getattr(config.model, "pretrained", None)
+    return None if pretrained is None else (pretrained, "model.pretrained")
+
+
+TASK = TextClassification

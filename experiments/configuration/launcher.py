@@ -1,0 +1,47 @@
+"""Which values the options of hydra/launcher take; which of them a launcher has, its file says."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
+
+from experiments.configuration.options import Count, Name, NonNegativeInteger, Options, Positive, first_mistake
+
+
+def _not_zero(number: int) -> int:
+    if number == 0:
+        raise ValueError("no runs at all")
+    return number
+
+
+_One = Annotated[Literal[1], Field(description="1, as a run is one process")]
+
+
+class LauncherOptions(Options):
+    """`hydra.launcher.*`; each is there only where the command line gives it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    n_jobs: Annotated[int, Field(ge=-1, description="an integer ≥ 1, or -1"), AfterValidator(_not_zero)] = -1
+    nodes: _One = 1
+    tasks_per_node: _One = 1
+    timeout_min: Count = 1
+    signal_delay_s: Count = 1
+    max_num_timeout: NonNegativeInteger = 0
+    array_parallelism: Count = 1
+    gpus_per_node: NonNegativeInteger | None = None
+    cpus_per_task: Count | None = None
+    mem_gb: Positive | None = None
+    partition: Name | None = None
+    account: Name | None = None
+    qos: Name | None = None
+    constraint: Name | None = None
+
+
+def check_launcher_options(values: dict[str, Any]) -> None:
+    """Raises `BadInput` for the first of these values, by dotted key, that is out of its range."""
+    prefix = "hydra.launcher"
+    options = {key.removeprefix(f"{prefix}."): value for key, value in values.items()}
+    try:
+        LauncherOptions.model_validate(options)
+    except ValidationError as error:
+        raise first_mistake(error, LauncherOptions, options, prefix) from None

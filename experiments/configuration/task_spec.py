@@ -1,0 +1,114 @@
+"""What a task tells of itself without torch: its metrics, its margin, and the options of its data and models.
+
+Each task's folder holds it as `SPEC` in spec.py; it is found by the name that configs/task/<name>.yaml gives.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from experiments.configuration.composition import option_file
+from experiments.configuration.options import DataOptions, ModelOptions, TaskOptions
+from experiments.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is written and compared.
+
+    Args:
+        title: its name in a heading.
+        unit: "%", "dB" or "" for a number without unit.
+        decimals: those worth printing.
+        higher_is_better: which direction is better.
+        best_possible: the value that nothing exceeds; None where there is none, as for PSNR.
+        chance: the value of guessing; None where it depends on the data, or where guessing has no meaning.
+    """
+
+    title: str
+    unit: str
+    decimals: int
+    higher_is_better: bool
+    best_possible: float | None = None
+    chance: float | None = None
+
+    @property
+    def heading(self) -> str:
+        """The title with its unit, for the head of a column or an axis."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """How the speed of a task is measured.
+
+    Args:
+        unit: what is counted, like "images".
+        count: how many of them a training batch holds; padding does not count.
+        further: the benchmarks that only some tasks have, like "plain".
+    """
+
+    unit: str
+    count: Callable[[Any], Any]
+    further: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A task as the suite around it sees it.
+
+    Args:
+        name: as in configs/task/<name>.yaml.
+        title: its name in a heading.
+        headline: the metric that a run is judged by, a key of `metrics`.
+        metrics: by the name of the column, without the set that it is measured on.
+        margin: the difference in the headline's unit below which two activations count as equivalent in practice.
+        task: the options `task.*`.
+        data: the options `data.*`, by `data.source`.
+        models: the options `model.*`, by `model.architecture`.
+        benchmark: how its speed is measured; None: it is not.
+    """
+
+    name: str
+    title: str
+    headline: str
+    metrics: Mapping[str, Metric]
+    margin: float
+    task: type[TaskOptions]
+    data: Mapping[str, type[DataOptions]]
+    models: Mapping[str, type[ModelOptions]]
+    benchmark: Benchmark | None = field(default=None, compare=False)
+
+
+def task_package(task: str) -> str:
+    """The Python package of a task, as its file in configs/task says.
+
+    Raises:
+        BadInput: there is no such task, or its file names no package.
+    """
+    file = option_file("task", task)
+    package = (yaml.safe_load(file.read_text(encoding="utf-8")).get("task") or {}).get("package")
+    if not package:
+        raise BadInput(
+            f"{file} names no task.package; it is the Python package that holds the task's spec.py and task.py"
+        )
+    return package
+
+
+def spec_of(task: str) -> TaskSpec:
+    """What the task called `task` tells of itself.
+
+    Raises:
+        BadInput: there is no such task, or its package cannot be imported.
+    """
+    package = task_package(task)
+    try:
+        return importlib.import_module(f"{package}.spec").SPEC
+    except (ImportError, AttributeError) as error:
+        raise BadInput(
+            f"task={task}: {package}.spec cannot be imported ({error}); "
+            "put the folder that holds the package on PYTHONPATH, and SPEC in its spec.py"
+        ) from error

@@ -1,0 +1,104 @@
+"""What super-resolution tells the suite of itself, without torch: metrics, margin, options."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from experiments.configuration.options import (
+    Count,
+    DataOptions,
+    Folder,
+    ModelOptions,
+    Names,
+    Options,
+    Positive,
+    TaskOptions,
+)
+from experiments.configuration.task_spec import Benchmark, Metric, TaskSpec
+
+
+def _not_test(names: list[str]) -> list[str]:
+    if "test" in names:
+        raise ValueError("test is the data set's own")
+    return names
+
+
+class AugmentationOptions(Options):
+    """`task.augmentation.*`."""
+
+    flip: bool
+    quarter_turns: bool
+
+
+class SuperResolutionOptions(TaskOptions):
+    """`task.*`."""
+
+    scale: Literal[2, 3, 4]
+    patch: Count
+    steps_per_epoch: Count
+    tile: Count | None
+    augmentation: AugmentationOptions
+
+
+class ImageData(DataOptions):
+    """`data.*` of every source."""
+
+    test_sets: Annotated[
+        Names,
+        AfterValidator(_not_test),
+        Field(description="a list of different names other than test, like [set5,set14]"),
+    ]
+    test_root: Folder
+
+    def validation_keys(self) -> dict[str, bool]:
+        return {"data.test_sets": "validation" in self.test_sets}
+
+
+class BSDS300Data(ImageData):
+    """`data.*` of BSDS300."""
+
+    root: Folder
+    download: bool
+
+
+class DIV2KData(ImageData):
+    """`data.*` of DIV2K."""
+
+    root: Folder
+    train_lr: Folder | None
+    test_lr: Folder | None
+
+
+class FolderData(ImageData):
+    """`data.*` of folders of the user."""
+
+    train: Folder | None
+    test: Folder | None
+    train_lr: Folder | None
+    test_lr: Folder | None
+
+
+class EDSROptions(ModelOptions):
+    """`model.*` of EDSR."""
+
+    blocks: Count
+    features: Count
+    pixel_range: Positive
+
+
+SPEC = TaskSpec(
+    name="superres",
+    title="super-resolution",
+    headline="psnr_y",
+    metrics={
+        "psnr_y": Metric("PSNR (luma)", "dB", 3, higher_is_better=True),
+        "psnr_rgb": Metric("PSNR (RGB)", "dB", 3, higher_is_better=True),
+        "bicubic_psnr_y": Metric("bicubic PSNR (luma)", "dB", 3, higher_is_better=True),
+        "ssim_y": Metric("SSIM (luma)", "", 4, higher_is_better=True, best_possible=1.0),
+    },
+    margin=0.05,
+    task=SuperResolutionOptions,
+    data={"bsds300": BSDS300Data, "sample": ImageData, "div2k": DIV2KData, "folder": FolderData},
+    models={"edsr": EDSROptions, "espcn": ModelOptions},
+    benchmark=Benchmark("patches", lambda batch: len(batch[0])),
+)

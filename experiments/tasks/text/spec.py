@@ -1,0 +1,113 @@
+"""What text classification tells the suite of itself, without torch: metrics, margin, options."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from experiments.configuration.options import (
+    Count,
+    DataOptions,
+    Folder,
+    HubName,
+    ModelOptions,
+    Name,
+    Names,
+    NonNegativeInteger,
+    PathName,
+    Share,
+    TaskOptions,
+    Text,
+)
+from experiments.configuration.task_spec import Benchmark, Metric, TaskSpec
+
+
+class TextOptions(TaskOptions):
+    """`task.*`."""
+
+    label_smoothing: Share
+
+
+class TextData(DataOptions):
+    """`data.*` of every source."""
+
+    train: PathName | None
+    validation: PathName | None
+    test: PathName | None
+    train_rows: Count | None
+    text: Annotated[
+        Names, Field(min_length=1, max_length=2, description="one column or two, like [premise,hypothesis]")
+    ]
+    label: Annotated[Text, Field(description="the name of a column")]
+    classes: Annotated[Names, Field(min_length=2, description="a list of two or more different names")] | None
+    unlabelled: Annotated[int | str | None, Field(description="a label or null")]
+    drop_empty: bool
+    tokenizer: HubName | None
+    vocabulary_size: Annotated[int, Field(ge=100)]
+    lowercase: bool
+    max_length: Annotated[int, Field(ge=4)]
+    tokens_per_batch: Annotated[int, Field(ge=8)]
+    cache: Folder
+
+    def validation_keys(self) -> dict[str, bool]:
+        return {"data.validation": self.validation is not None}
+
+
+class TextDataWithHeldOut(TextData):
+    """`data.*` of the sources that can keep a part of train aside."""
+
+    held_out: NonNegativeInteger
+
+    def validation_keys(self) -> dict[str, bool]:
+        return {**super().validation_keys(), "data.held_out": self.held_out > 0}
+
+
+class SampleData(TextData):
+    """`data.*` of the bundled sample."""
+
+    root: Folder
+
+
+class FolderData(TextDataWithHeldOut):
+    """`data.*` of files under one folder, which the hub may have."""
+
+    root: Folder
+    hub: Name | None
+    hub_config: Name | None
+    download: bool
+
+
+class BertOptions(ModelOptions):
+    """`model.*` of BERT."""
+
+    width: Count
+    layers: Count
+    head_size: Count
+    feed_forward_factor: Count
+    dropout: Share
+    pretrained: HubName | None
+
+
+class BiLSTMOptions(ModelOptions):
+    """`model.*` of the BiLSTM."""
+
+    width: Count
+    layers: Count
+    mlp_layers: Count
+    dropout: Share
+
+
+SPEC = TaskSpec(
+    name="text",
+    title="text classification",
+    headline="accuracy",
+    metrics={
+        "accuracy": Metric("accuracy", "%", 2, higher_is_better=True, best_possible=100.0),
+        "macro_f1": Metric("macro F1", "%", 2, higher_is_better=True, best_possible=100.0),
+        "loss": Metric("loss", "", 4, higher_is_better=False, best_possible=0.0),
+    },
+    margin=0.5,
+    task=TextOptions,
+    data={"sample": SampleData, "folder": FolderData, "files": TextDataWithHeldOut},
+    models={"bert": BertOptions, "bilstm": BiLSTMOptions},
+    benchmark=Benchmark("tokens", lambda batch: batch.mask.sum(), further=("plain",)),
+)
