@@ -14,7 +14,7 @@ RESNET = "resnet18"
 
 def label(row: Measurement) -> str:
     """The activation, and its kernel where one was forced."""
-    return f"{row.activation} ({row.forced_kernel})" if row.forced_kernel else row.activation
+    return f"{row.activation}({row.forced_kernel})" if row.forced_kernel else row.activation
 
 
 def predicted_ratio(site: Site, element_bytes: int, cache_bytes: int) -> float:

@@ -22,12 +22,14 @@ Page = Callable[[Sequence[Row], Conditions], str]
 def write_results(table: Path, rows: Sequence[Row], conditions: Conditions, page: Page) -> list[Path]:
     """Writes `table` (a .csv) and beside it the conditions and the page; returns the files.
 
+    The page is rendered from the two files, so that it is the same when it is rendered again.
+
     Raises:
         BadInput: the folder cannot be written.
     """
     described = json.dumps(asdict(conditions), indent=2) + "\n"
-    contents = {"csv": to_csv(rows), "json": described, "md": page(rows, conditions)}
-    return write_files({table.with_suffix(f".{suffix}"): content.encode() for suffix, content in contents.items()})
+    written = write_files({table: to_csv(rows).encode(), table.with_suffix(".json"): described.encode()})
+    return [*written, *render_page(table, type(rows[0]), page)]
 
 
 def render_page(table: Path, kind: type[Row], page: Page) -> list[Path]:

@@ -45,7 +45,7 @@ def page(rows, conditions):
 
 def test_a_page_is_a_function_of_the_files_beside_it(tmp_path):
     table = tmp_path / "device.csv"
-    csv, conditions, text = write_results(table, [Row("a", 1, 0.5)], CONDITIONS, page)
+    csv, conditions, text = write_results(table, [Row("a", 1, 1 / 3)], CONDITIONS, page)
     assert [file.name for file in (csv, conditions, text)] == ["device.csv", "device.json", "device.md"]
     before = text.read_text()
     text.unlink()
