@@ -1,11 +1,9 @@
 """Trains an activation on a task: `python run.py task=cifar100 act=carelu`; see `python run.py --help`."""
 
 import sys
-from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from experiments.configuration.command_line import check_command
@@ -14,34 +12,30 @@ from experiments.configuration.help import help_text
 from experiments.distributed.torchrun import check_torchrun
 from experiments.errors import BadInput
 from experiments.sweep.coordinator import coordinate
-from experiments.sweep.processes import run_sweep_job
-from experiments.sweep.record import SweepFolder
-from experiments.training.job import report_error, run_job
+from experiments.sweep.job import joins_pool, perform_job
+from experiments.training.job import report_error
 
 exit_codes: list[int] = []
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="config")
-def job(cfg: DictConfig) -> None:
-    """One run, composed by Hydra; in a sweep, one of them."""
-    of_hydra = HydraConfig.get()
-    choices = dict(of_hydra.runtime.choices)
-    if of_hydra.mode == RunMode.MULTIRUN:
-        folder = SweepFolder(Path(of_hydra.sweep.dir))
-        run_sweep_job(cfg, choices, folder, of_hydra.job.num, list(of_hydra.overrides.task))
-    else:
-        exit_codes.append(run_job(cfg, choices).code)
+def job(cfg: DictConfig) -> float | None:
+    """One run, composed by Hydra; returns its headline value, which a sweeper may use."""
+    ending = perform_job(cfg, HydraConfig.get())
+    exit_codes.append(ending.code)
+    return ending.value
 
 
 def main() -> int:
     """Checks the command line, then runs; returns the exit code, the largest of a sweep's."""
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants them first
     try:
         add_config_folders(sys.argv[1:])
         if {"-h", "--help"} & set(sys.argv[1:]):
             print(help_text())
             return 0
         check_torchrun(sys.argv[1:])
-        sweep = check_command(sys.argv[1:])
+        sweep = None if joins_pool() else check_command(sys.argv[1:])  # the coordinator has checked a pool's jobs
         if sweep:
             return coordinate(sweep, job)
     except BadInput as error:

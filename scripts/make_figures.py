@@ -1,4 +1,6 @@
-"""Draws the figures of a ledger as SVG and PNG, from it and from the metrics and pictures beside it.
+"""Draws the figures of a ledger as SVG, PDF and PNG, from it and from the metrics and pictures beside it.
+
+Their captions stand in captions.md, and in figures.tex for LaTeX.
 
 python scripts/make_figures.py                                     # results/ledger.csv -> results/figures/
 python scripts/make_figures.py --ledger outputs/ledger.csv --out figures --recipe small

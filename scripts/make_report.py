@@ -21,7 +21,7 @@ def main() -> int:
     """Reads, builds, draws and writes; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ledger", type=Path, default=Path("results/ledger.csv"), help="default: %(default)s")
-    parser.add_argument("--out", type=Path, help="the file; default: report.html beside the ledger")
+    parser.add_argument("--out", type=Path, help="the file, or the folder of report.html; default: beside the ledger")
     parser.add_argument("--baseline", default="relu", metavar="ACT", help="compared with it; default: %(default)s")
     parser.add_argument(
         "--recipe", help="a recipe as the ledger labels it, or each: tables and figures of every recipe"
@@ -32,7 +32,8 @@ def main() -> int:
         tables = build_tables(evidence, arguments.baseline, arguments.recipe)
         figures = make_figures(evidence, arguments.baseline, arguments.recipe)
         page = render_page(evidence, tables, figures, arguments.baseline, arguments.recipe)
-        (file,) = write_files({arguments.out or arguments.ledger.parent / "report.html": page.encode()})
+        out = arguments.out or arguments.ledger.parent
+        (file,) = write_files({out / "report.html" if out.is_dir() or not out.suffix else out: page.encode()})
     except BadInput as error:
         return report_error(error)
     for problem in (*evidence.problems, *evidence.without_metrics()):

@@ -1,4 +1,6 @@
-"""Copies finished runs into the committed evidence: their rows in results/ledger.csv, their metrics and pictures.
+"""Copies finished runs into the committed evidence.
+
+Their rows go into results/ledger.csv; metrics, pictures, configurations and environments into the folders beside it.
 
 python scripts/publish_results.py task=cifar100 recipe=small     # runs whose columns have these values
 """
@@ -8,7 +10,7 @@ import sys
 from pathlib import Path
 
 from experiments.errors import BadInput
-from experiments.record import ledger
+from experiments.record.publication import publish
 
 
 def main() -> None:
@@ -24,7 +26,7 @@ def main() -> None:
         parser.error(f"{malformed[0]!r} is not COLUMN=VALUE")
     wanted = dict(word.split("=", 1) for word in arguments.wanted)
     try:
-        published = ledger.publish(arguments.output_root, arguments.out, wanted, arguments.allow_dirty)
+        published = publish(arguments.output_root, arguments.out, wanted, arguments.allow_dirty)
     except BadInput as error:
         sys.exit(f"error: {error}")
     print("\n".join(published))

@@ -3,8 +3,8 @@
 python scripts/replay_wandb.py outputs/cifar100/small/relu/s0-efed2c6511    # one run, or all below a folder
 python scripts/replay_wandb.py --ledger results/ledger.csv                  # the published evidence
 
-A run that was offline or lost comes online this way. Whatever W&B has of it already stays as it is, so the same
-command can be given again.
+A run that was offline or lost comes online this way. Replay is idempotent: it finds the matching W&B run and
+uploads what is missing.
 """
 
 import argparse
@@ -36,14 +36,16 @@ def main() -> int:
         parser.error("--run-id needs --ledger")
     try:
         given = {"project": arguments.project, "entity": arguments.entity, "mode": resolve_mode(arguments.mode)}
-        runs = [run for folder in arguments.folders for run in runs_in(folder)]
+        runs, problems = [run for folder in arguments.folders for run in runs_in(folder)], []
         if arguments.ledger:
-            runs = runs_of(arguments.ledger, arguments.run_id)
+            runs, problems = runs_of(arguments.ledger, arguments.run_id)
         arguments.output_root.mkdir(parents=True, exist_ok=True)
     except BadInput as error:
         return report_error(error)
+    for problem in problems:
+        print(f"note: {problem}")
     for folder in (unfinished for each in arguments.folders for unfinished in unfinished_in(each)):
-        print(f"note: {folder} is left out: the run is not finished; its command goes on with it")
+        print(f"note: {folder} is left out: the run is not finished; give its command again")
     for done, run in enumerate(runs):
         try:
             place = replay(run, given, arguments.output_root)

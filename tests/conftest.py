@@ -12,7 +12,7 @@ from experiments.configuration.composition import compose
 from experiments.tasks.cifar100 import dataset as cifar100
 from experiments.training.console import Display
 from experiments.training.job import Ending, run_job
-from experiments.training.run import Outcome, perform
+from experiments.training.run import Outcome, Run
 
 ROOT = Path(__file__).parent.parent
 
@@ -56,7 +56,7 @@ def run(tiny_cifar100, tiny_overrides):
 
     def perform_with(*overrides: str) -> Outcome:
         cfg, choices = compose([*tiny_overrides, *overrides])
-        return perform(cfg, choices, Display())
+        return Run(cfg, choices, Display()).complete()
 
     return perform_with
 

@@ -8,7 +8,7 @@ from carelu.kernels.autograd_function import COMPETITIONS, Saved, Settings
 from carelu.kernels.build import built_library, library
 from carelu.kernels.layout import laid_out_as, rows_of, statistics_shape, supported_rows
 
-NAME = "cpp"
+NAME: str = "cpp"
 
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}  # as in carelu.cpp
 

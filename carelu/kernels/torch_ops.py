@@ -15,7 +15,7 @@ from carelu.kernels.autograd_function import Saved, Settings
 from carelu.kernels.layout import laid_out_as, rows_of, statistics_shape
 from carelu.reference import competition_scale, largest_magnitude, widen
 
-NAME = "torch_ops"
+NAME: str = "torch_ops"
 
 BLOCK = 2**18
 """Elements that a thread works on at a time: four float32 tensors of them fill a level 2 cache of 1 MiB."""

@@ -12,7 +12,7 @@ from carelu.kernels import torch_ops
 from carelu.kernels.autograd_function import COMPETITIONS, Saved, Settings
 from carelu.kernels.layout import laid_out_as, rows_of, statistics_shape, supported_rows
 
-NAME = "triton"
+NAME: str = "triton"
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 LONGEST_ROW = 2**30

@@ -1,4 +1,4 @@
-"""The activations of one setting set against their baseline: values by seed, summaries, tests, and what stands."""
+"""The activations of one setting against their baseline: values by seed, summaries, tests, and what is significant."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,10 +21,25 @@ class Entry:
     """With the baseline; None for the baseline itself and where there is none."""
     p_holm: float | None
     """Corrected over the activations of the setting."""
-    stands: bool
-    """Whether the difference to the baseline, better or worse, stands after the correction."""
+    diverged: int
+    """Diverged runs, of the activation and of the baseline: with any, no difference is significant."""
     better: bool
     """Whether the mean difference is in the direction of improvement."""
+
+    @property
+    def significant(self) -> bool:
+        """Whether the corrected p-value is below 5 % and no run diverged: the seeds left are no fair sample."""
+        return self.p_holm is not None and self.p_holm < LEVEL and not self.diverged
+
+    @property
+    def significantly_better(self) -> bool:
+        """Significant, in the direction of improvement."""
+        return self.significant and self.better
+
+    @property
+    def significantly_worse(self) -> bool:
+        """Significant, against the direction of improvement."""
+        return self.significant and not self.better
 
     def count(self, status: str) -> int:
         """Runs that ended with `status`."""
@@ -33,9 +48,6 @@ class Entry:
 
 def compare(evidence: Evidence, setting: Setting, metric: str, baseline: str) -> list[Entry]:
     """Every activation of a setting, the baseline first.
-
-    A difference stands if its corrected p-value is below 5 % and no run of the activation diverged:
-    the seeds that survive are no fair sample.
 
     Raises:
         BadInput: nothing says which direction of the metric is better.
@@ -48,21 +60,19 @@ def compare(evidence: Evidence, setting: Setting, metric: str, baseline: str) ->
     tests = sum(len(values_of[act].keys() & base.keys()) > 1 for act in others)
     paired = {act: compare_paired(values_of[act], base, higher_is_better, max(1, tests)) for act in others}
     corrected = dict(zip(others, holm([paired[act].p_value for act in others]), strict=True))
-    entries = []
-    for act, runs in runs_of.items():
-        p_holm = corrected.get(act)
-        entry = Entry(
+    return [
+        Entry(
             act=act,
             runs=tuple(runs),
             values=values_of[act],
             summary=summarise(list(values_of[act].values())),
             paired=paired.get(act),
-            p_holm=p_holm,
-            stands=p_holm is not None and p_holm < LEVEL and not any(run.status == "diverged" for run in runs),
+            p_holm=corrected.get(act),
+            diverged=sum(run.status == "diverged" for each in {act, baseline} for run in runs_of.get(each, ())),
             better=act in paired and (paired[act].difference > 0 if higher_is_better else paired[act].difference < 0),
         )
-        entries.append(entry)
-    return entries
+        for act, runs in runs_of.items()
+    ]
 
 
 def values_by_seed(runs: Iterable[Run], metric: str | None) -> dict[int, float]:

@@ -3,48 +3,89 @@
 A damaged row is named and left out; it never changes what the others say.
 """
 
-import contextlib
-import csv
-import re
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
-from experiments.analysis.cells import (
-    Damaged,
-    count,
-    is_number,
-    number,
-    one_of,
-    read,
-    read_metric,
-    some_text,
-    split_row,
-    time,
-)
+from experiments.analysis.metrics import find_metric
+from experiments.analysis.numbers import plural
+from experiments.configuration.identity import under
 from experiments.errors import BadInput
-from experiments.record.ledger import COLUMNS, REBUILD
-from experiments.record.run_directory import ARTIFACTS, PICTURE, read_metrics
+from experiments.record import ledger
+from experiments.record.labels import ACTIVATION, activation_label, data_label, model_label, recipe_label
+from experiments.record.publication import PUBLISHED, published, read_config
+from experiments.record.row import Damaged, Row, shown, to_text
+from experiments.record.run_directory import ARTIFACTS, CONFIG, PICTURE, read_metrics
 from experiments.record.run_directory import METRICS as METRICS_FILE
 
-STATUSES = ("finished", "diverged", "failed")
 
-NOT_A_METRIC = ("headline_epoch",)
-"""Columns beyond those of every ledger that measure nothing."""
-
-
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Setting:
-    """What must be equal for two values to be compared; the activation and the seed are not part of it."""
+    """What must be equal for two values to be compared; the activation and the seed are not part of it.
+
+    Settings are ordered field by field.
+    """
 
     task: str
     recipe: str
     model: str
     data: str
     device: str
-    """Without the number of threads."""
     precision: str
+    threads: int | None = None
+    """None on a GPU."""
+    overrides: str = "{}"
+    """What departs from recipe, model and data: a JSON object with sorted keys, so that equal ones are equal."""
+
+    def __lt__(self, other: "Setting") -> bool:
+        return self._place < other._place
+
+    @property
+    def _place(self) -> tuple[object, ...]:
+        named = (self.task, self.recipe, self.model, self.data, self.device, self.precision)
+        return (*named, self.threads or 0, self.overrides)
+
+    @cached_property
+    def changes(self) -> dict[str, object]:
+        """`overrides` as dotted key → value."""
+        return json.loads(self.overrides)
+
+    @property
+    def recipe_label(self) -> str:
+        """The recipe as a person reads it: `small(optim.optimizer.lr=0.05, trainer.epochs=1)`."""
+        return recipe_label(self.recipe, self.changes)
+
+    @property
+    def model_label(self) -> str:
+        """The model with what departs from its name."""
+        return model_label(self.model, self.changes)
+
+    @property
+    def data_label(self) -> str:
+        """The data with what departs from its name: `cifar100(held_out=5000)`."""
+        return data_label(self.data, self.changes)
+
+    @property
+    def device_label(self) -> str:
+        """The device, with its threads if it is a processor: `AMD EPYC (2 threads)`."""
+        return device_label(self.device, self.threads)
+
+
+SETTING_LABELS = ("task", "recipe_label", "model_label", "data_label", "device_label", "precision")
+"""The attributes of a setting, all text, that together tell it from every other."""
+
+
+def device_label(device: str, threads: int | None) -> str:
+    """`AMD EPYC (2 threads)`."""
+    return device if threads is None else f"{device} ({plural(threads, 'thread')})"
+
+
+def canonical(overrides: Mapping[str, object]) -> str:
+    """Overrides as `Setting` holds them."""
+    return to_text(dict(overrides))
 
 
 @dataclass(frozen=True)
@@ -54,8 +95,13 @@ class Run:
     setting: Setting
     run_id: str
     status: str
-    """One of `STATUSES`."""
+    """finished, diverged or failed."""
     act: str
+    """The label of the activation: `carelu(over=channel)`."""
+    act_name: str
+    """Its name in the registry: `carelu`."""
+    overrides: dict[str, object]
+    """Dotted key → value: all that departs from recipe, model, data and activation."""
     seed: int
     metric: str
     """The headline metric."""
@@ -66,8 +112,9 @@ class Run:
     step_milliseconds: float
     wall_seconds: float
     peak_memory_mib: float
-    full_device: str
-    """With the number of threads."""
+    config_hash: str
+    code_hash: str
+    activation_hash: str
     git_commit: str
     git_dirty: bool
     torch: str
@@ -75,6 +122,11 @@ class Run:
     finished_at: str
     metrics: dict[str, float]
     """The metric columns that have a value in this row."""
+
+    @property
+    def full_device(self) -> str:
+        """The device with its threads."""
+        return self.setting.device_label
 
     def of_metric(self, metric: str | None) -> float | None:
         """The value of `metric` (None: the headline); None where the run has none or did not finish."""
@@ -99,8 +151,7 @@ class Evidence:
     def of(self, setting: Setting, baseline: str = "relu") -> dict[str, list[Run]]:
         """The runs of a setting by activation, each by seed; the baseline first, the others as registered."""
         runs = sorted((run for run in self.runs if run.setting == setting), key=lambda run: run.seed)
-        acts = sorted({run.act for run in runs}, key=lambda act: activation_order(act, baseline))
-        return {act: [run for run in runs if run.act == act] for act in acts}
+        return {act: [run for run in runs if run.act == act] for act in activations_of(runs, baseline)}
 
     def metrics_of(self, run: Run) -> list[dict[str, object]] | None:
         """The records of a run's metrics.jsonl, or None where there is none.
@@ -108,7 +159,7 @@ class Evidence:
         Raises:
             BadInput: a line of the file is damaged.
         """
-        file = self._file_of(run, f"metrics/{run.run_id}.jsonl", METRICS_FILE)
+        file = self._file_of(run, METRICS_FILE)
         return None if file is None else read_metrics(file)
 
     def without_metrics(self) -> list[str]:
@@ -118,23 +169,38 @@ class Evidence:
 
     def picture_of(self, run: Run) -> Path | None:
         """The comparison picture of a run, or None where there is none."""
-        return self._file_of(run, f"pictures/{run.run_id}.png", f"{ARTIFACTS}/{PICTURE}")
+        return self._file_of(run, f"{ARTIFACTS}/{PICTURE}")
 
-    def _file_of(self, run: Run, published: str, own: str) -> Path | None:
+    def config_of(self, run: Run) -> dict[str, object] | None:
+        """The configuration of a run as nested dicts, or None where there is none.
+
+        Raises:
+            BadInput: the file is damaged.
+        """
+        file = self._file_of(run, CONFIG)
+        return None if file is None else read_config(file)
+
+    def _file_of(self, run: Run, name: str) -> Path | None:
         """What a run left: beside the ledger (published runs), else in the run directories beside it (own runs)."""
-        folder = self.file.parent
-        config_hash = run.run_id.rpartition("-")[2]
-        found = folder.glob(f"{run.setting.task}/*/*/s{run.seed}-{config_hash}/{own}")
-        return folder / published if (folder / published).exists() else next(found, None)
+        assert name in PUBLISHED
+        beside = published(self.file, name, run.run_id)
+        if beside.exists():
+            return beside
+        own = self.file.parent.glob(f"{run.setting.task}/*/*/s{run.seed}-{run.config_hash}/{name}")
+        return next(own, None)
 
 
-def activation_order(act: str, baseline: str = "relu") -> tuple[bool, str, str]:
-    """Sorts labels of activations: the baseline first, then by name as the registry does, then by options."""
-    name, _, options = act.partition("(")
-    return act != baseline, name, options
+def activations_of(runs: Iterable[Run], baseline: str = "relu") -> list[str]:
+    """The labels of the activations of `runs`: the baseline, then by name as the registry does, then by options."""
+    places = {run.act: (run.act != baseline, run.act_name, _options(run)) for run in runs}
+    return sorted(places, key=places.__getitem__)
 
 
-def read_evidence(ledger: Path) -> Evidence:
+def _options(run: Run) -> tuple[tuple[str, str], ...]:
+    return tuple((key, to_text(value)) for key, value in sorted(run.overrides.items()) if under(key, (ACTIVATION,)))
+
+
+def read_evidence(file: Path) -> Evidence:
     """Reads a ledger.
 
     Of several rows with the same setting, activation and seed the newest is used; the others are
@@ -143,87 +209,66 @@ def read_evidence(ledger: Path) -> Evidence:
     Raises:
         BadInput: there is no such file, it is not a ledger, or no row of it can be used.
     """
-    if not ledger.is_file():
+    if not file.exists():
         raise BadInput(
-            f"there is no ledger {ledger}; name one with --ledger, or make one: {REBUILD} for the runs of this "
+            f"there is no ledger {file}; name one with --ledger, or make one: {ledger.REBUILD} for the runs of this "
             "checkout, python scripts/publish_results.py for the published ones"
         )
-    # Line by line, since no field of a ledger holds a line break: a quote that is never closed then
-    # damages its own row only.
-    try:
-        lines = ledger.read_text(encoding="utf-8-sig", errors="replace").split("\n")
-    except OSError as error:
-        raise BadInput(f"{ledger} cannot be read: {error.strerror}; name another with --ledger") from error
-    header = _header(ledger, lines)
-    metrics = _metric_columns(header, lines)
-    runs, problems = [], []
-    for place, line in enumerate(lines[1:], start=2):
-        if not line.strip():
-            continue
+    rows, unread = ledger.read(file)
+    runs, problems = [], list(unread)
+    for row in rows:
         try:
-            runs.append(_run(split_row(header, line), metrics))
+            runs.append(_run(row))
         except Damaged as damage:
-            problems.append(f"line {place} of {ledger.name} is left out: {damage}.")
+            problems.append(ledger.left_out(file, row.line, damage))
     if not runs:
-        found = "; ".join(problems) or "it has no rows"
-        raise BadInput(f"{ledger} has no row that can be used: {found}; rebuild it with {REBUILD}")
+        found = " ".join(problems) or "it has no rows."
+        raise BadInput(f"{file} has no row that can be used: {found} Rebuild it with {ledger.REBUILD}")
     used, repeated = _newest(runs)
-    return Evidence(ledger, tuple(used), (*problems, *repeated))
+    return Evidence(file, tuple(used), (*problems, *repeated))
 
 
-def _header(ledger: Path, lines: list[str]) -> list[str]:
-    try:
-        header = next(csv.reader(lines[:1]), [])
-    except csv.Error as error:
-        raise BadInput(f"{ledger} is not a ledger ({error}); rebuild it with {REBUILD}") from error
-    missing = [column for column in COLUMNS if column not in header]
-    if missing:
-        raise BadInput(f"{ledger} is not a ledger: column {missing[0]!r} is missing; rebuild it with {REBUILD}")
-    repeated = [column for column in header if header.count(column) > 1]
-    if repeated:
-        raise BadInput(f"{ledger} is not a ledger: column {repeated[0]!r} is there twice; rebuild it with {REBUILD}")
-    return header
+_SAME_IN_ROW = (
+    *("run_id", "status", "overrides", "seed", "parameters", "steps", "step_milliseconds", "wall_seconds"),
+    *("peak_memory_mib", "config_hash", "code_hash", "activation_hash", "git_commit", "git_dirty", "torch"),
+    *("command", "finished_at", "metrics"),
+)
+"""The fields of a run that are those of its row."""
 
 
-def _metric_columns(header: list[str], lines: list[str]) -> list[str]:
-    """The columns beyond those of every ledger that hold a number somewhere; others are remarks."""
-    further = [column for column in header if column not in COLUMNS and column not in NOT_A_METRIC]
-    found = set()
-    for line in lines[1:]:
-        with contextlib.suppress(Damaged):
-            row = split_row(header, line)
-            found |= {column for column in further if is_number(row[column])}
-    return [column for column in further if column in found]
-
-
-def _run(row: dict[str, str], metrics: list[str]) -> Run:
-    status = read(row, "status", one_of(*STATUSES), " or ".join(STATUSES))
-    text = {column: read(row, column, some_text, "some text") for column in ("run_id", "act", "headline_metric")}
-    fields = {column: read(row, column, some_text, "some text") for column in Setting.__dataclass_fields__}
-    setting = Setting(**{**fields, "device": re.sub(r" \(\d+ threads?\)$", "", fields["device"])})
-    measured = {column: read(row, column, number, "a number") for column in _MEASURES}
-    counted = {column: read(row, column, count, "an integer ≥ 0") for column in ("seed", "parameters", "steps")}
-    finished = status == "finished"
+def _run(row: Row) -> Run:
+    values = {**row.metrics, **({} if row.headline_value is None else {row.headline_metric: row.headline_value})}
+    for name, value in values.items():
+        _check_possible(row.task, "headline_value" if name == row.headline_metric else name, name, value)
+    of_setting = {key: value for key, value in row.overrides.items() if not under(key, (ACTIVATION,))}
     return Run(
-        setting=setting,
-        run_id=text["run_id"],
-        status=status,
-        act=text["act"],
-        metric=text["headline_metric"],
-        value=read_metric(row, "headline_value", text["headline_metric"]) if finished else None,
-        **counted,
-        **measured,
-        full_device=fields["device"],
-        git_commit=row["git_commit"],
-        git_dirty=read(row, "git_dirty", one_of("True", "False"), "True or False") == "True",
-        torch=row["torch"],
-        command=row["command"],
-        finished_at=read(row, "finished_at", time, "a time like 2026-01-31T12:00:00Z"),
-        metrics={column: read_metric(row, column, column) for column in metrics if row[column]},
+        setting=Setting(
+            task=row.task,
+            recipe=row.recipe,
+            model=row.model,
+            data=row.data,
+            device=row.device,
+            precision=row.precision,
+            threads=row.threads,
+            overrides=canonical(of_setting),
+        ),
+        act=activation_label(row.act, row.overrides),
+        act_name=row.act,
+        metric=row.headline_metric,
+        value=row.headline_value if row.status == "finished" else None,
+        **{name: getattr(row, name) for name in _SAME_IN_ROW},
     )
 
 
-_MEASURES = ("step_milliseconds", "wall_seconds", "peak_memory_mib")
+def _check_possible(task: str, column: str, name: str, value: float) -> None:
+    """Raises `Damaged` for a value that is better than the best possible."""
+    kind = find_metric(task, name)
+    if kind and kind.best_possible is not None:
+        beyond = value > kind.best_possible if kind.higher_is_better else value < kind.best_possible
+        if beyond:
+            raise Damaged(
+                f"column {column!r} is {shown(to_text(value))}, and the best possible is {kind.best_possible:g}"
+            )
 
 
 def _newest(runs: list[Run]) -> tuple[list[Run], list[str]]:

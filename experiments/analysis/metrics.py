@@ -2,8 +2,15 @@
 
 from dataclasses import replace
 
+from experiments.configuration.composition import options_of
 from experiments.configuration.task_spec import Metric, spec_of, task_package
 from experiments.errors import unknown
+
+
+def find_metric(task: str, name: str) -> Metric | None:
+    """The metric of a column, or None where this checkout does not know it."""
+    known = spec_of(task).metrics if task in options_of("task") else {}
+    return known.get(name.rpartition("/")[2])
 
 
 def describe_metric(task: str, name: str) -> Metric:

@@ -13,13 +13,14 @@ DEFAULT_LEDGER = "results/ledger.csv"
 
 
 def describe_setting(setting: Setting) -> str:
-    """Model, data, recipe, device and precision in one line."""
-    return f"{setting.model} on {setting.data}, recipe {setting.recipe}, {setting.device}, {setting.precision}"
+    """Model, data, recipe, device, threads and precision in one line."""
+    conditions = f"recipe {setting.recipe_label}, {setting.device_label}, {setting.precision}"
+    return f"{setting.model_label} on {setting.data_label}, {conditions}"
 
 
 def describe_conditions(setting: Setting) -> str:
-    """Recipe, device and precision, for where model and data stand in the title."""
-    return f"Recipe {setting.recipe}, {setting.device}, {setting.precision}"
+    """Recipe, device, threads and precision, for where model and data stand in the title."""
+    return f"Recipe {setting.recipe_label}, {setting.device_label}, {setting.precision}"
 
 
 def describe_runs(runs: Sequence[Run]) -> str:

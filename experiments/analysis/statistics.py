@@ -1,7 +1,8 @@
-"""What a set of runs allows to be said: means with intervals, paired comparisons by seed, ranks across tasks.
+"""What a set of runs allows to be said: means with intervals, paired comparisons by seed, mean ranks, gains.
 
-Pure functions of numbers on NumPy and SciPy; where the numbers come from (`report.evidence`) and how they are
-shown (`report.tables`) is not known here.
+Tests and intervals are SciPy's. Own code stands where SciPy has none: the correction of Hedges, the power of the
+paired t test, Holm's correction. Where the numbers come from (`analysis.evidence`) and how they are shown (`report`)
+is not known here.
 """
 
 import math
@@ -11,8 +12,6 @@ from functools import lru_cache
 
 import numpy as np
 from scipy import optimize, stats
-
-from experiments.analysis.resampling import bootstrap_interval, sign_flip_p_value
 
 LEVEL = 0.05  # two-sided level of every test; intervals cover 1 − LEVEL
 POWER = 0.80  # power at which a difference counts as detectable (the convention of Cohen 1988)
@@ -43,35 +42,35 @@ def summarise(values: Sequence[float]) -> Summary:
     if n < 2:
         return Summary(n, float(values[0]) if n else math.nan, None, None, None)
     mean, sd = float(values.mean()), float(values.std(ddof=1))
-    margin = float(stats.t.ppf(1 - LEVEL / 2, n - 1)) * sd / math.sqrt(n)
-    return Summary(n, mean, sd, mean - margin, mean + margin)
+    if np.ptp(values) == 0:  # SciPy's interval is nan
+        return Summary(n, mean, 0.0, mean, mean)
+    low, high = stats.ttest_1samp(values, 0).confidence_interval(1 - LEVEL)
+    return Summary(n, mean, sd, float(low), float(high))
 
 
 @dataclass(frozen=True)
 class PairedComparison:
     """Treatment − baseline over the `n` pairs (seeds) that both have, in the unit of the values.
 
-    With n = 0 the difference and the probability are nan, and with n < 2 all that needs a spread is None. With all
-    differences equal nothing is known of the noise: the interval, the effect size and the detectable difference are
-    None, and so is the p-value, unless the differences are all zero: then it is 1.
+    With n = 0 the difference is nan, and with n < 2 all that needs a spread is None. With all differences equal
+    nothing is known of the noise: the interval, the effect size and the detectable difference are None, and so is the
+    p-value, unless the differences are all zero: then it is 1.
     """
 
     n: int
     # Mean difference; its sign is that of treatment − baseline also where lower is better.
     difference: float
-    # 95 % bootstrap interval of the mean difference.
-    low: float | None
-    high: float | None
-    # Two-sided paired t test (Student 1908), exact for normal differences: the p-value to correct and to decide by.
-    p_value: float | None
-    # Two-sided sign-flip test, exact up to 20 pairs. It cannot fall below 2/2ⁿ (0.25 at n = 3), so it cannot decide.
-    permutation_p_value: float | None
-    # Hedges' g of the differences (mean/sd, corrected for small n); None for n < 3, where it has no expectation.
-    effect_size: float | None
     # Share of pairs in which the treatment is better, ties counted ½: the measure of Agarwal et al. 2021, by pairs.
     probability_of_improvement: float
+    # 95 % paired t interval of the mean difference.
+    low: float | None = None
+    high: float | None = None
+    # Two-sided paired t test (Student 1908).
+    p_value: float | None = None
+    # Hedges' g of the differences (mean/sd, corrected for small n); None for n < 3, where it has no expectation.
+    effect_size: float | None = None
     # Smallest true |difference| that this test finds with 80 % power if the true sd is the one observed.
-    detectable: float | None
+    detectable: float | None = None
 
 
 def compare_paired(
@@ -98,35 +97,32 @@ def compare_paired(
     if comparisons < 1:
         raise ValueError(f"comparisons is {comparisons}; at least 1 is needed")
     seeds = sorted(treatment.keys() & baseline.keys())
+    n = len(seeds)
+    if n == 0:
+        return PairedComparison(0, math.nan, math.nan)
     treated = np.array([treatment[seed] for seed in seeds], dtype=float)
     base = np.array([baseline[seed] for seed in seeds], dtype=float)
     differences = treated - base
-    n = len(seeds)
-    if n == 0:
-        return PairedComparison(0, math.nan, None, None, None, None, None, math.nan, None)
     mean = float(differences.mean())
     gains = differences if higher_is_better else -differences
     improvement = float(np.mean((gains > 0) + 0.5 * (gains == 0)))
     if n == 1:
-        return PairedComparison(1, mean, None, None, None, None, None, improvement, None)
-    permutation = sign_flip_p_value(differences)
+        return PairedComparison(1, mean, improvement)
     sd = float(differences.std(ddof=1))
     # Subtraction leaves rounding errors where differences are equal: they are not noise to test against.
     rounding = 1e-9 * max(np.abs(treated).max(), np.abs(base).max())
     if sd <= rounding:
-        p_value = 1.0 if abs(mean) <= rounding else None
-        return PairedComparison(n, mean, None, None, p_value, permutation, None, improvement, None)
-    low, high = bootstrap_interval(differences, LEVEL)
-    t = mean / sd * math.sqrt(n)
+        return PairedComparison(n, mean, improvement, p_value=1.0 if abs(mean) <= rounding else None)
+    test = stats.ttest_rel(treated, base)
+    low, high = test.confidence_interval(1 - LEVEL)
     return PairedComparison(
         n=n,
         difference=mean,
-        low=low,
-        high=high,
-        p_value=float(2 * stats.t.sf(abs(t), n - 1)),
-        permutation_p_value=permutation,
-        effect_size=mean / sd * _hedges_correction(n - 1) if n > 2 else None,
         probability_of_improvement=improvement,
+        low=float(low),
+        high=float(high),
+        p_value=float(test.pvalue),
+        effect_size=mean / sd * _hedges_correction(n - 1) if n > 2 else None,
         detectable=detectable_difference(n, sd, LEVEL / comparisons),
     )
 
@@ -207,92 +203,28 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """Mean ranks over `n` blocks, best (lowest) first; `mean_ranks[i]` belongs to `names[i]`.
+def mean_ranks(scores: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """The mean rank of each name over blocks, the best first; ties share the mean of their ranks.
 
-    `p_value` is that of the Friedman test, `critical_difference` the Nemenyi distance of mean ranks at 5 %: None for
-    n < 2 or fewer than two names. `cliques` are the largest groups of names, each in order of rank, of which no two
-    differ; where the Friedman test finds nothing, that is one group of all.
-    """
-
-    names: tuple[str, ...]
-    mean_ranks: tuple[float, ...]
-    n: int
-    p_value: float | None
-    critical_difference: float | None
-    cliques: list[tuple[str, ...]]
-
-
-def rank(scores: Mapping[str, Sequence[float]], higher_is_better: bool = True) -> Ranking:
-    """Rank names within each block and test whether their mean ranks differ (Demšar 2006).
-
-    Blocks are taken as independent: seeds within a task are independent evidence on that task, not further tasks.
+    No test goes with it: seeds are not independent blocks where the effect of an activation differs between tasks.
 
     Args:
-        scores: by name, one value a block, in the same order of blocks for every name.
-        higher_is_better: the best value of a block has rank 1; ties share the mean of their ranks.
+        scores: by name, one value a block, in the same order of blocks for every name; the highest has rank 1.
+
+    Returns:
+        Nothing where there is no block.
 
     Raises:
         ValueError: names have unequal numbers of values, or a value is nan or infinite.
     """
-    names = list(scores)
     lengths = {name: len(values) for name, values in scores.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"every name needs one value a block; values by name: {lengths}")
-    k, n = len(names), next(iter(lengths.values()), 0)
-    values = np.array([_finite(scores[name], name) for name in names]).reshape(k, n).T
-    if n == 0:
-        return Ranking(tuple(names), (math.nan,) * k, 0, None, None, [tuple(names)] if k > 1 else [])
-    ranks = stats.rankdata(-values if higher_is_better else values, axis=1)
-    mean_ranks = ranks.mean(axis=0)
-    order = np.argsort(mean_ranks, kind="stable")
-    ordered = [(names[i], float(mean_ranks[i])) for i in order]
-    p_value = friedman_p_value(ranks) if n > 1 and k > 1 else None
-    distance = None if p_value is None else critical_difference(k, n)
-    found = p_value is not None and p_value < LEVEL
-    cliques = _cliques(ordered, distance if found else math.inf)
-    return Ranking(
-        tuple(name for name, _ in ordered), tuple(mean for _, mean in ordered), n, p_value, distance, cliques
-    )
-
-
-def friedman_p_value(ranks: np.ndarray) -> float:
-    """P-value of the Friedman test in the F form of Iman & Davenport 1980, corrected for ties (Conover 1999, 5.8).
-
-    Args:
-        ranks: shape (n blocks, k treatments), n and k at least 2.
-    """
-    n, k = ranks.shape
-    spread = (ranks**2).sum() - n * k * (k + 1) ** 2 / 4
-    if spread == 0:  # ties everywhere
-        return 1.0
-    chi_square = (k - 1) * ((ranks.sum(axis=0) - n * (k + 1) / 2) ** 2).sum() / spread
-    remainder = n * (k - 1) - chi_square
-    p_value = stats.f.sf((n - 1) * chi_square / remainder, k - 1, (k - 1) * (n - 1)) if remainder > 1e-9 else 0.0
-    # Blocks that all agree give F = ∞; but by chance alone they agree once in (k!)ⁿ⁻¹, and no p-value is below that.
-    return float(max(p_value, math.exp(-(n - 1) * math.lgamma(k + 1))))
-
-
-def critical_difference(k: int, n: int) -> float:
-    """Distance of the mean ranks of k names over n blocks that is significant at 5 %.
-
-    Nemenyi 1963 as in Demšar 2006, equation for CD: q √(k(k + 1) / 6n), q the studentised range over √2.
-    """
-    q = stats.studentized_range.ppf(1 - LEVEL, k, math.inf) / math.sqrt(2)
-    return float(q * math.sqrt(k * (k + 1) / (6 * n)))
-
-
-def _cliques(ordered: Sequence[tuple[str, float]], distance: float) -> list[tuple[str, ...]]:
-    """Largest runs of at least two names, from best to worst, whose mean ranks lie closer than `distance`."""
-    cliques: list[tuple[str, ...]] = []
-    reached = 0
-    for start, (_, best) in enumerate(ordered):
-        end = start + sum(mean_rank - best < distance for _, mean_rank in ordered[start:])
-        if end - start > 1 and end > reached:
-            cliques.append(tuple(name for name, _ in ordered[start:end]))
-            reached = end
-    return cliques
+    if not any(lengths.values()):
+        return {}
+    values = np.array([_finite(of_name, name) for name, of_name in scores.items()])
+    means = dict(zip(scores, stats.rankdata(-values, axis=0).mean(axis=1).tolist(), strict=True))
+    return dict(sorted(means.items(), key=lambda item: item[1]))
 
 
 def normalised_gain(treatment: float, baseline: float, best_possible: float | None) -> float:

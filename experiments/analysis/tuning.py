@@ -1,22 +1,18 @@
 """One key tuned for each activation: what was tried, the value that does best on the validation set, its runs."""
 
-import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from experiments.analysis.evidence import Evidence, Run, Setting
+from experiments.analysis.evidence import Evidence, Run, Setting, canonical
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import plural
-from experiments.configuration.composition import compose
+from experiments.configuration.composition import literal
 from experiments.errors import BadInput, unknown
 
 OWN = "recipe's own"
-"""How the value is called that a recipe has where its label names none."""
+"""How a value is called that no run overrides and no configuration beside the ledger tells."""
 
 Trials = Mapping[str, Sequence[Run]]
 """The runs of one activation by value of the key, in the order of the values."""
@@ -30,9 +26,9 @@ class Tuning:
     rule: str
     """How the values were chosen, in words."""
     evidence: Evidence
-    """The runs with the chosen values; their recipe is the label without the key."""
+    """The runs with the chosen values; their setting is without the key."""
     trials: Mapping[Setting, Mapping[str, Trials]]
-    """All runs, by setting (its recipe without the key), activation and value."""
+    """All runs, by setting (without the key), activation and value."""
     chosen: Mapping[tuple[Setting, str], str]
     """The chosen value by setting and activation."""
     notes: Mapping[Setting, tuple[str, ...]]
@@ -42,12 +38,12 @@ class Tuning:
 def tune(evidence: Evidence, key: str) -> Tuning:
     """Chooses, for each setting and activation, the value of `key` with the best mean validation metric.
 
-    Settings whose recipes differ in `key` alone are one family. A value is judged by the mean of
+    Settings that differ in `key` alone are one family. A value is judged by the mean of
     `validation/<headline>` over its seeds; where some of its runs did not finish, it comes after
     every value of which more did. Families with a single value are not part of the result.
 
     Raises:
-        BadInput: no recipe names the key, the activations of a setting had unequal budgets (number
+        BadInput: no run overrides the key, the activations of a setting had unequal budgets (number
             of values × seeds), or a run was not measured on a held-out part.
     """
     families = _families(evidence, key)
@@ -78,48 +74,38 @@ def tune(evidence: Evidence, key: str) -> Tuning:
     )
 
 
-def split_label(label: str, key: str) -> tuple[str, str | None]:
-    """(label without `key`, value of `key`) of a label like `small(optim.optimizer.lr=0.05, trainer.epochs=3)`."""
-    name, bracket, inside = label.partition("(")
-    if not bracket:
-        return label, None
-    # A comma may stand in a value; a new part begins where a key and its equals sign follow.
-    parts = re.split(r", (?=[\w.]+=)", inside.removesuffix(")"))
-    values = [part.partition("=")[2] for part in parts if part.partition("=")[0] == key]
-    others = [part for part in parts if part.partition("=")[0] != key]
-    return name + (f"({', '.join(others)})" if others else ""), values[0] if values else None
-
-
-def own_value(run: Run, key: str) -> str:
-    """The value that `key` has in the run's recipe, which a label does not name; `OWN` where that cannot be told."""
-    try:
-        words = shlex.split(run.command)
-        cfg, _ = compose(words[words.index("run.py") + 1 :])
-    except (ValueError, HydraException, OmegaConfBaseException):  # a command of other configs than these
-        return OWN
-    value = OmegaConf.select(cfg, key)
-    return OWN if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def _families(evidence: Evidence, key: str) -> dict[Setting, dict[str, dict[str, list[Run]]]]:
     """Setting without the key → activation → value → runs, of families with several values."""
     families: dict[Setting, dict[str, dict[str, list[Run]]]] = {}
     for setting in evidence.settings():
-        recipe, value = split_label(setting.recipe, key)
+        others = {name: value for name, value in setting.changes.items() if name != key}
+        acts = families.setdefault(replace(setting, overrides=canonical(others)), {})
         for act, runs in evidence.of(setting).items():
-            acts = families.setdefault(replace(setting, recipe=recipe), {})
-            acts.setdefault(act, {}).setdefault(value or own_value(runs[0], key), []).extend(runs)
+            acts.setdefault(act, {}).setdefault(_value(evidence, setting, runs, key), []).extend(runs)
     tuned = {
         setting: {act: dict(sorted(trials.items(), key=lambda item: _place(item[0]))) for act, trials in acts.items()}
         for setting, acts in families.items()
         if len({value for trials in acts.values() for value in trials}) > 1
     }
     if not tuned:
-        recipes = sorted({setting.recipe for setting in evidence.settings()})
-        keys = {part for recipe in recipes for part in re.findall(r"[(,] ?([\w.]+)=", recipe)}
-        named = f"recipes there: {', '.join(recipes)}; keys in them: {', '.join(sorted(keys)) or 'none'}"
-        raise unknown(f"key to tune (no recipes of {evidence.file} differ in it)", key, keys, named)
+        keys = sorted({name for setting in evidence.settings() for name in setting.changes})
+        named = f"keys that runs override: {', '.join(keys) or 'none'}"
+        raise unknown(f"key to tune (no runs of {evidence.file} differ in it)", key, keys, named)
     return tuned
+
+
+def _value(evidence: Evidence, setting: Setting, runs: Sequence[Run], key: str) -> str:
+    """The value of `key` in a setting: the override, else that in the configuration of a run, else `OWN`."""
+    if key in setting.changes:
+        return literal(setting.changes[key])
+    for run in runs:
+        config = evidence.config_of(run)
+        if config is not None:
+            value = OmegaConf.select(OmegaConf.create(config), key)
+            if isinstance(value, float) and value.is_integer():
+                value = int(value)  # as an override is recorded
+            return OWN if value is None else literal(value)
+    return OWN
 
 
 def _place(value: str) -> tuple[bool, float, str]:
@@ -137,8 +123,8 @@ def _check_budget(setting: Setting, acts: Mapping[str, Trials], key: str) -> Non
     if len(set(budgets.values())) > 1 or any(len(seeds) > 1 for _, seeds in budgets.values()):
         counts = "; ".join(f"{act}: {_tried(trials)}" for act, trials in acts.items())
         raise BadInput(
-            f"unequal budgets for {key} ({setting.task}, {setting.data}, {setting.recipe}): {counts}; every activation "
-            "needs the same number of values, each with the same number of seeds: make the missing runs"
+            f"unequal budgets for {key} ({setting.task}, {setting.data_label}, {setting.recipe_label}): {counts}; "
+            "every activation needs equally many values, each with equally many seeds: make the missing runs"
         )
 
 
@@ -159,8 +145,8 @@ def _validated(run: Run, setting: Setting) -> float:
     value = run.of_metric(f"validation/{run.metric}")
     if value is None:
         raise BadInput(
-            f"{run.run_id} ({setting.task}, recipe {run.setting.recipe}) has no validation/{run.metric}, and a value "
-            "is never chosen on test; run it with a held-out part (data.held_out=… or a validation set)"
+            f"{run.run_id} ({setting.task}, recipe {run.setting.recipe_label}) has no validation/{run.metric}, and a "
+            "value is never chosen on test; run it with a held-out part (data.held_out=… or a validation set)"
         )
     return value
 

@@ -221,7 +221,7 @@ def train_on_request(
     """
     from experiments.training.allocator import keep_freed_memory
     from experiments.training.console import Display
-    from experiments.training.run import perform  # here, so that a process's start-up is that of a run
+    from experiments.training.run import Run  # here, so that a process's start-up is that of a run
 
     keep_freed_memory()  # as run.py does
     timer = TimedTask.timer = StepTimer(receive, send)
@@ -235,7 +235,7 @@ def train_on_request(
     try:
         with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as silence:
             configuration = compose([*overrides, *endless, f"output_root={folder}"])
-            outcome = perform(*configuration, Display(Console(file=silence)), TimedTask)
+            outcome = Run(*configuration, Display(Console(file=silence)), TimedTask).complete()
     finally:
         for hook in hooks:
             hook.remove()

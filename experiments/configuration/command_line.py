@@ -39,11 +39,8 @@ class SweepPlan:
 
     Args:
         jobs: the overrides of each run, in the order in which Hydra starts them.
-        folder: where the sweep keeps what it knows; a second sweep there gets a folder beside it.
+        folder: where the sweep keeps its record; a second sweep there gets a folder beside it.
         launcher: the option of hydra/launcher.
-        n_jobs: runs at once on this machine, -1: as many as its GPUs or cores carry.
-        jobs_per_gpu: runs at once on each GPU.
-        devices: the values of trainer.device.
         ledger: where its runs are recorded.
         logger: the chosen file of configs/logger.
     """
@@ -51,9 +48,6 @@ class SweepPlan:
     jobs: list[list[str]]
     folder: Path
     launcher: str
-    n_jobs: int
-    jobs_per_gpu: int
-    devices: frozenset[str]
     ledger: Path
     logger: DictConfig
 
@@ -93,15 +87,13 @@ def check_command(args: list[str]) -> SweepPlan | None:
         devices.add(settings.trainer.device)
     if not sweeping:
         return None
+    _check_devices(devices, cfg.hydra.runtime.choices[LAUNCHER])
     lines = [[_line(override, value) for value in _values(override)] for override in overrides]
     cfg = _compose_or_explain([*map(_first_line, of_hydra), *(each[0] for each in lines if len(each) == 1)])
     return SweepPlan(
         jobs=[list(job) for job in itertools.product(*lines)],
         folder=Path(cfg.hydra.sweep.dir),
         launcher=cfg.hydra.runtime.choices[LAUNCHER],
-        n_jobs=cfg.hydra.launcher.get("n_jobs", -1),
-        jobs_per_gpu=cfg.jobs_per_gpu,
-        devices=frozenset(devices),
         ledger=Path(cfg.output_root, "ledger.csv"),
         logger=cfg.logger,
     )
@@ -133,7 +125,24 @@ def _check_hydra(of_hydra: list[Override], sweeping: bool) -> None:
     if usual.hydra.runtime.choices[LAUNCHER] == "submitit_slurm" and not shutil.which("sbatch"):
         raise BadInput(
             "hydra/launcher=submitit_slurm needs Slurm, and there is no `sbatch` on this machine; "
-            "give the command on a cluster's login node, or use hydra/launcher=joblib"
+            "give the command on a cluster's login node, or use hydra/launcher=pool"
+        )
+
+
+def _check_devices(devices: set[str], launcher: str) -> None:
+    """Raises `BadInput` for values of trainer.device that do not fit a pool, which gives each run its GPU."""
+    if launcher != "pool":
+        return
+    named = next((device for device in sorted(devices) if device.startswith("cuda:")), None)
+    if named:
+        raise BadInput(
+            f"trainer.device={named} is not accepted with hydra/launcher=pool, which gives each run a GPU; "
+            f"leave it out, and choose GPUs with CUDA_VISIBLE_DEVICES={named.removeprefix('cuda:')}"
+        )
+    if len(devices) > 1:
+        raise BadInput(
+            f"trainer.device={','.join(sorted(devices))} is not accepted with hydra/launcher=pool; "
+            "accepted: one device for the whole sweep; sweep one device after the other"
         )
 
 

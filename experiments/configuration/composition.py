@@ -189,7 +189,7 @@ def as_dict(cfg: DictConfig | BaseModel) -> dict[str, object]:
 
 def _stays_text(value: str) -> bool:
     """Whether Hydra reads `value`, written without quotes, as the same text."""
-    if not re.fullmatch(r"[\w./:%@?|+*~-]+", value, re.ASCII) or value.lower() in ("null", "true", "false"):
+    if not re.fullmatch(r"[\w./:%@?|+*-]+", value, re.ASCII) or value.lower() in ("null", "true", "false"):
         return False
     try:
         float(value)

@@ -21,7 +21,7 @@ Trains an activation on a task, records it, and goes on from where it stands if 
 usage: python run.py [KEY=VALUE ...]              one run
        python run.py -m [KEY=A,B,C ...]           a sweep over every combination, summed up at its end
        python run.py -m +experiment=NAME          a ready-made sweep, like paper_all or carelu_study
-       python run.py -m … hydra/launcher=joblib   several runs at once; others: {launchers}
+       python run.py -m … hydra/launcher=pool     several runs at once; others: {launchers}
 
 Examples
   python run.py task=cifar100 act=carelu data=sample recipe=small   a small run on bundled images
@@ -44,8 +44,8 @@ Some keys (all of them, with their values: python run.py --cfg job; their meanin
   output_root=outputs      where runs and their ledger are kept
   force=true               run again from the start, also where a result stands
   act.options.KEY=VALUE    an option of the activation
-  jobs_per_gpu=2           runs at once on each GPU (hydra/launcher=joblib)
-  hydra.launcher.n_jobs=2  runs at once in all (hydra/launcher=joblib)
+  hydra.launcher.workers=2 runs at once in all (hydra/launcher=pool)
+  hydra.launcher.per_gpu=2 runs at once on each GPU (hydra/launcher=pool)
 
 Tasks, data and activations of your own: python run.py --config-dir FOLDER …, or CARELU_CONFIG_DIR=FOLDER
 Hydra's own options: python run.py --hydra-help"""
@@ -64,7 +64,7 @@ def help_text() -> str:
             lines += _listed(launchers() if group == LAUNCHER else options_of(group), indent=2)
         lines.append("")
     return _HELP.format(
-        launchers=", ".join(word for word in launchers() if word not in ("basic", "joblib")),
+        launchers=", ".join(word for word in launchers() if word not in ("basic", "pool")),
         groups="\n".join(lines),
     )
 

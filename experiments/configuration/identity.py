@@ -17,7 +17,6 @@ KEYS_NOT_HASHED = (
     "output_root",
     "data_root",
     "force",
-    "jobs_per_gpu",
     "logger",
     "data.root",
     "data.download",
@@ -123,7 +122,7 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str]) -> Identity:
             *(
                 f"{key}={literal(value)}"
                 for key, value in changed.items()
-                if under(key, KEYS_NOT_HASHED) and not under(key, ("data_root", "force", "jobs_per_gpu", "logger"))
+                if under(key, KEYS_NOT_HASHED) and not under(key, ("data_root", "force", "logger"))
             ),
         ],
     )

@@ -1,19 +1,12 @@
 """Which values the options of hydra/launcher take; which of them a launcher has, its file says."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from experiments.configuration.options import Count, Name, NonNegativeInteger, Options, Positive, first_mistake
 
-
-def _not_zero(number: int) -> int:
-    if number == 0:
-        raise ValueError("no runs at all")
-    return number
-
-
-_One = Annotated[Literal[1], Field(description="1, as a run is one process")]
+_One = Annotated[int, Field(ge=1, le=1, description="1, as a run is one process")]
 
 
 class LauncherOptions(Options):
@@ -21,7 +14,8 @@ class LauncherOptions(Options):
 
     model_config = ConfigDict(extra="allow")
 
-    n_jobs: Annotated[int, Field(ge=-1, description="an integer ≥ 1, or -1"), AfterValidator(_not_zero)] = -1
+    workers: Count | None = None
+    per_gpu: Count = 1
     nodes: _One = 1
     tasks_per_node: _One = 1
     timeout_min: Count = 1

@@ -126,7 +126,6 @@ class Config(Options):
     force: bool
     output_root: Folder
     data_root: Folder
-    jobs_per_gpu: Count
     recipe: Name
     act: ActivationOptions
     task: TaskOptions

@@ -1,4 +1,4 @@
-"""The processes that train one run together: torchrun's environment, sharding, synchronised batch norm.
+"""Data-parallel training of one run: torchrun's environment, sharding, synchronised batch norm.
 
 May import configuration, errors, files and randomness.
 """

@@ -1,8 +1,8 @@
-"""The processes that train one run together (DistributedDataParallel under torchrun), and the one that trains alone.
+"""Data-parallel training of one run: DistributedDataParallel under torchrun, or a single process.
 
-Every process builds the same model and draws the same batches, and trains on its share of each. Gradients,
-metrics and the statistics of batch normalisation are those of the whole batch, so that a run in N processes is that
-of one process but for rounding, and for the draws of dropout. The first process alone keeps the record.
+Every rank builds the same model, draws the same global batches and trains on its shard of each. Gradients, metrics
+and the statistics of batch normalisation are those of the global batch, so that N processes compute the same run as
+one, except for rounding and for the random numbers of dropout. Rank 0 is the main process and keeps the record.
 """
 
 import contextlib
@@ -28,18 +28,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MEETING = timedelta(minutes=5)
-"""How long the processes wait at the start until all are there."""
+_RENDEZVOUS_TIMEOUT = timedelta(minutes=5)
 
-_PATIENCE = timedelta(hours=2)
-"""How long a process waits for another later on: one may fetch data, or write to W&B, while the others wait."""
+_COLLECTIVE_TIMEOUT = timedelta(hours=2)
+"""Long, as the main process may download data or write to W&B while the others wait."""
 
-_LOST = "another process of this run is gone: it was killed or ran out of memory; the same command goes on"
+_LOST = "another process of this run is gone: it was killed or ran out of memory; the same command resumes the run"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What ended a run: an exception of the process `rank`; `lost` if all it says is that another is gone."""
+    """The exception of `rank` that ended a run; `lost` if it only shows that another process is gone."""
 
     rank: int
     kind: str
@@ -58,109 +57,110 @@ class Failure:
 
 
 class SingleProcess:
-    """The process that trains a run alone; it never touches torch.distributed."""
+    """A run in one process, without torch.distributed."""
 
     size = 1
     is_main = True
-    """Whether this process keeps the record."""
+    """Whether this is rank 0, which keeps the record."""
     shard = WHOLE
     device = torch.device("cpu")
 
     def assign_device(self, name: str) -> torch.device:
-        """Settles `device`, that of this process, where `trainer.device` is `name`."""
+        """Sets and returns this process's device, for `trainer.device=name`."""
         self.device = torch.device(name)
         return self.device
 
     def parallel(self, model: nn.Module) -> nn.Module:
-        """What to call in training in place of `model`, so that its gradients are those of the whole batch."""
+        """`model` wrapped for training, so that its gradients are those of the global batch."""
         return model
 
     def seed_step(self, seed: int, step: int) -> None:
-        """Prepares the draws inside of the model, like dropout, for a step of training."""
+        """Seeds the random numbers inside the model, like dropout, for a training step."""
 
-    def total(self, count: int) -> int:
-        """The sum of `count` over all processes."""
+    def all_reduce_count(self, count: int) -> int:
+        """The sum of `count` over all ranks (all-reduce)."""
         return count
 
-    def weighted(self, loss: Tensor, examples: int, whole: int) -> Tensor:
-        """`loss`, a mean over `examples`, by its weight in a batch of `whole` examples."""
+    def scale_loss(self, loss: Tensor, examples: int, global_batch: int) -> Tensor:
+        """`loss`, a mean over this rank's `examples`, scaled so that DDP's gradients are those of the global batch."""
         return loss
 
-    def mean(self, values: dict[str, Tensor], examples: int, whole: int) -> dict[str, Tensor]:
-        """Means over the `whole` batch of `values`, means over the `examples` of this process."""
+    def average(self, values: dict[str, Tensor], examples: int, global_batch: int) -> dict[str, Tensor]:
+        """Means over the global batch, from `values`, the means over this rank's `examples` (all-reduce)."""
         return values
 
     def any_rank(self, *flags: bool) -> tuple[bool, ...]:
-        """For each flag, whether it is true in any process."""
+        """For each flag, whether it is true on any rank (all-reduce)."""
         return flags
 
-    def wait(self) -> None:
-        """Returns when every process has come here."""
+    def barrier(self) -> None:
+        """Returns when every rank has called it (barrier)."""
 
     def broadcast_from_main(self, action: Callable[[], T]) -> T:
-        """What `action` returns in the first process."""
+        """What `action` returns on rank 0, which alone runs it (broadcast)."""
         return action()
 
     def assert_equal_across_ranks(self, metrics: dict[str, float]) -> dict[str, float]:
-        """`metrics`, which must be the same in all processes."""
+        """`metrics`, checked to be the same on all ranks."""
         return metrics
 
     def failure(self, error: BaseException) -> Failure:
-        """What ended the run: `error`, or in its place what went wrong before in another process."""
+        """What ended the run: `error`, or an earlier failure of another rank."""
         return Failure(0, type(error).__name__, str(error), "".join(traceback.format_exception(error)))
 
     def parent_is_gone(self) -> bool:
-        """Whether torchrun is gone, and with it whoever would stop this process."""
+        """Whether torchrun is gone, which would otherwise stop this process."""
         return False
 
 
 class DistributedProcess(SingleProcess):
-    """One of several processes that train a run together.
+    """One rank of a run in several processes.
 
-    What is small and what decides goes over gloo between CPUs; gradients, metrics and statistics go over NCCL
-    where the run is on GPUs.
+    Flags, counts and objects go over gloo between CPUs; on GPUs, gradients, metrics and statistics go over NCCL.
 
     Raises:
-        BadInput: the others are not there.
+        BadInput: the rendezvous with the other ranks failed.
     """
 
-    def __init__(self, launch: TorchrunProcess):
+    def __init__(self, torchrun: TorchrunProcess):
         import torch.distributed as dist
 
-        self._launch, self._dist = launch, dist
-        self.size, self.is_main = launch.size, launch.rank == 0
-        self.shard = Shard(launch.rank, launch.size)
+        self._torchrun, self._dist = torchrun, dist
+        self.size, self.is_main = torchrun.size, torchrun.rank == 0
+        self.shard = Shard(torchrun.rank, torchrun.size)
         self._parent = os.getppid()
         self._broken = False
         try:
-            store, _, _ = next(dist.rendezvous("env://", timeout=_MEETING))
-            # torchrun may keep one store over its restarts, with the addresses of processes that are gone.
+            store, _, _ = next(dist.rendezvous("env://", timeout=_RENDEZVOUS_TIMEOUT))
+            # torchrun may keep one store over its restarts, with the addresses of dead processes.
             store = dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
-            dist.init_process_group("gloo", store=store, rank=launch.rank, world_size=launch.size, timeout=_PATIENCE)
+            dist.init_process_group(
+                "gloo", store=store, rank=torchrun.rank, world_size=torchrun.size, timeout=_COLLECTIVE_TIMEOUT
+            )
         except (RuntimeError, ValueError) as error:
             raise BadInput(
-                f"the {launch.size} processes of this run (WORLD_SIZE) could not meet at MASTER_ADDR="
+                f"the {torchrun.size} processes of this run (WORLD_SIZE) had no rendezvous at MASTER_ADDR="
                 f"{os.environ['MASTER_ADDR']} MASTER_PORT={os.environ['MASTER_PORT']}: {error}; {HOW_TO_START}"
             ) from error
         self._store: Store = dist.PrefixStore("carelu", store)
         self._device_group = dist.group.WORLD
 
     def assign_device(self, name: str) -> torch.device:
-        """The GPU of this process's number on its machine, or the CPU.
+        """The GPU numbered by the local rank, or the CPU.
 
         Raises:
             BadInput: one GPU is named for all, or there are fewer GPUs than processes.
         """
         if name.startswith("cuda:"):
             raise BadInput(
-                f"trainer.device={name} under torchrun: each of its processes takes a GPU of its own; accepted: auto, "
+                f"trainer.device={name} under torchrun: each rank takes a GPU of its own; accepted: auto, "
                 "cuda, cpu; choose the GPUs with CUDA_VISIBLE_DEVICES=…"
             )
         if name == "cuda":
-            here, number = torch.cuda.device_count(), self._launch.local_rank
+            here, number = torch.cuda.device_count(), self._torchrun.local_rank
             if any(self.any_rank(number >= here)):
                 raise BadInput(
-                    f"torchrun started {self._launch.local_size} processes on a machine with {here} GPUs; give it "
+                    f"torchrun started {self._torchrun.local_size} processes on a machine with {here} GPUs; give it "
                     f"--nproc_per_node={here}, or set trainer.device=cpu"
                 )
             self.device = torch.device("cuda", number)
@@ -173,30 +173,30 @@ class DistributedProcess(SingleProcess):
 
         from experiments.distributed.sync_batch_norm import convert_sync_batch_norm
 
-        self.wait()  # whoever failed so far is missed here, over gloo; on a GPU it would be waited for in vain
+        self.barrier()  # over gloo, which notices a rank that has failed; NCCL would wait for it
         convert_sync_batch_norm(model, self.device, self._device_group)
         devices = None if self.device.type == "cpu" else [self.device]
-        # Buffers need no broadcast: the statistics are the same in every process.
+        # Buffers need no broadcast: the statistics are the same on every rank.
         return DistributedDataParallel(model, devices, process_group=self._device_group, broadcast_buffers=False)
 
     def seed_step(self, seed: int, step: int) -> None:
-        torch.manual_seed(derived_seed(seed, step, "process", self._launch.rank))
+        torch.manual_seed(derived_seed(seed, step, "process", self._torchrun.rank))
 
-    def total(self, count: int) -> int:
+    def all_reduce_count(self, count: int) -> int:
         return all_reduce_sum(count)[0]
 
-    def weighted(self, loss: Tensor, examples: int, whole: int) -> Tensor:
-        return loss * (examples * self.size / whole)  # DistributedDataParallel divides by the number of processes
+    def scale_loss(self, loss: Tensor, examples: int, global_batch: int) -> Tensor:
+        return loss * (examples * self.size / global_batch)  # DDP divides by the number of ranks
 
-    def mean(self, values: dict[str, Tensor], examples: int, whole: int) -> dict[str, Tensor]:
+    def average(self, values: dict[str, Tensor], examples: int, global_batch: int) -> dict[str, Tensor]:
         sums = torch.stack([value.double() for value in values.values()]) * examples
         self._dist.all_reduce(sums, group=self._device_group)
-        return dict(zip(values, (sums / whole).unbind(), strict=True))
+        return dict(zip(values, (sums / global_batch).unbind(), strict=True))
 
     def any_rank(self, *flags: bool) -> tuple[bool, ...]:
         return tuple(count > 0 for count in all_reduce_sum(torch.tensor(flags, dtype=torch.int64))[0].tolist())
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         self._dist.barrier()
 
     def broadcast_from_main(self, action: Callable[[], T]) -> T:
@@ -209,7 +209,7 @@ class DistributedProcess(SingleProcess):
         self._dist.all_gather_object(everywhere, metrics)
         if any(repr(other) != repr(metrics) for other in everywhere):
             raise RuntimeError(
-                f"the processes measured different metrics ({everywhere}); "
+                f"the ranks measured different metrics ({everywhere}); "
                 "the task's evaluate must make them of sums that went through all_reduce_sum of experiments.distributed"
             )
         return metrics
@@ -217,32 +217,32 @@ class DistributedProcess(SingleProcess):
     def failure(self, error: BaseException) -> Failure:
         self._broken = True
         with contextlib.suppress(ValueError):  # not in the main thread
-            # torchrun stops all processes when it sees one leave; what there is to record and to say comes first.
+            # torchrun stops all ranks when one exits; the failure is recorded and reported first.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        # A process says what is wrong before it leaves, so one that breaks off without a word was killed.
+        # A rank that fails reports before it exits, so a connection that breaks without a report means a kill.
         lost = isinstance(error, RuntimeError) and ("gloo" in str(error) or isinstance(error, self._dist.DistError))
-        mine = replace(super().failure(error), rank=self._launch.rank, lost=lost)
+        mine = replace(super().failure(error), rank=self._torchrun.rank, lost=lost)
         try:
-            said = self._store.compare_set("failure", "", json.dumps(asdict(mine)))  # the first to speak is heard
-        except RuntimeError:  # the store went away with torchrun
+            first = self._store.compare_set("failure", "", json.dumps(asdict(mine)))  # of all ranks
+        except RuntimeError:  # the store ended with torchrun
             return mine
-        return Failure(**json.loads(said))
+        return Failure(**json.loads(first))
 
     def parent_is_gone(self) -> bool:
         return os.getppid() != self._parent
 
-    def leave(self) -> None:
-        """Ends the work together once every process has come here, so that none is stopped before it is done."""
+    def shutdown(self) -> None:
+        """Destroys the process group when every rank is done, as torchrun stops the others once one exits."""
         if not self._broken:
-            self.wait()
+            self.barrier()
             self._dist.destroy_process_group()
 
-    def explained(self, error: BaseException) -> BaseException:
-        """What to raise in place of `error`, so that one process tells the person what ended the run."""
+    def public_error(self, error: BaseException) -> BaseException:
+        """What to raise instead of `error`, so that one rank alone reports what ended the run."""
         failure = self.failure(error)
-        if failure.lost and failure.rank == self._launch.rank:
+        if failure.lost and failure.rank == self._torchrun.rank:
             return OtherProcessFailed(_LOST)
-        if failure.rank == self._launch.rank and (self.is_main or not isinstance(error, BadInput)):
+        if failure.rank == self._torchrun.rank and (self.is_main or not isinstance(error, BadInput)):
             return error
         if failure.kind == BadInput.__name__ and self.is_main:
             return BadInput(failure.message)
@@ -254,30 +254,30 @@ Processes = SingleProcess | DistributedProcess
 
 @contextlib.contextmanager
 def process_group() -> Iterator[Processes]:
-    """The processes that torchrun started for this run, or the one that there is.
+    """This process as one rank of torchrun's, or as a single process.
 
     Raises:
-        OtherProcessFailed: in all processes but the one that tells the person what went wrong.
+        OtherProcessFailed: on every rank but the one that reports the failure.
     """
-    launch = read_torchrun()
-    if launch.size == 1:
+    torchrun = read_torchrun()
+    if torchrun.size == 1:
         yield SingleProcess()
         return
-    processes = DistributedProcess(launch)
+    processes = DistributedProcess(torchrun)
     try:
         yield processes
-        processes.leave()
+        processes.shutdown()
     except BaseException as error:
-        explained = processes.explained(error)
-        if explained is error:
+        public = processes.public_error(error)
+        if public is error:
             raise
-        raise explained from error
+        raise public from error
 
 
 def all_reduce_sum(*sums: Tensor | int) -> tuple[Tensor | int, ...]:
-    """Sums over some of the data, added up over all processes; tensors come back on the CPU.
+    """Each of `sums` added up over all ranks; tensors are returned on the CPU.
 
-    To be called by every process of the run. In a run of one process they are returned as they are.
+    Every rank must call it. In a single process they are returned unchanged.
     """
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return sums

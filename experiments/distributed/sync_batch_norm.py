@@ -1,4 +1,4 @@
-"""Batch normalisation whose statistics are those of the whole batch, where processes hold shares of it."""
+"""Batch normalisation with the statistics of the global batch, of which each rank holds a shard."""
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +10,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 class SyncBatchNorm(_BatchNorm):
     """`nn.SyncBatchNorm` in plain tensor code, for the CPU, where torch has none. Ioffe and Szegedy, arXiv 1502.03167.
 
-    It takes the place of a batch normalisation of any number of dimensions, with running statistics and a
-    momentum, and has its parameters and buffers.
+    It replaces a batch normalisation of any number of dimensions, with running statistics and a momentum, and
+    keeps its parameters and buffers.
     """
 
     def __init__(self, replaced: _BatchNorm, group: ProcessGroup):
@@ -22,7 +22,7 @@ class SyncBatchNorm(_BatchNorm):
     def _check_input_dim(self, input: Tensor) -> None: ...
 
     def forward(self, input: Tensor) -> Tensor:
-        """`input` N×C×…, normalised by the mean and variance of each channel over the examples of all processes."""
+        """`input` N×C×…, normalised by the mean and variance of each channel over the global batch."""
         if not self.training:
             return super().forward(input)
         dims = [dim for dim in range(input.ndim) if dim != 1]
@@ -43,7 +43,7 @@ class SyncBatchNorm(_BatchNorm):
 
 
 def convert_sync_batch_norm(model: nn.Module, device: torch.device, group: ProcessGroup) -> None:
-    """Lets every batch normalisation inside `model`, which is on `device`, see the examples of all of `group`."""
+    """Makes every batch normalisation inside `model`, which is on `device`, use the global batch of `group`."""
     if device.type != "cpu":
         nn.SyncBatchNorm.convert_sync_batchnorm(model, group)
         return

@@ -1,4 +1,4 @@
-"""Which process of a run this one is, as torchrun says in the environment. Imports no torch."""
+"""The rank of this process, from torchrun's environment variables. Imports no torch."""
 
 import os
 import signal
@@ -13,12 +13,12 @@ HOW_TO_START = "start several processes with: torchrun --nproc_per_node=N run.py
 
 @dataclass(frozen=True)
 class TorchrunProcess:
-    """One process among those that train one run.
+    """One rank of a run.
 
     Args:
-        rank: its number among all processes, from 0.
-        size: all processes.
-        local_rank: its number among those on this machine, from 0: the number of its GPU.
+        rank: its global rank, from 0.
+        size: the world size, all processes of the run.
+        local_rank: its rank on this machine, from 0, which is the number of its GPU.
         local_size: processes on this machine.
     """
 
@@ -28,7 +28,7 @@ class TorchrunProcess:
     local_size: int = 1
 
     def command(self, command: str) -> str:
-        """The command line `python run.py …` as it has to be typed to start as many processes."""
+        """The command line `python run.py …` for as many processes."""
         if self.size == 1:
             return command
         machines = f"--nnodes={self.size // self.local_size} " if self.size > self.local_size else ""
@@ -36,7 +36,7 @@ class TorchrunProcess:
 
 
 def read_torchrun(environment: Mapping[str, str] = os.environ) -> TorchrunProcess:
-    """What torchrun's variables say; one process where there are none, or where they speak of one.
+    """The rank in torchrun's variables; a single process where there are none, or for a world size of 1.
 
     Raises:
         BadInput: a variable is missing or does not fit the others.
@@ -48,7 +48,7 @@ def read_torchrun(environment: Mapping[str, str] = os.environ) -> TorchrunProces
     for name in ("WORLD_SIZE", "RANK", "LOCAL_WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT"):
         value = environment.get(name)
         if value is None or not value.isdecimal():
-            problem = f"{name}={value} is no number" if value else f"{name} is missing"
+            problem = f"{name}={value} is not a number" if value else f"{name} is missing"
             raise BadInput(f"{given[0]}={environment[given[0]]} is set, but {problem}; unset it, or {HOW_TO_START}")
         numbers[name] = int(value)
     if not environment.get("MASTER_ADDR"):
@@ -62,18 +62,18 @@ def read_torchrun(environment: Mapping[str, str] = os.environ) -> TorchrunProces
 
 
 def check_torchrun(arguments: list[str]) -> None:
-    """Raises `BadInput` for a sweep by several processes, or where `read_torchrun` does."""
-    launch = read_torchrun()
+    """Raises `BadInput` for a sweep under torchrun, or where `read_torchrun` does."""
+    this = read_torchrun()
     sweep = {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(arguments)
-    if launch.size > 1 and sweep:
+    if this.size > 1 and sweep:
         raise BadInput(
-            f"{sweep.pop()} under torchrun: its {launch.size} processes train one run together and cannot sweep; "
+            f"{sweep.pop()} under torchrun: its {this.size} processes train one run and cannot sweep; "
             "start each run of the sweep with torchrun, or sweep with python run.py -m …, one process a run"
         )
 
 
 def is_main_process() -> bool:
-    """Whether this process tells the person what they all know: the first does."""
+    """Whether this process is rank 0, which alone reports what all ranks know."""
     try:
         return read_torchrun().rank == 0
     except BadInput:
@@ -83,7 +83,7 @@ def is_main_process() -> bool:
 def wait_for_torchrun() -> None:
     """Waits for torchrun to stop this process, five seconds at most.
 
-    torchrun stops all processes when it sees one leave, and the first has to speak before that.
+    torchrun stops all ranks when one exits, and the main process has to report before that.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     time.sleep(5)

@@ -67,7 +67,7 @@ def git_state() -> tuple[str, bool]:
 
 
 def device_name(device: torch.device) -> str:
-    """The accelerator's name, or the processor's with the number of threads in use."""
+    """The accelerator's name, or the processor's."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     processor = platform.processor() or platform.machine()
@@ -75,7 +75,7 @@ def device_name(device: torch.device) -> str:
     if cpuinfo.exists():
         models = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
         processor = models[0].partition(":")[2].strip() if models else processor
-    return f"{processor} ({torch.get_num_threads()} threads)"
+    return processor
 
 
 def describe(
@@ -102,7 +102,7 @@ def describe(
         "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,
         "device": device_name(device) if processes == 1 else f"{processes} × {device_name(device)}",
         "processes": processes,
-        "threads": torch.get_num_threads(),
+        "threads": torch.get_num_threads() if device.type == "cpu" else None,
         "platform": f"{platform.system()} {platform.machine()}",
     }
 

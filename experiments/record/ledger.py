@@ -2,92 +2,163 @@
 
 import csv
 import io
-import json
-import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import filelock
 
 from experiments.errors import BadInput
 from experiments.files import write_atomically
-from experiments.record.run_directory import ARTIFACTS, METRICS, PICTURE, RESULT, read_json
+from experiments.record.row import COLUMNS, Damaged, Row, check_text, metric_columns, shown
+from experiments.record.run_directory import RESULT, read_json
 
-COLUMNS = (
-    "run_id",
-    "status",
-    "task",
-    "model",
-    "data",
-    "recipe",
-    "act",
-    "seed",
-    "headline_metric",
-    "headline_value",
-    "parameters",
-    "epochs",
-    "steps",
-    "wall_seconds",
-    "step_milliseconds",
-    "peak_memory_mib",
-    "device",
-    "precision",
-    "config_hash",
-    "git_commit",
-    "git_dirty",
-    "python",
-    "torch",
-    "command",
-    "finished_at",
-)
-"""The columns of every ledger; the metrics follow, one column each."""
-
-METRICS_FIRST = ("top1", "top5", "loss", "psnr_y", "ssim_y", "psnr_rgb", "bicubic_psnr_y", "accuracy", "macro_f1")
-"""The order of the metric columns; others follow by name."""
-
-LOCAL_ONLY = ("reason", "notes")
-"""Fields of a result that are no columns."""
-
-
-def read(file: Path) -> list[dict[str, str]]:
-    """The rows of a ledger, as text; none where there is no file.
-
-    Raises:
-        BadInput: the file is not a ledger.
-    """
-    if not file.exists():
-        return []
-    try:
-        rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines(keepends=True))
-        missing = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
-    except ValueError as error:
-        raise BadInput(f"{file} is not a ledger ({error}); rebuild it with {REBUILD}") from error
-    if missing:
-        raise BadInput(f"{file} is not a ledger: column {missing[0]!r} is missing; rebuild it with {REBUILD}")
-    return list(rows)
-
+OF_ENVIRONMENT = ("device", "threads", "code_hash", "activation_hash", "git_commit", "git_dirty", "python", "torch")
+"""The columns that a run takes from its environment.json."""
 
 REBUILD = "python scripts/rebuild_ledger.py"
 
 
-def write(file: Path, rows: Iterable[dict[str, object]]) -> None:
-    """Writes a ledger whole, its rows sorted by run_id."""
-    rows = sorted(rows, key=lambda row: str(row["run_id"]))
-    metrics = {column for row in rows for column in row} - set(COLUMNS) - set(LOCAL_ONLY)
-    order = {metric: place for place, metric in enumerate(METRICS_FIRST)}
-    ordered = sorted(metrics, key=lambda metric: (order.get(metric, len(order)), metric))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*COLUMNS, *ordered], extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(file, text.getvalue().encode())
+def read(file: Path) -> tuple[list[Row], list[str]]:
+    """The rows of a ledger, and one sentence for each line that is left out; nothing where there is no file.
+
+    A damaged line never changes what the others say.
+
+    Raises:
+        BadInput: the file is not a ledger, or cannot be read.
+    """
+    if not file.exists():
+        return [], []
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read as a ledger: {error.strerror}; name a file") from error
+    # What is no UTF-8 stays in its cell as surrogates, so that it damages its own row only.
+    lines = content.decode("utf-8-sig", errors="surrogateescape").split("\n")
+    header = _header(file, lines[0])
+    good: list[tuple[int, dict[str, str]]] = []
+    damages: dict[int, Damaged] = {}
+    for place, cells in _records(lines, len(header)):
+        try:
+            good.append((place, _by_column(header, cells)))
+        except Damaged as damage:
+            damages[place] = damage
+    metrics = metric_columns(header, (cells for _, cells in good))
+    rows = []
+    for place, cells in good:
+        try:
+            rows.append(Row.from_cells(cells, metrics, place))
+        except Damaged as damage:
+            damages[place] = damage
+    return rows, [left_out(file, place, damages[place]) for place in sorted(damages)]
 
 
-def record(file: Path, result: dict[str, object]) -> None:
-    """Puts the row of one run into a ledger, in place of an older row of the same run."""
+def left_out(file: Path, line: int, damage: Damaged) -> str:
+    """The sentence for a line of a ledger that is not used."""
+    return f"line {line} of {file.name} is left out: {damage}."
+
+
+def _header(file: Path, line: str) -> list[str]:
+    try:
+        header = next(csv.reader([line]), [])
+    except csv.Error as error:
+        raise BadInput(f"{file} is not a ledger ({error}); rebuild it with {REBUILD}") from error
+    missing = [column for column in COLUMNS if column not in header]
+    if missing:
+        raise BadInput(f"{file} is not a ledger: column {missing[0]!r} is missing; rebuild it with {REBUILD}")
+    repeated = [column for column in header if header.count(column) > 1]
+    if repeated:
+        raise BadInput(f"{file} is not a ledger: column {repeated[0]!r} is there twice; rebuild it with {REBUILD}")
+    return header
+
+
+def _records(lines: list[str], width: int) -> Iterator[tuple[int, list[str] | Damaged]]:
+    """(line number, its cells) of each record after the header.
+
+    A quoted cell may hold line breaks. A quote that is never closed damages its own line only: a line
+    that is a whole record by itself is never taken for the inside of a cell.
+    """
+    place = 1
+    while place < len(lines):
+        text, used = lines[place], 1
+        cells = _split(text)
+        while cells is None and place + used < len(lines):
+            following = lines[place + used]
+            if isinstance(alone := _split(following), list) and len(alone) == width:
+                break
+            text, used = f"{text}\n{following}", used + 1
+            cells = _split(text)
+        if cells is None or isinstance(cells, Damaged):
+            cells, used = cells or Damaged("it is not CSV (a quote is never closed)"), 1
+        if text.strip():
+            yield place + 1, cells
+        place += used
+
+
+def _split(text: str) -> list[str] | Damaged | None:
+    """The cells of a record; None where a quote is still open at its end."""
+    try:
+        return next(csv.reader([text], strict=True), [])
+    except csv.Error as error:
+        return None if "unexpected end of data" in str(error) else Damaged(f"it is not CSV ({error})")
+
+
+def _by_column(header: list[str], cells: list[str] | Damaged) -> dict[str, str]:
+    if isinstance(cells, Damaged):
+        raise cells
+    if len(cells) < len(header):
+        raise Damaged(f"it ends before column {header[len(cells)]!r}")
+    if len(cells) > len(header):
+        first = shown(cells[len(header)])
+        raise Damaged(f"it has {len(cells)} cells for {len(header)} columns; the first too many is {first}")
+    row = dict(zip(header, cells, strict=True))
+    check_text(row)
+    return row
+
+
+def write(file: Path, rows: Iterable[Row]) -> None:
+    """Writes a ledger whole, its rows sorted by run_id.
+
+    The headline metrics follow the columns of every ledger, then the others by name, those of
+    further sets (`set5/psnr_y`) last. What UTF-8 cannot hold (a lone surrogate) is written as its escape.
+    """
+    rows = sorted(rows, key=lambda row: row.run_id)
+    headlines = {row.headline_metric for row in rows}
+    metrics = {name for row in rows for name in row.metrics}
+    ordered = sorted(metrics, key=lambda name: (name not in headlines, "/" in name, name))
+    remarks = sorted({name for row in rows for name in row.remarks} - metrics)
+    header = [*COLUMNS, *ordered, *remarks]
+    lines = [_line(header)]
+    for row in rows:
+        cells = row.cells()
+        lines.append(_line([cells.get(name, "") for name in header]))
+    write_atomically(file, "".join(lines).encode("utf-8", errors="backslashreplace"))
+
+
+def _line(cells: list[str]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\r\n").writerow(cells)  # so that a cell with \r or \n is quoted
+    return buffer.getvalue().removesuffix("\r\n") + "\n"
+
+
+def record(file: Path, *results: Mapping[str, object]) -> None:
+    """Puts the rows of runs into a ledger, in place of older rows of the same runs.
+
+    Raises:
+        BadInput: a result or a line of the ledger is damaged; the ledger is as it was.
+    """
+    replacing = {row.run_id: row for row in map(_row_of, results)}
     with _locked(file):
-        rows = [row for row in read(file) if row["run_id"] != result["run_id"]]
-        write(file, [*rows, result])
+        rows, problems = read(file)
+        if problems:
+            raise BadInput(f"{file} is kept as it is: {problems[0]} Mend or delete that line, or {REBUILD}")
+        write(file, [*(row for row in rows if row.run_id not in replacing), *replacing.values()])
+
+
+def _row_of(result: Mapping[str, object]) -> Row:
+    try:
+        return Row.from_result(result)
+    except Damaged as damage:
+        raise BadInput(f"the result of run {result.get('run_id')} is no row of a ledger: {damage}") from damage
 
 
 def _locked(file: Path) -> filelock.FileLock:
@@ -102,54 +173,18 @@ def results_under(output_root: Path) -> list[tuple[Path, dict[str, object]]]:
     return [(folder, read_json(folder / RESULT)) for folder in folders]
 
 
-def rebuild(output_root: Path) -> int:
-    """Writes `output_root`/ledger.csv anew from the run directories; returns the number of rows."""
-    with _locked(output_root / "ledger.csv"):
-        results = [result for _, result in results_under(output_root)]
-        write(output_root / "ledger.csv", results)
-    return len(results)
-
-
-def publish(output_root: Path, target: Path, wanted: dict[str, str], allow_dirty: bool = False) -> list[str]:
-    """Copies the rows of chosen runs, their metrics.jsonl and their picture into the committed evidence.
-
-    Args:
-        output_root: where the runs are.
-        target: the folder of the evidence: gets ledger.csv, metrics/<run_id>.jsonl and pictures/<run_id>.png.
-        wanted: column → value that a run must have, as text.
-        allow_dirty: also publish runs of code that was not committed.
+def rebuild(output_root: Path) -> tuple[list[Row], list[str]]:
+    """Writes `output_root`/ledger.csv anew from the run directories.
 
     Returns:
-        The run_ids that were published.
-
-    Raises:
-        BadInput: no run fits, or one was made by code that was not committed.
+        Its rows, and one sentence for each result that is no row and is left out.
     """
-    for column in wanted:
-        if column not in COLUMNS:
-            raise BadInput(f"unknown column {column!r}; accepted: {', '.join(COLUMNS)}")
-    chosen = [
-        (folder, result)
-        for folder, result in results_under(output_root)
-        if all(str(result.get(column)) == value for column, value in wanted.items())
-    ]
-    if not chosen:
-        raise BadInput(f"no finished run under {output_root} has {json.dumps(wanted)}; `{REBUILD}` lists what is there")
-    dirty = [result["run_id"] for _, result in chosen if result.get("git_dirty", True)]
-    if dirty and not allow_dirty:
-        raise BadInput(
-            f"{dirty[0]} was made by code that is in no commit; run it again from a clean checkout "
-            "(force=true), or say --allow-dirty"
-        )
-    for folder, result in chosen:
-        record(target / "ledger.csv", result)
-        _copy(folder / METRICS, target / "metrics" / f"{result['run_id']}.jsonl")
-        _copy(folder / ARTIFACTS / PICTURE, target / "pictures" / f"{result['run_id']}.png")
-    return [result["run_id"] for _, result in chosen]
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copies a file where a run has it: one that failed at once has no metrics, most have no picture."""
-    if source.exists():
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(source, target)
+    rows, problems = [], []
+    with _locked(output_root / "ledger.csv"):
+        for folder, result in results_under(output_root):
+            try:
+                rows.append(Row.from_result(result))
+            except Damaged as damage:
+                problems.append(f"{folder / RESULT} is left out: {damage}.")
+        write(output_root / "ledger.csv", rows)
+    return sorted(rows, key=lambda row: row.run_id), problems

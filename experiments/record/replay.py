@@ -1,20 +1,14 @@
-"""A finished run as its local record or the published evidence tells it, and W&B written anew from that."""
+"""Replay: a finished run is uploaded to W&B from its local record or from the published evidence."""
 
 import hashlib
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra.errors import HydraException
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
-from experiments.configuration.composition import as_dict, compose
-from experiments.configuration.identity import identify
 from experiments.errors import BadInput, unknown
 from experiments.record import checkpoint, ledger
+from experiments.record.publication import published, read_config
+from experiments.record.row import Damaged, Row
 from experiments.record.run_directory import (
     ARTIFACTS,
     CHECKPOINT,
@@ -27,15 +21,6 @@ from experiments.record.run_directory import (
     read_metrics,
 )
 from experiments.record.wandb_run import WandbRun, clear_offline_copies, describe_run, destination
-
-_NUMBERS = (
-    *("seed", "headline_value", "parameters", "epochs", "steps"),
-    *("wall_seconds", "step_milliseconds", "peak_memory_mib"),
-)
-"""The columns of every ledger that hold numbers, as all further ones do."""
-
-_OF_ENVIRONMENT = ("git_commit", "git_dirty", "python", "torch", "device")
-"""What a ledger tells of the environment."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +50,9 @@ class RecordedRun:
 
 
 def replay(run: RecordedRun, given: Mapping[str, str | None], folder: Path) -> str:
-    """Writes a run to W&B as its live mirror would have; a second time it is the same W&B run.
+    """Writes a run to W&B as its live mirror would have.
+
+    Replay is idempotent: it finds the matching W&B run and uploads what is missing.
 
     Args:
         run: what to write.
@@ -121,17 +108,14 @@ _LAYOUT = "<output_root>/<task>/<recipe>/<activation>/s<seed>-<hash>"
 
 
 def _from_directory(directory: Path, result: dict[str, object]) -> RecordedRun:
-    missing = [column for column in ledger.COLUMNS if column not in result]
-    if missing:
-        raise BadInput(f"{directory / RESULT} is not the result of a run: {missing[0]!r} is missing")
+    try:
+        Row.from_result(result)
+    except Damaged as damage:
+        raise BadInput(f"{directory / RESULT} is not the result of a run: {damage}") from damage
     environment = read_json(directory / ENVIRONMENT)
     if environment is None:
         raise BadInput(f"{directory / ENVIRONMENT} is missing; make the run again with force=true")
-    try:
-        config = as_dict(OmegaConf.load(directory / CONFIG))
-    except (OSError, YAMLError, OmegaConfBaseException) as error:
-        reason = " ".join(str(error).split())
-        raise BadInput(f"{directory / CONFIG} cannot be read ({reason}); make the run again with force=true") from error
+    config = read_config(directory / CONFIG)
     saved = directory / CHECKPOINT
     wandb_id = checkpoint.load(saved)["wandb_id"] if saved.exists() else None
     return RecordedRun(
@@ -157,68 +141,44 @@ def _derived_id(result: Mapping[str, object]) -> str:
     return hashlib.sha256(f"{result['run_id']} {result['finished_at']}".encode()).hexdigest()[:16]
 
 
-_NEEDED = ("task", "act", "recipe", "data", "seed", "status", "command", "finished_at")
-"""The columns without which a run cannot be named in W&B."""
-
-
-def runs_of(file: Path, run_ids: Sequence[str] = ()) -> list[RecordedRun]:
-    """The runs of a ledger, with metrics/<run_id>.jsonl and pictures/<run_id>.png beside it.
+def runs_of(file: Path, run_ids: Sequence[str] = ()) -> tuple[list[RecordedRun], list[str]]:
+    """The runs of a ledger, with what is published beside it.
 
     Args:
         file: the ledger.
         run_ids: those to take; none: all.
 
+    Returns:
+        The runs, and one sentence for each line of the ledger that is left out.
+
     Raises:
-        BadInput: there is no such ledger or run, or a row or file of a run is missing or damaged.
+        BadInput: there is no such ledger or run, no row of it can be used, or a file of a run is missing or damaged.
     """
-    rows = {row["run_id"]: row for row in ledger.read(file)}
-    if not rows:
-        raise BadInput(f"there is no ledger {file}, or it has no rows; name one with --ledger")
+    rows, problems = ledger.read(file)
+    by_id = {row.run_id: row for row in rows}
+    if not by_id:
+        why = " ".join(problems) or "there is no such file, or it has no rows"
+        raise BadInput(f"there is no ledger {file} with a row that can be used: {why}; name one with --ledger")
     for run_id in run_ids:
-        if run_id not in rows:
-            raise unknown("run", run_id, rows, f"the column run_id of {file} lists all")
-    return [_from_row(file, rows[run_id]) for run_id in run_ids or sorted(rows)]
+        if run_id not in by_id:
+            shown = " ".join([f"the column run_id of {file} lists all", *problems])
+            raise unknown("run", run_id, by_id, shown)
+    return [_from_row(file, by_id[run_id]) for run_id in run_ids or sorted(by_id)], problems
 
 
-def _from_row(file: Path, row: dict[str, str]) -> RecordedRun:
-    result = {column: _value(file, row, column) for column, text in row.items() if text}
-    for column in _NEEDED:
-        if column not in result:
-            raise BadInput(f"{file}, run {row['run_id']}: column {column!r} is empty; {ledger.REBUILD} makes it anew")
-    config = _recomposed(result)
-    metrics = file.parent / "metrics" / f"{row['run_id']}.jsonl"
-    picture = file.parent / "pictures" / f"{row['run_id']}.png"
-    commit = result.get("git_commit", "unknown")
+def _from_row(file: Path, row: Row) -> RecordedRun:
+    def place(name: str) -> Path:
+        return published(file, name, row.run_id)
+
+    result = {key: value for key, value in row.as_result().items() if value is not None}
+    picture, config = place(f"{ARTIFACTS}/{PICTURE}"), place(CONFIG)
+    environment = read_json(place(ENVIRONMENT))
     return RecordedRun(
         result=result,
-        config=config,
-        environment={key: result[key] for key in _OF_ENVIRONMENT if key in result},
-        history=_history(metrics, result),
+        config=read_config(config) if config.exists() else {},
+        environment=environment or {key: result[key] for key in ledger.OF_ENVIRONMENT if key in result},
+        history=_history(place(METRICS), result),
         pictures={Path(PICTURE).stem: picture} if picture.exists() else {},
         wandb_id=_derived_id(result),
-        note="" if config else f"without its configuration, which the configs/ of commit {commit[:10]} hold",
+        note="" if config.exists() else f"without its configuration: there is no {config}",
     )
-
-
-def _value(file: Path, row: dict[str, str], column: str) -> object:
-    text = row[column]
-    if column == "git_dirty":
-        return text == "True"
-    if column in ledger.COLUMNS and column not in _NUMBERS:
-        return text
-    for read in (int, float):
-        try:
-            return read(text)
-        except (TypeError, ValueError):
-            continue
-    raise BadInput(f"{file}, run {row['run_id']}: column {column!r} is {text!r}, not a number")
-
-
-def _recomposed(result: Mapping[str, object]) -> dict[str, object]:
-    """The configuration that the run's command composes, if it is still the one that the run had."""
-    try:
-        cfg, choices = compose(shlex.split(result["command"])[2:])
-        same = identify(cfg, choices).config_hash == result["config_hash"]
-    except (ValueError, BadInput, HydraException, OmegaConfBaseException):
-        same = False
-    return as_dict(cfg) if same else {}

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from experiments.configuration.composition import as_dict
 from experiments.configuration.identity import Identity
+from experiments.configuration.schema import Config
 from experiments.record.wandb_run import WandbRun, describe_run
 
 
@@ -43,7 +42,7 @@ class WandbMirror:
 
     def __init__(
         self,
-        cfg: DictConfig,
+        cfg: Config,
         identity: Identity,
         environment: dict[str, object],
         folder: Path,
@@ -89,7 +88,7 @@ Mirror = NoMirror | WandbMirror
 
 
 def build_mirror(
-    cfg: DictConfig,
+    cfg: Config,
     identity: Identity,
     environment: dict[str, object],
     folder: Path,

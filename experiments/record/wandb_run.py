@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.configuration.composition import CONFIG_DIR
 from experiments.errors import BadInput
+from experiments.record.labels import activation_label, data_label, recipe_label
 
 _REACH_SECONDS = 3
 _INIT_SECONDS = 20
@@ -47,7 +48,7 @@ def describe_run(
     tags: Iterable[str],
     wandb_id: str,
 ) -> Description:
-    """The description of a training run: group `<task>/<recipe>`, name `<act>-s<seed>`.
+    """The description of a training run: group `<task>/<recipe>`, name `<activation>-s<seed>`, all as labels.
 
     Args:
         names: the fields of an `Identity` or of a result.
@@ -56,12 +57,14 @@ def describe_run(
         tags: added to task, activation, recipe and data.
         wandb_id: the id of the W&B run.
     """
-    labels = (names["task"], names["act"], names["recipe"], names["data"], *tags)
+    overrides = names["overrides"]
+    act, recipe = activation_label(names["act"], overrides), recipe_label(names["recipe"], overrides)
+    labels = (names["task"], act, recipe, data_label(names["data"], overrides), *tags)
     return Description(
         wandb_id=wandb_id,
-        group=f"{names['task']}/{names['recipe']}",
+        group=f"{names['task']}/{recipe}",
         job_type=TRAINING,
-        name=f"{names['act']}-s{names['seed']}",
+        name=f"{act}-s{names['seed']}",
         tags=tuple(dict.fromkeys(labels)),
         config={**config, "environment": environment, "run_id": names["run_id"], "command": names["command"]},
     )

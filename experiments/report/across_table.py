@@ -1,14 +1,15 @@
-"""The table across tasks: mean ranks with their critical difference, and gains that can be set side by side."""
+"""The table across tasks: mean ranks, and gains that can be set side by side. Nothing in it is tested."""
 
 import math
 from collections.abc import Sequence
 
 from experiments.analysis.comparison import compare, metrics_shown, values_by_seed
-from experiments.analysis.evidence import Evidence, Setting
+from experiments.analysis.evidence import SETTING_LABELS, Evidence, Setting
 from experiments.analysis.metrics import describe_metric
-from experiments.analysis.numbers import ABSENT, fixed, p_text, plural
+from experiments.analysis.numbers import ABSENT, fixed, plural
 from experiments.analysis.provenance import describe_runs, describe_setting, run_commands
-from experiments.analysis.statistics import Ranking, normalised_gain, rank
+from experiments.analysis.statistics import mean_ranks, normalised_gain
+from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.table import CSV, RESULT, Block, Cell, Column, Table
 
 _PRINTED = (RESULT, CSV)
@@ -25,69 +26,88 @@ def across_table(evidence: Evidence, baseline: str, metric: str | None = None) -
         baseline: the activation that gains refer to.
         metric: what is compared; None for the headline.
     """
-    contents = contents_of(evidence, metric)
-    acts, left_out = common_activations(evidence, contents, baseline)
+    contents = _contents(evidence, metric)
+    acts, left_out = _common_activations(evidence, contents, baseline)
     if len(contents) < 2 or len(acts) < 2 or baseline not in acts:
         return None
-    ranking = rank(ranked_scores(evidence, contents, acts))
+    scores = _scores(evidence, contents, acts)
+    blocks = len(scores[baseline])
+    ranks = mean_ranks(scores)
     names = short_names([setting for setting, _ in contents])
     gains = [_gains(evidence, setting, name, baseline) for setting, name in contents]
     runs = [run for run in evidence.runs if run.act in acts and run.setting in names]
     columns = (
         Column("activation", "activation", _PRINTED, numeric=False),
         Column("mean_rank", "mean rank", _PRINTED),
-        Column("mean_gain_percent", "mean gain", _PRINTED),
-        *(Column(f"gain_percent_{name.replace(' ', '_')}", name, _PRINTED) for name in names.values()),
-        *(Column(key, key) for key in ("blocks", "friedman_p", "critical_difference")),
+        Column("mean_gain_percent", "mean gain, %", _PRINTED),
+        *(Column(f"gain_percent_{key.replace(' ', '_')}", _shown(key), _PRINTED) for key in names.values()),
+        Column("blocks", "blocks"),
     )
-    order = ranking.names if ranking.n else acts
     return Table(
         name="across_tasks",
         title="Across tasks: mean ranks and gains",
-        caption=_caption(baseline),
+        caption=f"Mean rank: 1 is best. Gain: share of the error of {activation_name(baseline)} that is removed, in %.",
         columns=columns,
         blocks=(
             Block(
-                title="Mean ranks and gains over " + ", ".join(names.values()),
+                title="Mean ranks and gains over " + ", ".join(map(_shown, names.values())),
                 caption=f"{'; '.join(describe_setting(setting) for setting in names)}. {describe_runs(runs)}.",
-                rows=tuple(_row(act, ranking, gains, baseline) for act in order),
-                notes=(*_verdict(ranking), *left_out),
+                rows=tuple(_row(act, ranks, blocks, gains, baseline) for act in ranks or acts),
+                notes=tuple(left_out),
             ),
         ),
         notes=(
-            "Mean rank: over every setting and every seed that all activations have; 1 is best, ties share the mean "
-            "of their ranks, a diverged run comes last. Seeds are further evidence on their task, not further tasks: "
-            "the test speaks of these tasks only.",
-            f"Gain: the share of the error of {baseline} that is removed, in %: of the wrong answers for an accuracy, "
-            "of the mean squared error for PSNR. Means over the seeds of both; single gains are tested in the tables "
-            "of the tasks, not here.",
+            f"Mean rank: over {plural(blocks, 'pair')} of setting and seed that all activations have; ties share the "
+            "mean of their ranks, a diverged run is last.",
+            "Error: the wrong answers for an accuracy, the mean squared error for PSNR.",
+            "No test: seeds are no independent sample of tasks, and there are too few tasks. The tables of the tasks "
+            "test each difference.",
         ),
         commands=run_commands(runs),
     )
 
 
-def contents_of(evidence: Evidence, metric: str | None) -> Contents:
+def short_names(settings: Sequence[Setting]) -> dict[Setting, str]:
+    """The shortest name of each setting that tells it from the others: the task, with its data, with all."""
+    levels = (("task",), ("task", "data_label"), ("task", "model_label", "data_label"), SETTING_LABELS)
+    named = {}
+    for setting in settings:
+        for fields in levels:
+            parts = tuple(getattr(setting, field) for field in fields)
+            if sum(tuple(getattr(other, field) for field in fields) == parts for other in settings) == 1:
+                break
+        named[setting] = " ".join(parts)
+    return named
+
+
+def _shown(short_name: str) -> str:
+    """A short name with proper names."""
+    task, *others = short_name.split(" ")
+    return " ".join([task_name(task), *map(data_name, others)])
+
+
+def _contents(evidence: Evidence, metric: str | None) -> Contents:
     """Each setting with its headline, or with `metric` where it has that."""
     shown = [(setting, metrics_shown(evidence, setting, metric)) for setting in evidence.settings()]
     return [(setting, names[0]) for setting, names in shown if names]
 
 
-def common_activations(evidence: Evidence, contents: Contents, baseline: str) -> tuple[list[str], list[str]]:
+def _common_activations(evidence: Evidence, contents: Contents, baseline: str) -> tuple[list[str], list[str]]:
     """The activations that every setting has, and a sentence for each of the others."""
     there = {setting: list(evidence.of(setting, baseline)) for setting, _ in contents}
     every = list(dict.fromkeys(act for acts in there.values() for act in acts))
     names = short_names(list(there))
     common, left_out = [], []
     for act in every:
-        missing = [names[setting] for setting, acts in there.items() if act not in acts]
+        missing = [_shown(names[setting]) for setting, acts in there.items() if act not in acts]
         if missing:
-            left_out.append(f"{act} is left out: it has no run on {', '.join(missing)}.")
+            left_out.append(f"{activation_name(act)} is left out: it has no run on {', '.join(missing)}.")
         else:
             common.append(act)
     return common, left_out
 
 
-def ranked_scores(evidence: Evidence, contents: Contents, acts: Sequence[str]) -> dict[str, list[float]]:
+def _scores(evidence: Evidence, contents: Contents, acts: Sequence[str]) -> dict[str, list[float]]:
     """A score for each activation and block (setting × seed that all of them have); higher is always better.
 
     A diverged run scores below every other of its block. A block in which a run failed or has no
@@ -107,19 +127,6 @@ def ranked_scores(evidence: Evidence, contents: Contents, acts: Sequence[str]) -
     return scores
 
 
-def short_names(settings: Sequence[Setting]) -> dict[Setting, str]:
-    """The shortest name of each setting that tells it from the others: the task, with its data, with all."""
-    levels = (("task",), ("task", "data"), ("task", "model", "data"), tuple(Setting.__dataclass_fields__))
-    named = {}
-    for setting in settings:
-        for fields in levels:
-            parts = tuple(getattr(setting, field) for field in fields)
-            if sum(tuple(getattr(other, field) for field in fields) == parts for other in settings) == 1:
-                break
-        named[setting] = " ".join(parts)
-    return named
-
-
 def _gains(evidence: Evidence, setting: Setting, metric: str, baseline: str) -> dict[str, float]:
     """The normalised gain of each activation over the seeds that it shares with the baseline, in percent."""
     best = describe_metric(setting.task, metric).best_possible
@@ -134,46 +141,17 @@ def _gains(evidence: Evidence, setting: Setting, metric: str, baseline: str) -> 
     return gains
 
 
-def _row(act: str, ranking: Ranking, gains: list[dict[str, float]], baseline: str) -> tuple[Cell, ...]:
-    mean_rank = dict(zip(ranking.names, ranking.mean_ranks, strict=True))[act]
+def _row(
+    act: str, ranks: dict[str, float], blocks: int, gains: list[dict[str, float]], baseline: str
+) -> tuple[Cell, ...]:
     own = [gain.get(act) for gain in gains]
     complete = act != baseline and all(gain is not None and math.isfinite(gain) for gain in own)
     mean_gain = sum(own) / len(own) if complete else None
     absent = "baseline" if act == baseline else ABSENT
     return (
-        Cell(act, act),
-        Cell(fixed(mean_rank, 2), mean_rank, _ranks_above(act, baseline, ranking)) if ranking.n else Cell(ABSENT),
+        Cell(activation_name(act), act),
+        Cell(fixed(ranks.get(act), 2), ranks.get(act)),
         Cell(absent if mean_gain is None else fixed(mean_gain, 2, signed=True), mean_gain),
         *(Cell(ABSENT if gain is None else fixed(gain, 2, signed=True), gain) for gain in own),
-        Cell(str(ranking.n), ranking.n),
-        Cell(p_text(ranking.p_value), ranking.p_value),
-        Cell(fixed(ranking.critical_difference, 2), ranking.critical_difference),
-    )
-
-
-def _ranks_above(act: str, baseline: str, ranking: Ranking) -> bool:
-    """Whether the mean rank is better than the baseline's by more than the critical difference."""
-    together = any(act in clique and baseline in clique for clique in ranking.cliques)
-    return ranking.p_value is not None and not together and ranking.names.index(act) < ranking.names.index(baseline)
-
-
-def _verdict(ranking: Ranking) -> list[str]:
-    if ranking.p_value is None:
-        return [f"{plural(ranking.n, 'block')}: no test, no claim."]
-    alike = "; ".join(", ".join(clique) for clique in ranking.cliques)
-    return [
-        f"{plural(ranking.n, 'block')}. Friedman test: p {_equation(p_text(ranking.p_value))}; critical difference of "
-        f"mean ranks (Nemenyi, 5 %): {fixed(ranking.critical_difference, 2)}.",
-        f"Not told apart: {alike}." if alike else "All are told apart.",
-    ]
-
-
-def _equation(text: str) -> str:
-    return text if text.startswith("<") else f"= {text}"
-
-
-def _caption(baseline: str) -> str:
-    return (
-        f"Bold: a mean rank better than that of {baseline} by more than the critical difference, where the Friedman "
-        "test finds a difference at 5 %; nothing else is claimed."
+        Cell(str(blocks), blocks),
     )

@@ -7,6 +7,7 @@ from statistics import median
 from experiments.analysis.evidence import Evidence, Run, Setting
 from experiments.analysis.numbers import ABSENT, fixed
 from experiments.analysis.provenance import describe_conditions, describe_runs, run_commands
+from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.table import CSV, RESULT, Block, Cell, Column, Table
 
 _PRINTED = (RESULT, CSV)
@@ -28,7 +29,7 @@ def cost_table(evidence: Evidence, baseline: str) -> Table:
         *(Column(key, key, (CSV,), numeric=False) for key in Setting.__dataclass_fields__),
         Column("activation", "activation", _PRINTED, numeric=False),
         Column("parameters", "parameters", _PRINTED),
-        Column("further_parameters", f"more than {baseline}", _PRINTED),
+        Column("further_parameters", f"more than {activation_name(baseline)}", _PRINTED),
         Column("pairs", "pairs", _PRINTED),
         Column("step_milliseconds", "ms a step", _PRINTED),
         Column("time_ratio", "time ratio", _PRINTED),
@@ -41,15 +42,15 @@ def cost_table(evidence: Evidence, baseline: str) -> Table:
         name="cost",
         title="Cost: parameters, time of a step, peak memory",
         caption=(
-            f"Ratios are to {baseline}: median (smallest – largest) over pairs of runs with the same seed on the same "
-            "device with the same number of threads. Other work on the machine can disturb single times, so this is "
-            "what the runs took, not a benchmark; nothing is claimed from it."
+            f"Ratios to {activation_name(baseline)}: median (smallest – largest) over pairs of runs with the same "
+            "seed, device and number of threads. These are times of the training runs, which other work on the machine "
+            "can disturb; they are not a benchmark."
         ),
         columns=columns,
         blocks=tuple(_block(evidence, setting, baseline) for setting in evidence.settings()),
         notes=(
-            "Ms a step and peak memory: medians over the finished runs. Peak memory: allocated on a GPU, resident of "
-            "the whole process on a CPU.",
+            "Milliseconds a step and peak memory: medians over the finished runs. Peak memory: allocated memory on a "
+            "GPU, resident memory of the process on a CPU.",
         ),
         commands=run_commands(evidence.runs),
     )
@@ -64,11 +65,12 @@ def _block(evidence: Evidence, setting: Setting, baseline: str) -> Block:
     every = [run for runs in finished.values() for run in runs]
     devices = sorted({run.full_device for run in every})
     return Block(
-        title=f"Cost in {setting.task}: {setting.model} on {setting.data}",
+        title=f"Cost, {task_name(setting.task)}: {setting.model_label} on {data_name(setting.data_label)}",
         caption=f"{describe_conditions(setting)}. {describe_runs(every)}. On {', '.join(devices)}.",
         rows=tuple(_row(setting, act, runs, base, act == baseline) for act, runs in finished.items()),
         notes=tuple(
-            f"{act}: no run with a seed and a device (with its threads) that {baseline} has too, so no ratios."
+            f"{activation_name(act)}: no ratios, since {activation_name(baseline)} has no run with the same seed, "
+            "device and number of threads."
             for act in unpaired
         ),
     )
@@ -92,7 +94,7 @@ def _row(setting: Setting, act: str, runs: list[Run], base: list[Run], is_baseli
     paired = len(pairs(runs, base))
     return (
         *(Cell(text, text) for text in (getattr(setting, key) for key in Setting.__dataclass_fields__)),
-        Cell(act, act),
+        Cell(activation_name(act), act),
         Cell(ABSENT if parameters is None else f"{parameters:,}", parameters),
         Cell(ABSENT if further is None or is_baseline else fixed(further, 0, signed=True), further),
         Cell(str(paired), paired),

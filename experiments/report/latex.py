@@ -39,11 +39,11 @@ _WRITTEN = {
 
 def to_latex(table: Table) -> str:
     r"""One float a block, for \input; the commands stand in comments on top."""
-    own, *runs = table.commands
+    own, runs = table.commands[:1], table.commands[1:]
     head = [
         f"% {table.title}",
-        f"% Made by: {own}",
-        "% from the runs of:",
+        *(f"% Made by: {command}" for command in own),
+        *(["% from the runs of:"] if runs else []),
         *(f"%   {command}" for command in runs),
         "% Needs \\usepackage{booktabs,graphicx}.",
     ]
@@ -52,12 +52,13 @@ def to_latex(table: Table) -> str:
 
 
 def _float(table: Table, number: int, block: Block) -> str:
-    """A block; the first one says how to read the columns, the others refer to it."""
+    """A block; the first one says how to read the columns, the others refer to it. Its origin is a comment."""
     label = f"tab:{table.name}"
     first = number == 1
-    caption = [f"{block.title}.", block.caption, *([table.caption] if first else [])]
+    caption = [f"{block.title or table.title}.", *([table.caption] if first else [])]
     legend = table.notes if first else (f"Columns as in the first table of {table.title}.",)
     lines = [
+        *([f"% {block.caption}"] if block.caption else []),
         r"\begin{table}",
         r"  \centering\footnotesize\setlength{\tabcolsep}{4pt}\setlength{\belowcaptionskip}{4pt}",
         f"  \\caption{{{escape(' '.join(caption))}}}",
@@ -101,7 +102,7 @@ def _tabular(table: Table, block: Block, view: str) -> str:
 
 def _cell(cell: Cell) -> str:
     # \boldmath, since the sign of a difference is set in mathematics.
-    return rf"{{\bfseries\boldmath {escape(cell.text)}}}" if cell.stands and cell.text else escape(cell.text)
+    return rf"{{\bfseries\boldmath {escape(cell.text)}}}" if cell.bold and cell.text else escape(cell.text)
 
 
 def escape(text: str) -> str:

@@ -9,12 +9,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from experiments.analysis.evidence import Evidence, Setting
-from experiments.analysis.findings import findings, of_subject, verdict
+from experiments.analysis.findings import findings, of_subject
 from experiments.analysis.numbers import plural
-from experiments.analysis.paper import PAPER as PUBLICATION
 from experiments.analysis.provenance import run_commands, table_command
 from experiments.report.figures import Figure
 from experiments.report.figures.style import FAINT, INK, MUTED, PAPER
+from experiments.report.names import activation_name, data_name, task_name
+from experiments.report.sentences import finding_sentence, summary
 from experiments.report.table import RESULT, STATISTICS, Block, Table
 
 _VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", FAINT: "var(--line)", PAPER: "var(--card)"}
@@ -51,17 +52,17 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["drawing"] = drawing
+    environment.filters |= {"drawing": drawing, "task_name": task_name, "data_name": data_name}
     shown = _shown(evidence, tables)
     found = findings(shown, baseline)
     options = {"baseline": None if baseline == "relu" else baseline, "recipe": recipe}
     scripts = ("make_tables.py", "make_figures.py", "make_report.py")
     return environment.get_template("report.html.jinja").render(
-        baseline=baseline,
-        tasks=sorted({run.setting.task for run in shown.runs}),
+        baseline=activation_name(baseline),
+        tasks=[task_name(task) for task in sorted({run.setting.task for run in shown.runs})],
         runs=plural(len(shown.runs), "run"),
-        verdict=verdict(found, baseline),
-        findings=[(finding, finding.sentence(baseline)) for finding in of_subject(found)],
+        summary=summary(found, baseline),
+        findings=[(finding, finding_sentence(finding, baseline)) for finding in of_subject(found)],
         settings=[(setting, _seeds(shown, setting, baseline)) for setting in shown.settings()],
         sections=_sections(tables, figures),
         views=(RESULT, STATISTICS),
@@ -70,7 +71,6 @@ def render_page(
         warnings=list(dict.fromkeys(warning for table in tables for warning in table.warnings)),
         run_commands=run_commands(shown.runs),
         report_commands=[table_command(evidence.file, script, **options) for script in scripts],
-        publication=PUBLICATION,
     )
 
 
@@ -100,16 +100,12 @@ def _sections(tables: list[Table], figures: list[Figure]) -> list[Section]:
     """A section a table with the figures that belong there; the other figures after them."""
     left, sections = list(figures), []
     for table in tables:
-        own = [figure for figure in left if figure.setting in _settings(table) or _across(figure, table)]
+        own = [figure for figure in left if figure.setting in _settings(table)]
         left = [figure for figure in left if figure not in own]
         sections.append(Section(table.title, table.name, table, own))
     if left:
         sections.append(Section("The activations", "activations", None, left))
     return sections
-
-
-def _across(figure: Figure, table: Table) -> bool:
-    return figure.setting is None and figure.name.replace("_critical_difference", "") == table.name
 
 
 def _printed(table: Table, block: Block, view: str) -> tuple[list, list]:
@@ -118,11 +114,11 @@ def _printed(table: Table, block: Block, view: str) -> tuple[list, list]:
 
 
 def _seeds(evidence: Evidence, setting: Setting, baseline: str) -> str:
-    """`relu (3), carelu (2 of 3)`: the finished runs of each activation."""
+    """`ReLU (3), CAReLU (2 of 3)`: the finished runs of each activation."""
     said = []
     for act, runs in evidence.of(setting, baseline).items():
         finished = sum(run.status == "finished" for run in runs)
-        said.append(f"{act} ({finished}{f' of {len(runs)}' if finished < len(runs) else ''})")
+        said.append(f"{activation_name(act)} ({finished}{f' of {len(runs)}' if finished < len(runs) else ''})")
     return ", ".join(said)
 
 
@@ -161,5 +157,5 @@ def drawing(figure: Figure) -> Markup:
     start = Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
         'viewBox="0 0 {:.2f} {:.2f}" style="width: {:.0f}px" aria-label="{}">'
-    ).format(width, height - figure.note_height, width * 4 / 3, figure.alt)
+    ).format(width, height, width * 4 / 3, figure.alt)
     return start + Markup(text[text.index(opening) + len(opening) :])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from experiments.analysis.comparison import Entry
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import fixed, plural
-from experiments.configuration.task_spec import spec_of
+from experiments.report.names import activation_name
 
 
 def remarks(entries: Sequence[Entry], baseline: str, metric: str) -> tuple[str, ...]:
@@ -17,14 +17,14 @@ def remarks(entries: Sequence[Entry], baseline: str, metric: str) -> tuple[str, 
 
 
 def _reference(entries: Sequence[Entry], metric: str) -> str:
-    """What bicubic interpolation reaches on the same images, where the runs say so with one voice."""
+    """What bicubic interpolation reaches on the same images, where all runs agree on it."""
     measured_on, slash, base = metric.rpartition("/")
     reference = f"{measured_on}{slash}bicubic_{base}"
-    values = {run.metrics[reference] for entry in entries for run in entry.runs if reference in run.metrics}
-    tasks = {run.setting.task for entry in entries for run in entry.runs}
-    if len(values) != 1 or f"bicubic_{base}" not in spec_of(task := tasks.pop()).metrics:
+    runs = [run for entry in entries for run in entry.runs if reference in run.metrics]
+    values = {run.metrics[reference] for run in runs}
+    if len(values) != 1:
         return ""
-    kind = describe_metric(task, reference)
+    kind = describe_metric(runs[0].setting.task, metric)
     return f"Bicubic interpolation of the same images: {fixed(values.pop(), kind.decimals)} {kind.unit}."
 
 
@@ -32,23 +32,23 @@ def _missing_baseline(entries: Sequence[Entry], baseline: str) -> str:
     if entries[0].act == baseline:
         return ""
     there = ", ".join(entry.act for entry in entries)
-    return f"No run of {baseline} here, so nothing is compared; --baseline takes one of: {there}."
+    return f"No run of {activation_name(baseline)} here, so nothing is compared; --baseline takes one of: {there}."
 
 
 def _single_seeds(entries: Sequence[Entry]) -> str:
-    single = [entry.act for entry in entries if len(entry.values) == 1]
+    single = [activation_name(entry.act) for entry in entries if len(entry.values) == 1]
     if not single:
         return ""
     whose = "" if len(single) == len(entries) else f" for {', '.join(single)}"
-    return f"n = 1{whose}: no interval, no claim."
+    return f"One seed{whose}: no interval, no test."
 
 
 def _pairing(entry: Entry, base: Entry) -> str:
     if entry.paired is None or len(entry.values) == len(base.values) == entry.paired.n:
         return ""
     return (
-        f"{entry.act}: {plural(entry.paired.n, 'pair')} of {len(entry.values)} ({entry.act}) and "
-        f"{len(base.values)} ({base.act}) seeds."
+        f"{activation_name(entry.act)}: {plural(entry.paired.n, 'pair')} from {plural(len(entry.values), 'seed')} of "
+        f"it and {len(base.values)} of {activation_name(base.act)}."
     )
 
 
@@ -58,13 +58,13 @@ def _unfinished(entry: Entry) -> list[str]:
         seeds = [str(run.seed) for run in entry.runs if run.status == status]
         if seeds:
             consequence = (
-                "; the seeds that are left are no fair sample, so no difference of it is called standing"
+                "; the seeds left are no fair sample, so no difference is called significant"
                 if status == "diverged"
                 else ""
             )
             word = "seed" if len(seeds) == 1 else "seeds"
             notes.append(
-                f"{entry.act}: {len(seeds)} of {plural(len(entry.runs), 'run')} {status} ({word} "
+                f"{activation_name(entry.act)}: {len(seeds)} of {plural(len(entry.runs), 'run')} {status} ({word} "
                 f"{', '.join(seeds)}){consequence}."
             )
     return notes
@@ -72,4 +72,4 @@ def _unfinished(entry: Entry) -> list[str]:
 
 def _without_metric(entry: Entry, metric: str) -> str:
     lacking = entry.count("finished") - len(entry.values)
-    return f"{entry.act}: {plural(lacking, 'finished run')} without {metric}." if lacking else ""
+    return f"{activation_name(entry.act)}: {plural(lacking, 'finished run')} without {metric}." if lacking else ""

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from experiments.files import write_files
@@ -26,33 +27,41 @@ def write_tables(tables: list[Table], folder: Path) -> list[Path]:
 
 
 def to_csv(table: Table) -> str:
-    """Every raw value under one header row; numbers with ten digits, so that no machine's last bit shows."""
+    """Every raw value under one header row."""
+    return records_to_csv([table.columns[place].key for place in table.places(CSV)], table.records())
+
+
+def records_to_csv(columns: Sequence[str], records: Iterable[Mapping[str, object]], digits: int = 10) -> str:
+    """Records under one header row; numbers with so many digits, so that no machine's last bit shows."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.columns[place].key for place in table.places(CSV))
-    for record in table.records():
-        writer.writerow(f"{value:.10g}" if isinstance(value, float) else value for value in record.values())
+    writer.writerow(columns)
+    for record in records:
+        values = (record[column] for column in columns)
+        writer.writerow(f"{value:.{digits}g}" if isinstance(value, float) else value for value in values)
     return text.getvalue()
 
 
 def to_markdown(table: Table) -> str:
     """A page: the caption, each block with its notes, how to read it, and the commands."""
-    parts = [f"# {table.title}", table.caption]
+    parts = [f"# {_escaped(table.title)}", table.caption]
     if table.warnings:
         parts.append("\n".join(f"> Warning: {warning}\n>" for warning in table.warnings).removesuffix("\n>"))
     for block in table.blocks:
-        parts += [f"## {_escaped(block.title)}", f"{_escaped(block.caption)}"]
-        parts += [_grid(table, block, view) for view in (RESULT, STATISTICS) if table.printed(block, view)]
+        parts += [f"## {_escaped(block.title)}" if block.title else "", _escaped(block.caption)]
+        parts += [markdown_grid(table, block, view) for view in (RESULT, STATISTICS) if table.printed(block, view)]
         if block.notes:
             parts.append("\n".join(f"- {_escaped(note)}" for note in block.notes))
     if table.notes:
         parts += ["## How to read it", "\n".join(f"- {_escaped(note)}" for note in table.notes)]
-    own, *runs = table.commands
-    parts += ["Made by", f"```bash\n{own}\n```", "from the runs of", "```bash\n" + "\n".join(runs) + "\n```"]
-    return "\n\n".join(parts) + "\n"
+    own, runs = table.commands[:1], table.commands[1:]
+    for what, commands in (("Made by", own), ("from the runs of", runs)):
+        parts += [what, "```bash\n" + "\n".join(commands) + "\n```"] if commands else []
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _grid(table: Table, block: Block, view: str) -> str:
+def markdown_grid(table: Table, block: Block, view: str = RESULT) -> str:
+    """The rows of a block under their heads, without title, caption and notes."""
     places = table.places(view)
     lines = [
         [_escaped(table.columns[place].title) for place in places],
@@ -63,7 +72,7 @@ def _grid(table: Table, block: Block, view: str) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    return f"**{_escaped(cell.text)}**" if cell.stands and cell.text else _escaped(cell.text)
+    return f"**{_escaped(cell.text)}**" if cell.bold and cell.text else _escaped(cell.text)
 
 
 def _escaped(text: str) -> str:

@@ -1,6 +1,6 @@
-"""A table as data: what each cell is worth and how it reads; `rendering` writes it, `tables` fills it."""
+"""A table as data: what each cell is worth and how it reads; `rendering` and `latex` write it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from experiments.analysis.numbers import ABSENT
@@ -28,11 +28,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its printed text, its raw value (None: empty), and whether it is a difference that stands."""
+    """One cell: its printed text, its raw value (None: empty), and whether it is printed in bold."""
 
     text: str
     value: float | int | str | None = None
-    stands: bool = False
+    bold: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,9 @@ class Block:
     """The rows that are compared with each other, under a title and a caption line of their own."""
 
     title: str
+    """May be empty, where a table has one block."""
     caption: str
-    """Data, model, recipe, device, precision, number of runs, commits."""
+    """What is equal in all rows, and where they come from; may be empty."""
     rows: tuple[tuple[Cell, ...], ...]
     """One cell a column of the table."""
     notes: tuple[str, ...] = ()
@@ -58,9 +59,9 @@ class Table:
     """What is compared, how, and how to read it."""
     columns: tuple[Column, ...]
     blocks: tuple[Block, ...]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
     """How to read the columns."""
-    commands: tuple[str, ...]
+    commands: tuple[str, ...] = ()
     """First the one that makes this table again from its ledger, then those that make the runs."""
     warnings: tuple[str, ...] = ()
     """What is missing: damaged or repeated rows of the ledger, tasks that are left out."""
@@ -75,12 +76,53 @@ class Table:
         return [place for place, column in enumerate(self.columns) if view in column.views]
 
     def printed(self, block: Block, view: str) -> list[tuple[Cell, ...]]:
-        """The cells of a printed view of a block; rows that have nothing to say there are left out."""
+        """The cells of a printed view of a block; rows without any statistics are left out of that view."""
         places = self.places(view)
         rows = (tuple(row[place] for place in places) for row in block.rows)
-        return [row for row in rows if any(cell.text not in ("", ABSENT) for cell in row[1:])]
+        return [row for row in rows if view != STATISTICS or any(cell.text not in ("", ABSENT) for cell in row[1:])]
 
     def records(self) -> Iterator[dict[str, float | int | str | None]]:
         """The raw values of each row by column key, for columns of the CSV."""
         for row in self.rows:
             yield {self.columns[place].key: row[place].value for place in self.places(CSV)}
+
+
+def simple_table(
+    name: str,
+    title: str,
+    columns: Sequence[Column | tuple[str, str]],
+    rows: Sequence[Sequence[Cell | str | int | float | None]],
+    caption: str = "",
+    **further: tuple[str, ...],
+) -> Table:
+    """A table of one block without statistics: rows under heads.
+
+    Args:
+        name: of its files.
+        title: its heading.
+        columns: each a `Column`, or (key, printed title): a column that is printed and in the CSV.
+        rows: each with one cell a column; a bare value is a cell that prints it as it is, None as a dash.
+        caption: what it shows.
+        further: notes, commands or warnings of the `Table`.
+
+    Raises:
+        ValueError: a row has another number of cells.
+    """
+    for row in rows:
+        if len(row) != len(columns):
+            raise ValueError(f"a row has {len(row)} cells for {len(columns)} columns: {row}")
+    numeric = [all(_is_numeric(row[place]) for row in rows) for place in range(len(columns))]
+    made = tuple(
+        column if isinstance(column, Column) else Column(*column, (RESULT, CSV), numeric[place])
+        for place, column in enumerate(columns)
+    )
+    cells = tuple(tuple(_as_cell(value) for value in row) for row in rows)
+    return Table(name, title, caption, made, (Block("", "", cells),), **further)
+
+
+def _as_cell(value: Cell | str | int | float | None) -> Cell:
+    return value if isinstance(value, Cell) else Cell(ABSENT if value is None else str(value), value)
+
+
+def _is_numeric(value: Cell | str | int | float | None) -> bool:
+    return not isinstance(value.value if isinstance(value, Cell) else value, str)

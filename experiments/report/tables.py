@@ -11,6 +11,7 @@ from experiments.analysis.tuning import Tuning, tune
 from experiments.errors import BadInput, unknown
 from experiments.report.across_table import across_table
 from experiments.report.cost_table import cost_table
+from experiments.report.names import task_name
 from experiments.report.table import Table
 from experiments.report.task_table import task_table
 from experiments.report.tuning_table import tuning_table
@@ -80,9 +81,9 @@ def parts(evidence: Evidence, baseline: str, recipe: str | None) -> list[tuple[s
     _check_recipes(evidence, recipe)
     found = [("", evidence)]
     if recipe is not None:
-        labels = sorted({run.setting.recipe for run in evidence.runs}) if recipe == EACH else [recipe]
+        labels = sorted({run.setting.recipe_label for run in evidence.runs}) if recipe == EACH else [recipe]
         found = [
-            (label, replace(evidence, runs=tuple(run for run in evidence.runs if run.setting.recipe == label)))
+            (label, replace(evidence, runs=tuple(run for run in evidence.runs if run.setting.recipe_label == label)))
             for label in labels
         ]
     for _, part in found:
@@ -99,11 +100,11 @@ def _left_out(evidence: Evidence, part: Evidence, metric: str | None) -> tuple[s
     """A sentence for each task that these tables leave out."""
     notes = []
     for task in sorted({run.setting.task for run in evidence.runs} - {run.setting.task for run in part.runs}):
-        recipes = sorted({run.setting.recipe for run in evidence.runs if run.setting.task == task})
-        notes.append(f"{task} is not here: its runs have the recipe {' or '.join(recipes)}.")
+        recipes = sorted({run.setting.recipe_label for run in evidence.runs if run.setting.task == task})
+        notes.append(f"{task_name(task)} is left out: its runs have the recipe {' or '.join(recipes)}.")
     for task in sorted({run.setting.task for run in part.runs}):
         if metric and all(run.of_metric(metric) is None for run in part.runs if run.setting.task == task):
-            notes.append(f"{task} has no table: none of its runs has {metric}.")
+            notes.append(f"{task_name(task)} has no table: none of its runs has {metric}.")
     return tuple(notes)
 
 
@@ -111,12 +112,12 @@ def _check_metric(evidence: Evidence, metric: str | None) -> None:
     known = {run.metric for run in evidence.runs} | {name for run in evidence.runs for name in run.metrics}
     if metric is not None and metric not in known:
         raise unknown("metric", metric, known)
-    for task, name in sorted({(run.setting.task, metric or run.metric) for run in evidence.runs}):
-        describe_metric(task, name)
+    for task, headline in sorted({(run.setting.task, run.metric) for run in evidence.runs}):
+        describe_metric(task, metric or headline)
 
 
 def _check_recipes(evidence: Evidence, recipe: str | None) -> None:
-    counts = Counter((run.setting.task, run.setting.recipe) for run in evidence.runs)
+    counts = Counter((run.setting.task, run.setting.recipe_label) for run in evidence.runs)
     labels = sorted({label for _, label in counts})
     if recipe not in (None, EACH, *labels):
         raise unknown("recipe", recipe, labels, f"in {evidence.file}: {', '.join(labels)}; or {EACH}")

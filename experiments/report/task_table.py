@@ -7,11 +7,12 @@ from experiments.analysis.comparison import Entry, compare, metrics_shown
 from experiments.analysis.evidence import Evidence, Setting
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import ABSENT, fixed, interval, p_text, with_deviation
-from experiments.analysis.paper import PAPER, PAPER_RESULTS
 from experiments.analysis.provenance import describe_conditions, describe_runs, run_commands
 from experiments.analysis.tuning import Tuning
 from experiments.configuration.task_spec import Metric
+from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.remarks import remarks
+from experiments.report.sentences import verdict
 from experiments.report.table import CSV, RESULT, STATISTICS, Block, Cell, Column, Table
 
 
@@ -54,7 +55,7 @@ def task_table(
     blocks = tuple(_block(evidence, setting, name, baseline, fields, tuning) for setting, name in contents)
     table = Table(
         name=task,
-        title=f"{task}: {' and '.join(kind.heading for kind in kinds)}",
+        title=f"{task_name(task)}: {' and '.join(kind.heading for kind in kinds)}",
         caption=_caption(kinds, baseline, metric, tuning),
         columns=tuple(column for column, _ in fields),
         blocks=blocks,
@@ -62,7 +63,7 @@ def task_table(
         commands=run_commands(run for run in evidence.runs if run.setting in settings),
     )
     has_statistics = any(table.printed(block, STATISTICS) for block in table.blocks)
-    return replace(table, notes=(*_legend(task, baseline), *(_STATISTICS_LEGEND if has_statistics else ())))
+    return replace(table, notes=(*_legend(baseline), *(_STATISTICS_LEGEND if has_statistics else ())))
 
 
 def _block(
@@ -70,10 +71,11 @@ def _block(
 ) -> Block:
     entries = compare(evidence, setting, name, baseline)
     runs = [run for entry in entries for run in entry.runs]
-    rows = [_Row(setting, name, describe_metric(setting.task, name), baseline, entry, tuning) for entry in entries]
+    metric = describe_metric(setting.task, name)
+    rows = [_Row(setting, name, metric, baseline, entry, tuning) for entry in entries]
     notes = remarks(entries, baseline, name) + (tuning.notes.get(setting, ()) if tuning else ())
     return Block(
-        title=f"{_capitalised(describe_metric(setting.task, name).title)}: {setting.model} on {setting.data}",
+        title=f"{_capitalised(metric.title)}: {setting.model_label} on {data_name(setting.data_label)}",
         caption=f"{describe_conditions(setting)}. {describe_runs(runs)}.",
         rows=tuple(tuple(cell(row) for _, cell in fields) for row in rows),
         notes=notes,
@@ -93,7 +95,7 @@ def _fields(baseline: str, heading: str, tuning: Tuning | None) -> list[_Field]:
         _text("metric", lambda row: row.metric_name),
         _text("unit", lambda row: row.metric.unit),
         _text("baseline", lambda row: row.baseline),
-        (Column("activation", "activation", both, numeric=False), lambda row: Cell(row.entry.act, row.entry.act)),
+        (Column("activation", "activation", both, numeric=False), _activation),
         *chosen,
         (Column("n", "seeds", printed), _seeds),
         *(_number(key, lambda row, key=key: row.entry.count(key)) for key in ("finished", "diverged", "failed")),
@@ -103,21 +105,18 @@ def _fields(baseline: str, heading: str, tuning: Tuning | None) -> list[_Field]:
         _number("mean_high", lambda row: row.entry.summary.high),
         (Column("mean_interval", "95 % interval", (STATISTICS,)), _mean_interval),
         (Column("pairs", "pairs", (STATISTICS, CSV)), _pairs),
-        (Column("difference", f"difference to {baseline}", printed), _difference),
+        (Column("difference", f"difference to {activation_name(baseline)}", printed), _difference),
         _number("difference_low", _of_pairs("low")),
         _number("difference_high", _of_pairs("high")),
         (Column("p_holm", "p (Holm)", printed), _corrected_p),
-        _text("stands", lambda row: ("better" if row.entry.better else "worse") if row.entry.stands else "no"),
+        (Column("significant", "verdict", printed, numeric=False), _verdict),
         (Column("p_value", "p", (STATISTICS, CSV)), _statistic("p_value", p_text)),
-        (Column("p_permutation", "p (permutation)", (STATISTICS, CSV)), _statistic("permutation_p_value", p_text)),
         (Column("effect_size", "g", (STATISTICS, CSV)), _statistic("effect_size", lambda g: fixed(g, 2, signed=True))),
         (
             Column("probability_of_improvement", "P(better)", (STATISTICS, CSV)),
             _statistic("probability_of_improvement", lambda share: fixed(share, 2)),
         ),
         (Column("detectable", "detectable", (STATISTICS, CSV)), _detectable),
-        (Column("paper", "paper", printed), _paper),
-        _text("paper_source", lambda row: getattr(_paper_result(row), "source", None)),
         _text("seeds", lambda row: " ".join(str(run.seed) for run in row.entry.runs)),
         _text("commits", lambda row: " ".join(sorted({run.git_commit for run in row.entry.runs}))),
     ]
@@ -148,8 +147,8 @@ def _statistic(name: str, written: Callable[[float | None], str]) -> Callable[[_
     return cell
 
 
-def _is_gain(row: _Row) -> bool:
-    return row.entry.stands and row.entry.better
+def _activation(row: _Row) -> Cell:
+    return Cell(activation_name(row.entry.act), row.entry.act)
 
 
 def _tuned_value(row: _Row) -> Cell:
@@ -168,7 +167,7 @@ def _seeds(row: _Row) -> Cell:
 def _mean(row: _Row) -> Cell:
     summary = row.entry.summary
     mean = summary.mean if summary.n else None
-    return Cell(with_deviation(mean, summary.sd, row.metric.decimals), mean, _is_gain(row))
+    return Cell(with_deviation(mean, summary.sd, row.metric.decimals), mean, row.entry.significantly_better)
 
 
 def _mean_interval(row: _Row) -> Cell:
@@ -186,12 +185,17 @@ def _difference(row: _Row) -> Cell:
         return Cell("baseline" if row.entry.act == row.baseline else ABSENT)
     low, high = row.entry.paired.low, row.entry.paired.high
     around = "" if low is None else f" {interval(low, high, decimals, signed=True)}"
-    return Cell(fixed(difference, decimals, signed=True) + around, difference, _is_gain(row))
+    return Cell(fixed(difference, decimals, signed=True) + around, difference, row.entry.significantly_better)
 
 
 def _corrected_p(row: _Row) -> Cell:
+    return Cell(p_text(row.entry.p_holm), row.entry.p_holm)
+
+
+def _verdict(row: _Row) -> Cell:
     entry = row.entry
-    return Cell(p_text(entry.p_holm) + (" worse" if entry.stands and not entry.better else ""), entry.p_holm)
+    direction = "better" if entry.better else "worse"
+    return Cell(verdict(entry), direction if entry.significant else "no")
 
 
 def _detectable(row: _Row) -> Cell:
@@ -199,44 +203,30 @@ def _detectable(row: _Row) -> Cell:
     return Cell(fixed(value, row.metric.decimals), value)
 
 
-def _paper_result(row: _Row) -> object:
-    return PAPER_RESULTS.get((row.setting.task, row.metric_name, row.entry.act))
-
-
-def _paper(row: _Row) -> Cell:
-    result = _paper_result(row)
-    return Cell(fixed(result.value, row.metric.decimals), result.value) if result else Cell(ABSENT)
-
-
 def _caption(kinds: Iterable[Metric], baseline: str, metric: str | None, tuning: Tuning | None) -> str:
-    measured = "data that the runs were tested on" if metric is None else f"set that {metric} names"
+    measured = "test set" if metric is None else f"set of {metric}"
     if metric and metric.startswith("validation/"):
-        measured = "validation set, which is there to choose by, and not on test data"
+        measured = "validation set, not the test set"
     direction = "higher is better" if all(kind.higher_is_better for kind in kinds) else "lower is better"
-    chosen = f" {tuning.key} was chosen for each activation: {tuning.rule}." if tuning else ""
+    chosen = f" {tuning.key} was tuned for each activation: {tuning.rule}." if tuning else ""
     return (
         f"Mean ± standard deviation over seeds, on the {measured}; {direction}.{chosen} "
-        f"Bold: better than {baseline} with a corrected p below 0.05; nothing else is claimed."
+        f"Bold: significantly better than {activation_name(baseline)} (corrected p < 0.05)."
     )
 
 
-def _legend(task: str, baseline: str) -> tuple[str, ...]:
-    known = any(key[0] == task for key in PAPER_RESULTS)
+def _legend(baseline: str) -> tuple[str, ...]:
     return (
-        f"Difference to {baseline}: the mean over pairs of runs with the same seed, with its 95 % bootstrap interval, "
-        "which is of this difference alone and not corrected.",
-        "p (Holm): two-sided paired t test, corrected over the activations of a block.",
-        "Paper: the source of each number is in the CSV."
-        if known
-        else f"Paper: empty, since no number of the paper ({PAPER}) could be read.",
+        f"Difference to {activation_name(baseline)}: mean over pairs of runs with the same seed, with its 95 % paired "
+        "t interval (not corrected).",
+        "p (Holm): two-sided paired t test, corrected over the activations of a table by Holm's method.",
     )
 
 
 _STATISTICS_LEGEND = (
-    "95 % interval: of the mean, by Student's t.",
-    "p: before the correction. p (permutation): exact sign-flip test; with n pairs it cannot fall below 2/2ⁿ, "
-    "so it decides nothing here.",
-    "g: Hedges' g of the paired differences. P(better): share of the pairs that the activation wins, ties ½.",
-    "Detectable: the smallest true difference that these pairs would have found, after the correction, with 80 % "
-    "power.",
+    "95 % interval: t interval of the mean.",
+    "p: before the correction.",
+    "g: Hedges' g of the paired differences. P(better): share of pairs in which the activation is better, ties ½.",
+    "Detectable: the smallest true difference found with 80 % power after the correction, if the true standard "
+    "deviation is the one observed.",
 )

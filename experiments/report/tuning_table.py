@@ -38,7 +38,7 @@ def tuning_table(tuning: Tuning, task: str, settings: Collection[Setting]) -> Ta
             for value, of_value in trials.items()
         ]
         caption = f"{describe_conditions(setting)}. {describe_runs(_all_runs(acts))}."
-        title = f"Values of {tuning.key}: {setting.model} on {setting.data}"
+        title = f"Values of {tuning.key}: {setting.model_label} on {setting.data_label}"
         blocks.append(Block(title, caption, tuple(rows), tuning.notes[setting]))
     return Table(
         name=f"{task}_values",
@@ -73,6 +73,5 @@ def _row(setting: Setting, act: str, value: str, runs: list[Run], chosen: bool) 
 def _spread(runs: list[Run], metric: str) -> tuple[Cell, Cell]:
     summary = summarise(list(values_by_seed(runs, metric).values()))
     mean = summary.mean if summary.n else None
-    return Cell(with_deviation(mean, summary.sd, describe_metric(runs[0].setting.task, metric).decimals), mean), Cell(
-        "", summary.sd
-    )
+    decimals = describe_metric(runs[0].setting.task, metric).decimals
+    return Cell(with_deviation(mean, summary.sd, decimals), mean), Cell("", summary.sd)

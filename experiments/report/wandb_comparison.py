@@ -13,6 +13,7 @@ from experiments.analysis.evidence import Evidence, Setting, read_evidence
 from experiments.errors import BadInput
 from experiments.record.wandb_run import COMPARISON, Description, WandbRun, clear_offline_copies, resolve_mode
 from experiments.report.figures import make_figures, write_figures
+from experiments.report.names import activation_name
 from experiments.report.table import Table
 from experiments.report.tables import EACH, build_tables
 
@@ -93,7 +94,7 @@ def write_comparison(
 def describe_comparison(evidence: Evidence, tables: list[Table], suite: str | None = None) -> Description:
     """What W&B is told of a comparison; its configuration says which runs, and which ledger it stands for."""
     suite = suite or evidence.file.resolve().parent.name
-    recipes = sorted({run.setting.recipe for run in evidence.runs})
+    recipes = sorted({run.setting.recipe_label for run in evidence.runs})
     config = {
         "suite": suite,
         "ledger_sha256": hashlib.sha256(evidence.file.read_bytes()).hexdigest(),
@@ -127,15 +128,17 @@ def rows_for_wandb(table: Table) -> list[dict[str, object]]:
 
 def _with_baseline(evidence: Evidence, baseline: str) -> Evidence:
     """Without the recipes that nobody has run the baseline with: a single trial must not stop the comparison."""
-    recipes = {run.setting.recipe for run in evidence.runs if run.act == baseline}
-    left_out = {run.setting.recipe for run in evidence.runs} - recipes
+    recipes = {run.setting.recipe_label for run in evidence.runs if run.act == baseline}
+    left_out = {run.setting.recipe_label for run in evidence.runs} - recipes
     if not recipes or not left_out:
         return evidence
-    runs = tuple(run for run in evidence.runs if run.setting.recipe in recipes)
-    remarks = (f"recipe {recipe} is left out: it has no run of {baseline}" for recipe in sorted(left_out))
+    runs = tuple(run for run in evidence.runs if run.setting.recipe_label in recipes)
+    remarks = (
+        f"recipe {recipe} is left out: it has no run of {activation_name(baseline)}" for recipe in sorted(left_out)
+    )
     return replace(evidence, runs=runs, problems=(*evidence.problems, *remarks))
 
 
 def _several_recipes(evidence: Evidence) -> bool:
-    pairs = {(run.setting.task, run.setting.recipe) for run in evidence.runs}
+    pairs = {(run.setting.task, run.setting.recipe_label) for run in evidence.runs}
     return len(pairs) > len({task for task, _ in pairs})

@@ -1,5 +1,14 @@
-"""A sweep: which runs it is made of, the processes that they run in, and what it says of them.
+"""A sweep: the coordinator, which hands the jobs to Hydra, the pool that runs them in parallel, and their record.
 
-Hydra's sweeper and launchers decide what is started where; nothing here schedules. Whatever the launcher, each run
-writes how it ended into the sweep's folder, and the sweep's own process reads it there.
+Hydra's sweeper and launcher decide which job starts where. Whatever the launcher, each job writes how it ended into
+the sweep's folder, and the coordinator reads it there. May import everything but benchmarking.
 """
+
+import sys
+from pathlib import Path
+
+PLUGINS = Path(__file__).parent / "plugins"
+"""This project's part of the namespace package `hydra_plugins`, the only one from which Hydra takes launchers."""
+
+if str(PLUGINS) not in sys.path:
+    sys.path.append(str(PLUGINS))

@@ -1,4 +1,4 @@
-"""A sweep as its own process sees it: it hands the runs to Hydra, says how they go, and stops them in order."""
+"""The coordinator: the process that hands a sweep's jobs to Hydra, shows their progress and stops them on a signal."""
 
 import contextlib
 import os
@@ -8,119 +8,77 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from types import FrameType
 
 from experiments.configuration.command_line import SweepPlan
-from experiments.configuration.composition import ROOT, literal
-from experiments.errors import BadInput
+from experiments.configuration.composition import literal
 from experiments.sweep.record import SweepFolder
 from experiments.sweep.report import exit_code, is_done, labels, outcome, progress, summary
+from experiments.sweep.slurm import prepare_launcher
 from experiments.training.job import STOPPED
 
 _POLL_SECONDS = 1.0
 
+_LOGS = {"pool": "; logs: {}/*.log", "submitit_slurm": "; logs: {}/.submitit/*/*.out"}
+"""Where the output of the jobs goes, by launcher; with the others, to the terminal."""
+
 
 def coordinate(plan: SweepPlan, hydra_main: Callable[[], None]) -> int:
-    """Performs a sweep; returns its exit code, the largest of its runs'.
+    """Performs a sweep; returns its exit code, the largest of its jobs'.
 
     Args:
-        plan: what the command line asks for.
-        hydra_main: performs what sys.argv asks for.
-
-    Raises:
-        BadInput: the launcher cannot do what the plan asks for.
+        plan: the sweep that the command line describes.
+        hydra_main: performs what sys.argv describes.
     """
-    machine = _machine(plan)
-    folder = SweepFolder.create(plan.folder, {"jobs": plan.jobs, "launcher": plan.launcher, **machine})
-    sys.argv += [f"hydra.sweep.dir={literal(str(folder.path.absolute()))}", *_launcher_arguments(plan, machine)]
-    count = f"{len(plan.jobs)} run{'' if len(plan.jobs) == 1 else 's'}"
-    at_once = f", {machine['workers']} at once" if machine["workers"] else ""
-    logs = "" if plan.launcher == "basic" else f"; what each says: {folder.path}/*.log"
-    print(f"sweep of {count}{at_once}{logs}", flush=True)
+    folder = SweepFolder.create(plan.folder, plan.jobs, plan.launcher)
+    sys.argv.append(f"hydra.sweep.dir={literal(str(folder.path.absolute()))}")
+    if plan.launcher == "submitit_slurm":
+        prepare_launcher()
+    count = f"{len(plan.jobs)} run{'s' * (len(plan.jobs) != 1)}"
+    print(f"sweep of {count}{_LOGS.get(plan.launcher, '').format(folder.path)}", flush=True)
     began = time.time()
-    with _stopping_in_order(folder), _telling(folder):
+    with _stop_on_signal(folder), _progress_lines(folder):
         was_stopped = _perform(hydra_main, folder)
     jobs = folder.jobs()
     print(summary(jobs, time.time() - began, str(folder.path)), flush=True)
     if plan.logger.name == "wandb" and any(map(is_done, jobs)):
-        from experiments.report.wandb_comparison import log_comparison  # loads what draws the figures
+        from experiments.report.wandb_comparison import log_comparison  # imports what draws the figures
 
         log_comparison(plan.ledger, plan.logger, print)
-    return exit_code(jobs, was_stopped or folder.was_asked_to_stop())
-
-
-def _launcher_arguments(plan: SweepPlan, machine: dict[str, object]) -> list[str]:
-    """What the launcher needs to be told beside what the command line says."""
-    if plan.launcher.startswith("submitit"):  # its processes find `experiments` wherever they start
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    if plan.launcher == "submitit_local":  # its processes share the terminal, whose Ctrl-C the sweep passes on in order
-        return ["+hydra.launcher.setup=[\"trap '' INT\"]"]
-    if plan.launcher == "joblib":  # with one worker, joblib would take this process for it
-        return [f"hydra.launcher.n_jobs={max(machine['workers'], 2)}"]
-    return []
+    return exit_code(jobs, was_stopped or folder.stop_requested())
 
 
 def _perform(hydra_main: Callable[[], None], folder: SweepFolder) -> bool:
     """Lets Hydra perform the sweep; returns whether a signal ended it."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # its errors come out of it, where it would print their tracebacks
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing their tracebacks
     try:
         hydra_main()
     except KeyboardInterrupt:
         return True
-    except SystemExit as end:  # of a run that was stopped, or of Hydra, which has said what is wrong
+    except SystemExit as end:  # of a run that was stopped, or of Hydra, which has printed what is wrong
         return end.code == STOPPED
-    except Exception as error:  # of the launcher: what goes wrong in a run, the run says itself
+    except Exception as error:  # of the launcher; a run reports its own errors
         trace = folder.path / "traceback.txt"
         trace.write_text(traceback.format_exc(), encoding="utf-8")
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        print(f"error: hydra/launcher={folder.about['launcher']} gave up: {reason} (see {trace})", file=sys.stderr)
+        print(f"error: hydra/launcher={folder.about['launcher']} failed: {reason} (see {trace})", file=sys.stderr)
     return False
 
 
-def _machine(plan: SweepPlan) -> dict[str, object]:
-    """GPUs (by their names in CUDA_VISIBLE_DEVICES), cores and runs at once; 0 where it is not for us to say."""
-    if plan.launcher not in ("joblib", "submitit_local"):
-        return {"gpus": [], "cores": 0, "workers": 0}
-    import joblib
-
-    gpus, cores = _visible_gpus(plan), joblib.cpu_count()
-    return {"gpus": gpus, "cores": cores, "workers": workers_of(plan, len(gpus), cores)}
-
-
-def workers_of(plan: SweepPlan, gpus: int, cores: int) -> int:
-    """How many runs are under way at once on a machine with so many `gpus` and `cores`."""
-    return plan.n_jobs if plan.n_jobs > 0 else plan.jobs_per_gpu * gpus or cores
-
-
-def _visible_gpus(plan: SweepPlan) -> list[str]:
-    for device in sorted(plan.devices):
-        if device.startswith("cuda:"):
-            raise BadInput(
-                f"trainer.device={device} is not accepted with hydra/launcher={plan.launcher}, which gives each run "
-                f"a GPU; leave it out, and choose GPUs with CUDA_VISIBLE_DEVICES={device.removeprefix('cuda:')}"
-            )
-    if plan.devices == {"cpu"}:
-        return []
-    import torch
-
-    count = torch.cuda.device_count()
-    named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    return named.split(",")[:count] if named else [str(number) for number in range(count)]
-
-
 @contextlib.contextmanager
-def _stopping_in_order(folder: SweepFolder) -> Iterator[None]:
-    """Lets Ctrl-C and SIGTERM stop the runs that have processes of their own with a checkpoint; a second acts at once.
+def _stop_on_signal(folder: SweepFolder) -> Iterator[None]:
+    """Makes Ctrl-C and SIGTERM stop the jobs with a checkpoint; a second signal acts at once.
 
-    Where the runs share this process, they hear the signal themselves.
+    With the basic launcher the job runs in this process and handles the signal itself.
     """
 
-    def ask(number: int, frame: object) -> None:
-        print("stopping: the runs under way write a checkpoint, no other begins", flush=True)
-        folder.ask_to_stop()
+    def request_stop(number: int, frame: FrameType | None) -> None:
+        print("stopping: running jobs write a checkpoint, no other begins", flush=True)
+        folder.request_stop()
         for each in before:
             signal.signal(each, signal.default_int_handler)
 
-    handler = signal.default_int_handler if folder.about["launcher"] == "basic" else ask
+    handler = signal.default_int_handler if folder.about["launcher"] == "basic" else request_stop
     before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -130,32 +88,32 @@ def _stopping_in_order(folder: SweepFolder) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _telling(folder: SweepFolder) -> Iterator[None]:
-    """Says a line whenever a run ends whose own words go elsewhere."""
+def _progress_lines(folder: SweepFolder) -> Iterator[None]:
+    """Prints a line whenever a job ends whose own output goes elsewhere."""
     if folder.about["launcher"] == "basic":
         yield
         return
-    over, told = threading.Event(), set()
+    over, printed = threading.Event(), set()
 
-    def tell() -> None:
+    def print_new() -> None:
         jobs = folder.jobs()
         new = [(job, label) for job, label in zip(jobs, labels(jobs), strict=True) if job.ending]
-        new = [(job, label) for job, label in new if (label, job.ended) not in told]
+        new = [(job, label) for job, label in new if (*job.overrides, job.ended) not in printed]
         for job, label in new:
-            told.add((label, job.ended))
+            printed.add((*job.overrides, job.ended))
             print(f"{label}: {job.state}, {outcome(job)}")
         if new:
             print(f"sweep: {progress(jobs, time.time())}", flush=True)
 
-    def tell_until_over() -> None:
+    def watch() -> None:
         while not over.wait(_POLL_SECONDS):
-            tell()
+            print_new()
 
-    thread = threading.Thread(target=tell_until_over, daemon=True)
+    thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
         thread.join()
-        tell()
+        print_new()

@@ -1,4 +1,4 @@
-"""What a sweep says: a line after each run, and a table at its end. Pure functions of the states of its runs."""
+"""The text of a sweep: a line after each run, and a table at its end. Pure functions of the states of its jobs."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,20 +12,20 @@ _ORDER = ("done", "resumed", "skipped", "diverged", "failed", "stopped", NOT_RUN
 
 
 def is_done(job: Job) -> bool:
-    """Whether there is nothing to go on with, for better or worse."""
+    """Whether the job has ended and was not stopped, so that nothing is left to resume."""
     return job.ending is not None and job.state != "stopped"
 
 
 def labels(jobs: Sequence[Job]) -> list[str]:
-    """What tells each run from the others: its overrides without those that all of them have."""
+    """What distinguishes each run: its overrides without those that all of them have."""
     common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
     return [" ".join(override for override in job.overrides if override not in common) for job in jobs]
 
 
 def seconds_left(jobs: Sequence[Job], now: float) -> float | None:
-    """How long the rest may take: as long as the mean of the runs so far, as many at once; None before the first.
+    """Estimated from the mean duration of the runs so far and how many run at once; None before the first has ended.
 
-    Runs that were there before took no time, and say nothing.
+    Runs that were finished before the sweep took no time and are not counted.
     """
     ended = [job for job in jobs if is_done(job) and job.state != "skipped"]
     begun = [job for job in jobs if job.began and job.state != "skipped"]
@@ -42,14 +42,14 @@ def seconds_left(jobs: Sequence[Job], now: float) -> float | None:
 def progress(jobs: Sequence[Job], now: float) -> str:
     """Like "3 of 12 done, about 14 min left"."""
     left = seconds_left(jobs, now)
-    said = f"{sum(map(is_done, jobs))} of {len(jobs)} done"
-    return said + (f", about {_roughly(left)} left" if left is not None else "")
+    counted = f"{sum(map(is_done, jobs))} of {len(jobs)} done"
+    return counted + (f", about {_roughly(left)} left" if left is not None else "")
 
 
 def outcome(job: Job) -> str:
     """How a run ended: its headline, or why it has none."""
     if job.ending is None:
-        return "" if job.state == NOT_RUN else "its process ended without a word"
+        return "" if job.state == NOT_RUN else "its process ended without a report"
     headline = f"{job.ending.metric} {job.ending.value:.4g}" if job.ending.value is not None else ""
     return headline or " ".join(job.ending.reason.split())
 
@@ -67,18 +67,18 @@ def summary(jobs: Sequence[Job], seconds: float, folder: str) -> str:
     if counts["skipped"]:
         lines.append("skipped: was finished before this sweep")
     if counts["failed"] or counts["stopped"] or counts[NOT_RUN]:
-        lines.append("the same command tries what failed again and goes on with what was stopped or not run")
+        lines.append("the same command repeats what failed and continues what was stopped or not run")
     return "\n".join(lines)
 
 
 def exit_code(jobs: Sequence[Job], was_stopped: bool) -> int:
-    """The largest exit code of the runs; one that did not run counts as stopped or, if nobody stopped it, as failed."""
+    """The largest exit code of the runs; one that did not run counts as stopped, or as failed if no signal came."""
     missing = STOPPED if was_stopped else FAILED
     return max(job.ending.code if job.ending else missing for job in jobs)
 
 
 def final_state(job: Job) -> str:
-    """The state of a run after the sweep: one whose process is gone failed."""
+    """The state of a run after the sweep: one that is still recorded as running has failed."""
     return "failed" if job.state == RUNNING else job.state
 
 

@@ -1,4 +1,4 @@
-"""The life of one run: the loop, its optimizer, its console, its signals, its result.
+"""Training one run: `Run` (its life), `Engine` (the loop), optimizer, evaluation, terminal output, signals.
 
 May import everything but report, sweep and benchmarking.
 """

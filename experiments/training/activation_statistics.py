@@ -1,23 +1,25 @@
-"""What activations have learned and how their competition stands, read off a model."""
+"""What the activations of a model have learned: their parameters, and for CAReLU its share and scale."""
 
 from collections import defaultdict
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from carelu import CAReLU, activation_modules
 
 
+@torch.no_grad()
 def activation_statistics(model: nn.Module, forward: Callable[[], object]) -> dict[str, dict[str, float]]:
-    """Per activation module that learns: the mean of each parameter, and for CAReLU its share and scale.
+    """For each activation module with parameters: their means, and for CAReLU its share and scale.
 
     Args:
         model: the model.
-        forward: runs it on the data to measure on.
+        forward: applies the model to the data to measure on.
 
     Returns:
-        Module name → {parameter name: its mean}; for CAReLU also `share` (mean of p over all that
-        competed), `share_std` (its standard deviation) and `scale` (mean of K tanh(α p + β)).
+        Module name → {parameter name: its mean}; for CAReLU also `share` (mean of p over all elements
+        of the competition), `share_std` (its standard deviation) and `scale` (mean of K tanh(α p + β)).
     """
     learning = [(name, module) for name, module in activation_modules(model) if any(True for _ in module.parameters())]
     shares: dict[str, list[Tensor]] = defaultdict(list)

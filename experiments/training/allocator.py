@@ -1,4 +1,4 @@
-"""How the C library deals with freed memory: a run keeps it, since the next step asks for the same again."""
+"""Keeps freed memory in the process, because every training step allocates the same blocks again."""
 
 import ctypes
 
@@ -7,12 +7,12 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def keep_freed_memory() -> bool:
-    """Makes freed memory stay with the process; True where the C library, glibc, can do that.
+    """Makes the C library keep freed memory; returns whether it can (glibc does).
 
-    By default glibc maps each block of 32 MiB or more (at first 128 KiB) anew and gives it back at once, and the
-    kernel clears every page of it again in every step. Kept blocks settle after some steps into which fits where; until
-    then the process may take a few more of them. Results do not change. What an earlier run in this process left is
-    given back first.
+    By default glibc maps every block of 32 MiB or more (at first 128 KiB) separately and unmaps it when it is freed, so
+    that the kernel clears all of its pages again in every step. With kept blocks, memory use may grow a little during
+    the first steps, until every allocation finds a block that fits. Results do not change. Memory that an earlier run
+    in this process left is released first.
     """
     try:
         libc = ctypes.CDLL(None)

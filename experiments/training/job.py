@@ -1,4 +1,4 @@
-"""One run as the command line asks for it: performed, its errors told, its ending as an exit code."""
+"""One run as the command line requests it: errors become one-line messages, the ending becomes an exit code."""
 
 import signal
 import sys
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from experiments.training.run import Outcome
 
 FINISHED, FAILED, BAD_INPUT, DIVERGED, STOPPED = 0, 1, 2, 3, 75
-"""Exit codes. STOPPED (a signal came, a checkpoint is written) is the usual code for "try again"."""
+"""Exit codes. STOPPED (by a signal, with a checkpoint) is EX_TEMPFAIL of sysexits.h: try again."""
 
 _BY_STATUS = {"finished": FINISHED, "failed": FAILED, "diverged": DIVERGED}
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a request for a run ended, in words and numbers that can be written down.
+    """How a request for a run ended, in plain values.
 
     Args:
-        state: done, resumed (and done), skipped (was done before), diverged, failed or stopped.
+        state: done, resumed (and then done), skipped (already done), diverged, failed or stopped.
         code: the exit code.
-        reason: why, of a run that has no headline.
-        run_id: the run's name; empty if it was not even named.
-        metric, value: the headline of a run that has one.
+        reason: why the run has no headline, or that its result was already there.
+        run_id: the run's name; empty if it ended before it got one.
+        metric, value: the headline, if there is one.
     """
 
     state: str
@@ -42,7 +42,7 @@ class Ending:
 
 
 def report_error(error: BadInput) -> int:
-    """Prints the error, once where several processes share a run; returns its exit code."""
+    """Prints the error, in a distributed run from the main process alone; returns the exit code."""
     if is_main_process():
         print(f"error: {error}", file=sys.stderr)
     else:
@@ -51,21 +51,21 @@ def report_error(error: BadInput) -> int:
 
 
 def run_job(cfg: DictConfig, choices: dict[str, str]) -> Ending:
-    """Performs one run and shows how it ended."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # outside of training like Ctrl-C
+    """Trains one run and shows how it ended."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C, except during training
     try:
         check_choices(choices)
         config = validate(cfg)
-        # torch is imported only now, so that what is checked above is answered at once.
+        # Imported only now: torch takes seconds, and the mistakes found above need not wait for it.
         from experiments.training.allocator import keep_freed_memory
         from experiments.training.console import Display
         from experiments.training.process_state import process_state_kept
-        from experiments.training.run import perform
+        from experiments.training.run import Run
 
         keep_freed_memory()
         with process_state_kept():
             display = Display(quiet=not is_main_process())
-            outcome = perform(config, choices, display)
+            outcome = Run(config, choices, display).complete()
             if outcome.result is not None:
                 display.result(outcome.identity, outcome.result, outcome.again)
             return _ending(outcome)
@@ -77,8 +77,8 @@ def run_job(cfg: DictConfig, choices: dict[str, str]) -> Ending:
             print(f"error: {error}", file=sys.stderr)
         return Ending("failed", FAILED, str(error))
     except KeyboardInterrupt:
-        print("stopped outside of training; what was written is kept, the same command goes on", file=sys.stderr)
-        return Ending("stopped", STOPPED, "outside of training")
+        print("stopped before or after training; files are kept, repeat the same command to resume", file=sys.stderr)
+        return Ending("stopped", STOPPED, "before or after training")
     except Exception as error:
         traceback.print_exc()
         return Ending("failed", FAILED, f"{type(error).__name__}: {error}")
@@ -93,6 +93,6 @@ def _ending(outcome: "Outcome") -> Ending:
     state = result["status"]
     if state == "finished":
         state = "skipped" if outcome.again else "resumed" if outcome.resumed else "done"
-    reason = ("was there before: " if outcome.again else "") + result["reason"]
+    reason = ("already done: " if outcome.again else "") + result["reason"]
     code, value = _BY_STATUS[result["status"]], result["headline_value"]
     return Ending(state, code, reason, run_id, result["headline_metric"], value)

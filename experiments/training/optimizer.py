@@ -1,4 +1,4 @@
-"""Optimiser, parameter groups and learning-rate schedule from their configuration."""
+"""Optimizer, parameter groups and learning-rate schedule from their configuration."""
 
 import math
 
@@ -13,7 +13,7 @@ from experiments.errors import BadInput, unknown
 
 
 def optimizers() -> dict[str, type[Optimizer]]:
-    """The optimisers of torch.optim by the name of their class."""
+    """The optimizers of torch.optim by the name of their class."""
     return {
         name: each
         for name, each in vars(torch.optim).items()
@@ -22,13 +22,13 @@ def optimizers() -> dict[str, type[Optimizer]]:
 
 
 def build_optimizer(model: nn.Module, options: OptimOptions) -> Optimizer:
-    """The optimiser of `options.optimizer` over two groups: the model's parameters and those of its activations.
+    """The optimizer of `options.optimizer` over two groups: the model's parameters and those of its activations.
 
     Activation parameters (α, β, slopes) have no weight decay and a learning rate of
     `options.activation_lr_multiplier` times that of the others.
 
     Raises:
-        BadInput: the optimiser does not exist or refuses its options.
+        BadInput: the optimizer does not exist or does not accept its options.
     """
     known_optimizers = optimizers()
     name = options.optimizer.name
@@ -48,7 +48,7 @@ def build_optimizer(model: nn.Module, options: OptimOptions) -> Optimizer:
 
 
 def learning_rate_factor(step: int, steps_per_epoch: int, epochs: int, schedule: ScheduleOptions) -> float:
-    """The learning rate at optimiser step `step` (from 0), relative to its peak.
+    """The learning rate at optimizer step `step` (from 0), relative to its peak.
 
     A linear rise over `schedule.warmup_epochs` that reaches 1 with its last step, then the shape of
     `schedule.name` until the end of `epochs`.
@@ -68,5 +68,5 @@ def learning_rate_factor(step: int, steps_per_epoch: int, epochs: int, schedule:
 
 
 def build_scheduler(optimizer: Optimizer, options: OptimOptions, steps_per_epoch: int, epochs: int) -> LambdaLR:
-    """`learning_rate_factor` as a torch scheduler, stepped once per optimiser step."""
+    """`learning_rate_factor` as a torch scheduler, stepped once per optimizer step."""
     return LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps_per_epoch, epochs, options.schedule))

@@ -1,4 +1,4 @@
-"""What a run may change in its process, and how the next run in that process finds it unchanged."""
+"""Restores the global state of a process after a run, so that the next run in it is not affected."""
 
 import contextlib
 import gc
@@ -15,11 +15,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextlib.contextmanager
 def process_state_kept() -> Iterator[None]:
-    """Puts back, when a run is over, everything of its process that it may have changed and another run would notice.
+    """Restores, when a run is over, all global state of the process that the run may have changed.
 
-    Environment variables (W&B's among them), working directory, signal handlers, torch's flags, default dtype and
-    threads; what torch.compile has compiled is forgotten, and what the run left in memory is freed. The random
-    generators are not kept: each run starts them from its own seed.
+    Restored are environment variables (W&B sets some), working directory, signal handlers, torch's flags, default
+    dtype and number of threads; the cache of torch.compile is cleared and unused memory is freed. The random generators
+    are not restored: each run seeds them itself.
     """
     environment, folder = dict(os.environ), os.getcwd()
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
@@ -42,8 +42,8 @@ def process_state_kept() -> Iterator[None]:
         torch.set_default_dtype(dtype)
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
-        if "torch._dynamo" in sys.modules:  # a graph compiled for another run may be taken for this one's, or count
-            torch.compiler.reset()  # against its number of recompilations, after which torch goes on uncompiled
+        if "torch._dynamo" in sys.modules:  # the next run must neither reuse a graph nor inherit the count
+            torch.compiler.reset()  # of recompilations, beyond which torch falls back to eager mode
         gc.collect()
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()

@@ -1,9 +1,11 @@
-"""What this machine makes of `auto` and null: device, precision and threads of a run."""
+"""What a configuration means on this machine: device, precision, threads and the activation; mistakes show early."""
 
 import torch
 
+from carelu import ActivationFactory
 from experiments.configuration.schema import Config, TrainerOptions
 from experiments.errors import BadInput
+from experiments.tasks.activation_sites import activate
 
 
 def resolve_auto(config: Config) -> Config:
@@ -49,3 +51,20 @@ def _threads(trainer: TrainerOptions, cuda: bool) -> int | None:
     if trainer.threads is not None:
         raise BadInput(f"trainer.threads={trainer.threads} is for a CPU; accepted on a GPU: null")
     return None
+
+
+def activation_factory(config: Config) -> ActivationFactory:
+    """The activation that `config` describes.
+
+    Raises:
+        BadInput: an option that it does not accept.
+    """
+    name, options = config.act.name, config.act.options
+    try:
+        factory = ActivationFactory(name, **options)
+        # Some options are checked only when the activation is applied.
+        module, images = factory(channels=4, sample_dims=(1, 2, 3), pre_norm=True), torch.zeros(2, 4, 2, 2)
+        activate(module, images, pre_norm=images)
+    except (ValueError, TypeError, RuntimeError, IndexError) as error:
+        raise BadInput(f"act={name} with act.options={options} is not accepted: {error}") from error
+    return factory

@@ -1,7 +1,8 @@
-"""The whole life of one run: settle, identify, find what is already there, train, record."""
+"""The life of one run: resolve, identify, open, resume or begin, train, record."""
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -21,268 +22,302 @@ from experiments.record import checkpoint, ledger
 from experiments.record.environment import describe, peak_memory_mib, reset_peak_memory
 from experiments.record.run_directory import TRACEBACK, ReadOnlyRunDirectory, RunDirectory
 from experiments.record.tracking import build_mirror
-from experiments.tasks.activation_sites import activate
 from experiments.tasks.contract import Splits, Task, build_task
 from experiments.training.console import Display
-from experiments.training.engine import Diverged, Engine, Interrupted
+from experiments.training.engine import Engine, Outputs, Setup
 from experiments.training.optimizer import build_optimizer
-from experiments.training.resolution import resolve_auto
+from experiments.training.resolution import activation_factory, resolve_auto
 from experiments.training.signals import StopRequested, stop_requests
+from experiments.training.state import Diverged, Interrupted
 
 FINAL = ("finished", "diverged")
-"""The states of a run that asking again does not change; a failed one is tried again."""
+"""The statuses of a run that is not repeated when it is requested again; a failed one is."""
 
-RESUME_REQUIRES = ("code_hash", "torch", "processes", "device")
-"""What must be as it was for an interrupted run to go on."""
+RESUME_REQUIRES = ("code_hash", "activation_hash", "torch", "processes", "device", "threads")
+"""Entries of environment.json that must be unchanged for an interrupted run to resume."""
 
 NO_METRIC = ("epoch", "step", "learning_rate", "seconds", "activations")
-"""Fields of a record of metrics.jsonl that are no metrics of the model."""
+"""Fields of a record of metrics.jsonl that are not metrics of the model."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a request for a run ended: its result, or None if a signal stopped it before the end."""
+    """How a request for a run ended."""
 
     identity: Identity
     result: dict[str, object] | None
+    """None if a signal stopped the run before its end."""
     again: bool
-    """Whether the result was there before."""
+    """Whether the run had ended before this request."""
     resumed: bool = False
-    """Whether it went on from a checkpoint."""
+    """Whether it was resumed from a checkpoint."""
 
 
-def perform(
-    cfg: DictConfig | Config,
-    choices: dict[str, str],
-    display: Display,
-    make_task: Callable[[Config], Task] = build_task,
-) -> Outcome:
-    """Brings the run that `cfg` describes to its end, from wherever it stands.
+class Run:
+    """One run, from a configuration to a row of the ledger. Use it once: `Run(config, choices, display).complete()`.
 
     Args:
-        cfg: the composed configuration.
+        config: the composed configuration.
         choices: the option chosen in each Hydra group.
         display: the terminal.
-        make_task: builds the task; a benchmark puts a paced one in its place.
+        make_task: builds the task; a benchmark passes one that is timed.
 
     Raises:
-        BadInput: something that the user must mend; nothing finished is lost.
-        OtherProcessFailed: several processes share the run, and one of them tells the person what went wrong.
+        BadInput: the configuration is not valid.
     """
-    with process_group() as processes:
-        return _perform(validate(cfg), choices, processes, display, make_task)
 
+    def __init__(
+        self,
+        config: DictConfig | Config,
+        choices: dict[str, str],
+        display: Display,
+        make_task: Callable[[Config], Task] = build_task,
+    ):
+        self.config = validate(config)
+        self.choices, self.display, self.make_task = choices, display, make_task
+        self.processes: Processes
+        self.activation: ActivationFactory
+        self.identity: Identity
+        self.directory: RunDirectory
+        self.environment: dict[str, object]
+        self.parameters: int
+        self.engine: Engine
 
-def _perform(
-    cfg: Config,
-    choices: dict[str, str],
-    processes: Processes,
-    display: Display,
-    make_task: Callable[[Config], Task],
-) -> Outcome:
-    cfg = resolve_auto(cfg)
-    if cfg.trainer.threads is not None:
-        torch.set_num_threads(cfg.trainer.threads)
-    activation = _activation(cfg)
-    device = processes.assign_device(cfg.trainer.device)
-    identity = identify(cfg, choices)
-    identity = replace(identity, command=read_torchrun().command(identity.command))
-    directory = (RunDirectory if processes.is_main else ReadOnlyRunDirectory)(identity.directory)
-    directory.create()
-    module = type(activation.stand_alone())
-    environment = describe(device, processes.size, task_package=cfg.task.package, activation=module)
-    with directory.lock():
-        # What lies there decides, and it is the first process that looks.
-        restart = processes.broadcast_from_main(lambda: cfg.force and not directory.restart_under_way())
-        result = processes.broadcast_from_main(lambda: None if restart else directory.result())
-        again, resumed = result is not None and result["status"] in FINAL, False
-        if again:
-            _note_other_code(directory, environment, display)
-        else:
-            saved = processes.broadcast_from_main(
-                lambda: None if restart else _saved_state(directory, identity, environment)
-            )
-            resumed = saved is not None
-            task = make_task(cfg)
-            result = _run(cfg, identity, activation, task, processes, directory, environment, saved, display)
-        if result and processes.is_main:
-            ledger.record(Path(cfg.output_root) / "ledger.csv", result)
-    return Outcome(identity, result, again, resumed)
+    def complete(self) -> Outcome:
+        """Starts the run, resumes it, or returns the result that is already there.
 
+        Raises:
+            BadInput: a mistake that the user can correct; no finished work is lost.
+            OtherProcessFailed: another process of the run failed and reports why.
+        """
+        resumed = False
+        with process_group() as self.processes:
+            self.resolve()
+            self.identify()
+            with self.open():
+                restart = self._must_restart()
+                result = self._final_result(restart)
+                again = result is not None
+                if not again:
+                    saved = self._saved_state(restart)
+                    resumed = saved is not None
+                    self.build()
+                    if resumed:
+                        self.resume(saved)
+                    else:
+                        self.begin()
+                    result = self.train()
+                self.record(result)
+        return Outcome(self.identity, result, again, resumed)
 
-def _activation(cfg: Config) -> ActivationFactory:
-    options = cfg.act.options
-    try:
-        factory = ActivationFactory(cfg.act.name, **options)
-        # Some options are looked at only when the activation is used.
-        module, images = factory(channels=4, sample_dims=(1, 2, 3), pre_norm=True), torch.zeros(2, 4, 2, 2)
-        activate(module, images, pre_norm=images)
-    except (ValueError, TypeError, RuntimeError, IndexError) as error:
-        raise BadInput(f"act={cfg.act.name} with act.options={options} is not accepted: {error}") from error
-    return factory
+    def resolve(self) -> None:
+        """Replaces "auto" in the configuration, builds the activation once as a check, and takes device and threads."""
+        self.config = resolve_auto(self.config)
+        if self.config.trainer.threads is not None:
+            torch.set_num_threads(self.config.trainer.threads)
+        self.activation = activation_factory(self.config)
+        self.processes.assign_device(self.config.trainer.device)
 
+    def identify(self) -> None:
+        """Names the run."""
+        identity = identify(self.config, self.choices)
+        self.identity = replace(identity, command=read_torchrun().command(identity.command))
 
-def _note_other_code(directory: RunDirectory, environment: dict[str, object], display: Display) -> None:
-    then = directory.environment()
-    if then and then["code_hash"] != environment["code_hash"]:
-        display.note(
-            f"note: this result is from other code (commit {then['git_commit'][:10]}); force=true runs it again"
+    def open(self) -> AbstractContextManager[None]:
+        """Creates the run's directory and returns its lock; only the main process writes to it."""
+        self.directory = (RunDirectory if self.processes.is_main else ReadOnlyRunDirectory)(self.identity.directory)
+        self.directory.create()
+        self.environment = describe(
+            self.processes.device,
+            self.processes.size,
+            task_package=self.config.task.package,
+            activation=type(self.activation.stand_alone()),
         )
+        return self.directory.lock()
 
+    def build(self) -> None:
+        """Builds task, model, optimizer, data and engine; the cheap ones first, so that mistakes show early."""
+        config, device = self.config, self.processes.device
+        reset_peak_memory(device)
+        seed_everything(config.seed)
+        task = self.make_task(config)
+        model = _build_model(task, config, self.activation).to(device)
+        if config.trainer.channels_last:
+            model = model.to(memory_format=torch.channels_last)
+        self.parameters = sum(parameter.numel() for parameter in model.parameters())
+        optimizer = build_optimizer(model, config.optim)
+        splits = task.build_data(config, device)
+        _check_batch_sizes(splits, self.processes)
+        outputs = Outputs(self.identity.run_id, self.directory, self.display)
+        self.engine = Engine(config, Setup(task, splits, model, optimizer), self.processes, outputs)
 
-def _saved_state(
-    directory: RunDirectory, identity: Identity, environment: dict[str, object]
-) -> dict[str, object] | None:
-    """The checkpoint to go on from, or None for a fresh start."""
-    if not directory.checkpoint.exists():
-        return None
-    content = checkpoint.load(directory.checkpoint)
-    if content["run_id"] != identity.run_id:
-        raise BadInput(
-            f"{directory.checkpoint} belongs to the run {content['run_id']}, not to {identity.run_id}; "
-            "move it away, or add force=true to start again"
-        )
-    then = directory.environment() or {}
-    for key in RESUME_REQUIRES:
-        if then.get(key) != environment[key]:
-            raise BadInput(
-                f"{directory.path} was begun with {key} {then.get(key)} (commit {then.get('git_commit')}) and cannot "
-                f"go on with {key} {environment[key]}; go back to that, or add force=true to start again"
-            )
-    return content
+    def resume(self, saved: dict[str, object]) -> None:
+        """Continues from a checkpoint."""
+        self.engine.restore(saved)
+        self.environment = self.directory.environment()
+        done, total = self.engine.state.steps, self.engine.total_steps
+        self._announce(f"at step {done:,} of {total:,}", saved["wandb_id"])
 
+    def begin(self) -> None:
+        """Starts from step 0; files of an earlier run that force=true repeats are moved aside."""
+        if self.config.force:
+            self.directory.set_aside()
+        self.directory.begin(self.config, self.environment)
+        self._announce("", None)
 
-def _run(
-    cfg: Config,
-    identity: Identity,
-    activation: ActivationFactory,
-    task: Task,
-    processes: Processes,
-    directory: RunDirectory,
-    environment: dict[str, object],
-    saved: dict[str, object] | None,
-    display: Display,
-) -> dict[str, object] | None:
-    """Trains and writes the result; None if a signal stopped it."""
-    device = processes.device
-    reset_peak_memory(device)
-    seed_everything(cfg.seed)
-    model = _model(task, cfg, activation).to(device)
-    if cfg.trainer.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    optimizer = build_optimizer(model, cfg.optim)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    splits = task.build_data(cfg, device)
-    _refuse_small_batches(splits, processes)
-    engine = Engine(cfg, identity.run_id, task, splits, model, optimizer, processes, directory, display)
-    if saved:
-        engine.restore(saved)
-        environment = directory.environment()
-    else:
-        if cfg.force:
-            directory.set_aside()
-        directory.begin(cfg, environment)
-    resumed_at = f"at step {engine.counters.steps:,} of {engine.total_steps:,}" if saved else ""
-    display.header(identity, parameters, environment["device"], cfg.trainer.precision, resumed_at)
-    for note in splits.notes:
-        display.note(f"note: {note}")
-    wandb_id = saved["wandb_id"] if saved else None
-    if processes.is_main:
-        engine.mirror = build_mirror(cfg, identity, environment, directory.path, wandb_id, display.note)
-    with stop_requests(processes.parent_is_gone) as stop_requested:  # also while the end is recorded
-        ending = _train(engine, stop_requested)
-        if ending is None:
-            engine.mirror.finish(None)
-            done, total = engine.counters.steps, engine.total_steps
-            display.note(f"stopped at step {done:,} of {total:,}; the same command goes on")
+    def train(self) -> dict[str, object] | None:
+        """Trains to the end and writes result.json; returns the result, or None if a signal stopped the run."""
+        engine = self.engine
+        with stop_requests(self.processes.parent_is_gone) as stop_requested:  # until the end is recorded
+            ending = self._train(stop_requested)
+            result = None if ending is None else self._result(*ending)
+            if result is None:
+                done, total = engine.state.steps, engine.total_steps
+                self.display.note(f"stopped at step {done:,} of {total:,}; repeat the same command to resume")
+            else:
+                self.directory.finish(result)
+            engine.outputs.mirror.finish(result)
+        return result
+
+    def record(self, result: dict[str, object] | None) -> None:
+        """Writes the row of a run that has ended to the ledger."""
+        if result is not None and self.processes.is_main:
+            ledger.record(Path(self.config.output_root) / "ledger.csv", result)
+
+    def _must_restart(self) -> bool:
+        """Whether force=true asks for a new start; a restart that was interrupted is resumed instead."""
+        # What is in the directory decides, and the main process looks it up for all.
+        return self.processes.broadcast_from_main(lambda: self.config.force and not self.directory.restart_under_way())
+
+    def _final_result(self, restart: bool) -> dict[str, object] | None:
+        """The result of a run that is not to be repeated, with a note if other code made it."""
+        result = self.processes.broadcast_from_main(lambda: None if restart else self.directory.result())
+        if result is None or result["status"] not in FINAL:
             return None
-        result = _result(cfg, identity, environment, task, engine, parameters, *ending)
-        directory.finish(result)
-        engine.mirror.finish(result)
-    return result
+        then = self.directory.environment()
+        if then and then["code_hash"] != self.environment["code_hash"]:
+            commit = then["git_commit"][:10]
+            self.display.note(f"note: this result is from other code (commit {commit}); force=true repeats the run")
+        return result
 
+    def _saved_state(self, restart: bool) -> dict[str, object] | None:
+        """The checkpoint to resume from, or None for a new start."""
+        return self.processes.broadcast_from_main(lambda: None if restart else self._load_checkpoint())
 
-def _train(engine: Engine, stop_requested: StopRequested) -> tuple[str, str] | None:
-    """Trains; returns the status of the run and its reason, or None if it was stopped before its end."""
-    directory = engine.directory
-    try:
-        engine.train(stop_requested)
-    except Interrupted:
-        return None
-    except Diverged as error:
-        kept = "checkpoint.pt holds the last good state" if directory.checkpoint.exists() else "before any checkpoint"
-        return "diverged", f"{error}; {kept}"
-    except BadInput:
-        engine.mirror.finish(None)
-        raise
-    except Exception as error:
-        failure = engine.processes.failure(error)
-        if failure.from_outside or not engine.processes.is_main:
-            engine.mirror.finish(None)
+    def _load_checkpoint(self) -> dict[str, object] | None:
+        file = self.directory.checkpoint
+        if not file.exists():
+            return None
+        content = checkpoint.load(file)
+        if content["run_id"] != self.identity.run_id:
+            raise BadInput(
+                f"{file} belongs to the run {content['run_id']}, not to {self.identity.run_id}; "
+                "move it away, or add force=true to start again"
+            )
+        then = self.directory.environment() or {}
+        for key in RESUME_REQUIRES:
+            if then.get(key) != self.environment[key]:
+                raise BadInput(
+                    f"{self.directory.path} was started with {key} {then.get(key)} (commit {then.get('git_commit')}) "
+                    f"and cannot be resumed with {key} {self.environment[key]}; restore the former, or add force=true "
+                    "to start again"
+                )
+        return content
+
+    def _announce(self, resumed_at: str, wandb_id: str | None) -> None:
+        """Shows what runs, and connects the mirror."""
+        config, environment = self.config, self.environment
+        precision = config.trainer.precision
+        self.display.header(self.identity, self.parameters, environment["device"], precision, resumed_at)
+        for note in self.engine.splits.notes:
+            self.display.note(f"note: {note}")
+        if self.processes.is_main:
+            self.engine.outputs.mirror = build_mirror(
+                config, self.identity, environment, self.directory.path, wandb_id, self.display.note
+            )
+
+    def _train(self, stop_requested: StopRequested) -> tuple[str, str] | None:
+        """Trains; returns the status of the run and its reason, or None if it was stopped before its end."""
+        directory, mirror = self.directory, self.engine.outputs.mirror
+        try:
+            self.engine.train(stop_requested)
+        except Interrupted:
+            return None
+        except Diverged as error:
+            kept = "checkpoint.pt holds the last good state" if directory.checkpoint.exists() else "no checkpoint yet"
+            return "diverged", f"{error}; {kept}"
+        except BadInput:
+            mirror.finish(None)
             raise
-        trace = directory.path / TRACEBACK
-        write_atomically(trace, failure.traceback.encode())
-        return "failed", f"{failure.reason} (see {trace})"
-    return "finished", ""
+        except Exception as error:
+            failure = self.processes.failure(error)
+            if failure.from_outside or not self.processes.is_main:
+                mirror.finish(None)
+                raise
+            trace = directory.path / TRACEBACK
+            write_atomically(trace, failure.traceback.encode())
+            return "failed", f"{failure.reason} (see {trace})"
+        return "finished", ""
+
+    def _result(self, status: str, reason: str) -> dict[str, object]:
+        """The content of result.json, most of which becomes the row of the ledger."""
+        engine, state, environment = self.engine, self.engine.state, self.environment
+        result = {key: value for key, value in asdict(self.identity).items() if key in ledger.COLUMNS}
+        result.update(
+            status=status,
+            reason=reason,
+            headline_metric=engine.task.headline[0],
+            headline_value=None,
+            parameters=self.parameters,
+            epochs=_int_if_integral(round(state.steps / engine.steps_per_epoch, 3)),
+            steps=state.steps,
+            wall_seconds=round(state.wall_seconds, 3),
+            step_milliseconds=round(1000 * state.train_seconds / max(1, state.steps), 3),
+            peak_memory_mib=round(max(state.peak_memory_mib, peak_memory_mib(engine.device)), 1),
+            precision=self.config.trainer.precision,
+            finished_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        )
+        if engine.splits.notes:
+            result["notes"] = list(engine.splits.notes)
+        result.update({key: environment[key] for key in ledger.OF_ENVIRONMENT})
+        if status == "finished":
+            result.update(headline_of(state.history, engine.task, self.config.trainer.selection))
+        return result
 
 
-def _refuse_small_batches(splits: Splits, processes: Processes) -> None:
+def headline_of(history: list[dict[str, object]], task: Task, selection: str) -> dict[str, object]:
+    """The headline value and epoch of a finished run, and all metrics of that epoch.
+
+    Args:
+        history: the records of metrics.jsonl.
+        task: defines the headline metric and its direction.
+        selection: "last" for the last epoch, "validation" for the epoch that is best on the validation set.
+    """
+    metric, higher_is_better = task.headline
+    evaluated = [record for record in history if metric in record]
+    chosen = evaluated[-1]
+    if selection == "validation":
+        sign = 1 if higher_is_better else -1
+        chosen = max(evaluated, key=lambda record: sign * record[f"validation/{metric}"])
+    metrics = {k: v for k, v in chosen.items() if k not in NO_METRIC and not k.startswith("train/")}
+    return {"headline_value": chosen[metric], "headline_epoch": chosen["epoch"], **metrics}
+
+
+def _build_model(task: Task, config: Config, activation: ActivationFactory) -> nn.Module:
+    try:
+        return task.build_model(config, activation)
+    except (ValueError, ImportError) as error:
+        raise BadInput(f"model={config.model.name} with act={config.act.name} cannot be built: {error}") from error
+
+
+def _check_batch_sizes(splits: Splits, processes: Processes) -> None:
     if splits.train.smallest < processes.size:
         raise BadInput(
             f"the smallest batch of an epoch has {splits.train.smallest} examples, too few for {processes.size} "
-            f"processes; give torchrun --nproc_per_node={splits.train.smallest} or less, or set trainer.batch_size "
-            "(text: data.tokens_per_batch) so that no batch is so small"
+            f"processes; use torchrun --nproc_per_node={splits.train.smallest} or less, or set trainer.batch_size "
+            "(text: data.tokens_per_batch) so that every batch is large enough"
         )
 
 
-def _model(task: Task, cfg: Config, activation: ActivationFactory) -> nn.Module:
-    try:
-        return task.build_model(cfg, activation)
-    except (ValueError, ImportError) as error:
-        raise BadInput(f"model={cfg.model.name} with act={cfg.act.name} cannot be built: {error}") from error
-
-
-def _whole_if_so(number: float) -> int | float:
+def _int_if_integral(number: float) -> int | float:
     return int(number) if number == int(number) else number
-
-
-def _result(
-    cfg: Config,
-    identity: Identity,
-    environment: dict[str, object],
-    task: Task,
-    engine: Engine,
-    parameters: int,
-    status: str,
-    reason: str,
-) -> dict[str, object]:
-    counters = engine.counters
-    metric, higher_is_better = task.headline
-    result = {key: value for key, value in asdict(identity).items() if key in ledger.COLUMNS}
-    result.update(
-        status=status,
-        reason=reason,
-        headline_metric=metric,
-        headline_value=None,
-        parameters=parameters,
-        epochs=_whole_if_so(round(counters.steps / engine.steps_per_epoch, 3)),
-        steps=counters.steps,
-        wall_seconds=round(counters.wall_seconds, 3),
-        step_milliseconds=round(1000 * counters.train_seconds / max(1, counters.steps), 3),
-        peak_memory_mib=round(max(counters.peak_memory_mib, peak_memory_mib(engine.device)), 1),
-        precision=cfg.trainer.precision,
-        finished_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    )
-    if engine.splits.notes:
-        result["notes"] = list(engine.splits.notes)
-    result.update({key: environment[key] for key in ("device", "git_commit", "git_dirty", "python", "torch")})
-    if status == "finished":
-        evaluated = [record for record in counters.history if metric in record]
-        chosen = evaluated[-1]
-        if cfg.trainer.selection == "validation":
-            sign = 1 if higher_is_better else -1
-            chosen = max(evaluated, key=lambda record: sign * record[f"validation/{metric}"])
-        result["headline_value"] = chosen[metric]
-        result["headline_epoch"] = chosen["epoch"]
-        result.update({k: v for k, v in chosen.items() if k not in NO_METRIC and not k.startswith("train/")})
-    return result

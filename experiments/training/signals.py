@@ -13,7 +13,7 @@ def _never() -> bool:
 
 @contextlib.contextmanager
 def stop_requests(also: StopRequested = _never) -> Iterator[StopRequested]:
-    """Turns the first SIGTERM or SIGINT into a question that the loop asks; a second one acts at once.
+    """Yields a function that says whether SIGTERM or SIGINT was received; a second signal has its usual effect.
 
     Args:
         also: another reason to stop.
@@ -29,11 +29,11 @@ def stop_requests(also: StopRequested = _never) -> Iterator[StopRequested]:
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
             before[number] = signal.signal(number, remember)
-    except ValueError:  # not in the main thread: signals are somebody else's business
+    except ValueError:  # only the main thread can set handlers
         before.clear()
     try:
         yield lambda: bool(received) or also()
     finally:
         for number, handler in before.items():
-            if signal.getsignal(number) is remember:  # not if somebody else has taken over since
+            if signal.getsignal(number) is remember:  # not if another handler was set since
                 signal.signal(number, handler)

@@ -4,12 +4,11 @@ import pytest
 import torch
 from PIL import Image
 
-from carelu import activation_names
 from experiments.configuration.composition import compose, options_of
 from experiments.errors import BadInput
 from experiments.randomness import generator
 from experiments.training.console import Display
-from experiments.training.run import perform
+from experiments.training.run import Run
 
 DATA = {
     "cifar100": ["data=sample", "trainer.batch_size=100"],
@@ -32,7 +31,7 @@ COMBINATIONS = [
     (task, model, act)
     for task in options_of("task")
     for model in options_of("model", task)
-    for act in activation_names()
+    for act in [*options_of("act"), "carelu act.options.competition_input=pre_norm"]
 ]
 
 
@@ -54,13 +53,13 @@ def test_every_combination_trains_two_steps(tiny_cifar100, folder, tmp_path, tas
         "superres": [f"data.train={folder / 'train'}", f"data.test={folder / 'test'}"],
         "text": [f"data.cache={folder / 'tokens'}"],
     }
-    chosen = [f"task={task}", f"model={model}", f"act={act}", "recipe=small", "trainer.max_steps=2"]
+    chosen = [f"task={task}", f"model={model}", *f"act={act}".split(), "recipe=small", "trainer.max_steps=2"]
     settings = [*chosen, *DATA.get(task, []), *SIZE.get(model, []), *where.get(task, []), f"output_root={tmp_path}"]
     cfg, choices = compose(settings)
-    if act == "carelu_pre_norm" and model not in WITH_NORMALISATION:
+    if act.endswith("pre_norm") and model not in WITH_NORMALISATION:
         with pytest.raises(BadInput, match="use competition_input='normalised'"):
-            perform(cfg, choices, Display())
+            Run(cfg, choices, Display()).complete()
         return
-    result = perform(cfg, choices, Display()).result
-    assert (result["status"], result["steps"], result["act"]) == ("finished", 2, act)
+    result = Run(cfg, choices, Display()).complete().result
+    assert (result["status"], result["steps"], result["act"]) == ("finished", 2, cfg.act.name)
     assert result["headline_value"] == result[result["headline_metric"]]

@@ -9,7 +9,6 @@ from experiments.analysis.evidence import Evidence
 from experiments.files import write_files
 from experiments.report.figures.canvas import Figure
 from experiments.report.figures.cost import quality_against_cost
-from experiments.report.figures.critical_difference import critical_difference
 from experiments.report.figures.curves import curves
 from experiments.report.figures.differences import differences
 from experiments.report.figures.learned import learned
@@ -17,13 +16,14 @@ from experiments.report.figures.response import response
 from experiments.report.figures.strips import strips
 from experiments.report.figures.style import RC
 from experiments.report.figures.subject import Subject
-from experiments.report.tables import EACH, file_name, parts
+from experiments.report.latex import escape
+from experiments.report.tables import parts
 
 __all__ = ["Figure", "make_figures", "write_figures"]
 
 
 def make_figures(evidence: Evidence, baseline: str = "relu", recipe: str | None = None) -> list[Figure]:
-    """Every figure that the runs allow: those of each setting, the one across tasks, the responses.
+    """Every figure that the runs allow: those of each setting, and the responses.
 
     Args:
         evidence: a ledger's runs; their metrics and pictures are looked for beside it.
@@ -36,22 +36,20 @@ def make_figures(evidence: Evidence, baseline: str = "relu", recipe: str | None 
     """
     figures = []
     with matplotlib.style.context(["default", RC]):
-        for label, part in parts(evidence, baseline, recipe):
+        for _, part in parts(evidence, baseline, recipe):
             subject = Subject.of(evidence, baseline, part)
             for setting in part.settings():
                 drawn = (draw(subject, setting) for draw in (differences, curves, quality_against_cost, strips))
                 of_setting = [figure for figure in drawn if figure] + learned(subject, setting)
                 figures += [replace(figure, setting=setting) for figure in of_setting]
-            across = critical_difference(subject)
-            if across:
-                suffix = f"_{file_name(label)}" if recipe == EACH else ""
-                figures.append(replace(across, name=across.name + suffix))
         figures.append(response(Subject.of(evidence, baseline)))
-    return figures
+    return [figure for figure in figures if figure]
 
 
 def write_figures(figures: list[Figure], folder: Path) -> list[Path]:
-    """Writes each figure as `<name>.svg` (but photographs) and `.png`; returns the files.
+    """Writes each figure as `<name>.svg`, `.pdf` (but photographs) and `.png`; returns the files.
+
+    Captions stand beside them: `captions.md` for readers, `figures.tex` with a float a figure for a paper.
 
     Raises:
         BadInput: the folder cannot be written.
@@ -59,4 +57,24 @@ def write_figures(figures: list[Figure], folder: Path) -> list[Path]:
     contents = {}
     for figure in figures:
         contents |= {folder / f"{figure.name}.{suffix}": content for suffix, content in figure.files()}
+    contents[folder / "captions.md"] = ("# Figures\n\n" + "\n".join(map(_caption, figures))).encode()
+    contents[folder / "figures.tex"] = ("% Needs \\usepackage{graphicx}.\n" + "\n".join(map(_float, figures))).encode()
     return write_files(contents)
+
+
+def _caption(figure: Figure) -> str:
+    return f"![{figure.alt}]({figure.name}.png)\n\n**{figure.title}.** {figure.caption}\n"
+
+
+def _float(figure: Figure) -> str:
+    return "\n".join(
+        [
+            r"\begin{figure}",
+            r"  \centering",
+            rf"  \includegraphics{{{figure.name}.{'png' if figure.pdf is None else 'pdf'}}}",
+            rf"  \caption{{{escape(f'{figure.title}. {figure.caption}')}}}",
+            rf"  \label{{fig:{figure.name}}}",
+            r"\end{figure}",
+            "",
+        ]
+    )

@@ -9,7 +9,8 @@ from experiments.report.cost_table import Ratio, ratio
 from experiments.report.figures.canvas import Figure, canvas
 from experiments.report.figures.ends import height_for_labels, label_ends, space_for_labels
 from experiments.report.figures.style import INK, PAPER, Look
-from experiments.report.figures.subject import Subject, describe, finished
+from experiments.report.figures.subject import Subject, describe, finished, joined
+from experiments.report.names import activation_name, task_name
 from experiments.report.remarks import remarks
 
 
@@ -24,11 +25,7 @@ def quality_against_cost(subject: Subject, setting: Setting) -> Figure | None:
     if len(timed) < 2:
         return None
     acts = [entry.act for entry, _ in timed]
-    note = " ".join((_READING, *_untimed(entries, ratios), *remarks(entries, subject.baseline, name)))
     drawn = canvas(
-        f"{setting.task}: quality against cost",
-        describe(setting),
-        note,
         heights=[height_for_labels(acts, usual=2.6)],
         right=space_for_labels(acts),
     )
@@ -38,7 +35,7 @@ def quality_against_cost(subject: Subject, setting: Setting) -> Figure | None:
     for entry, time in timed:
         _point(axes, entry, time, subject.looks[entry.act])
     axes.margins(0.08)
-    axes.set_xlabel(f"time of a step, relative to {subject.baseline}")
+    axes.set_xlabel(f"time of a step, relative to {activation_name(subject.baseline)}")
     axes.set_ylabel(f"{metric.heading} (test)")
     label_ends(
         axes,
@@ -47,24 +44,27 @@ def quality_against_cost(subject: Subject, setting: Setting) -> Figure | None:
         starts={entry.act: time.middle for entry, time in timed},
     )
     said = (
-        f"{entry.act} {fixed(entry.summary.mean, metric.decimals)} at {fixed(time.middle, 2)}" for entry, time in timed
+        f"{activation_name(entry.act)} {fixed(entry.summary.mean, metric.decimals)} at {fixed(time.middle, 2)}"
+        for entry, time in timed
     )
     return drawn.figure(
         f"{subject.stems[setting]}_quality_against_cost",
-        "Quality against cost. " + note,
-        f"Scatter plot of {metric.heading} over the time of a step relative to {subject.baseline}: {', '.join(said)}.",
+        f"{task_name(setting.task)}: quality against cost",
+        joined(describe(setting), _READING, *_untimed(entries, ratios), *remarks(entries, subject.baseline, name)),
+        f"Scatter plot of {metric.heading} over the time of a step relative to {activation_name(subject.baseline)}: "
+        f"{', '.join(said)}.",
     )
 
 
 _READING = (
-    "Up: mean over seeds with its 95 % interval. Right: median of the time ratio over pairs with the same seed, device "
-    "and threads, with its range; other work on the machine can disturb it."
+    "Vertical: mean over seeds with its 95 % interval. Horizontal: median and range of the time ratio over pairs with "
+    "the same seed, device and threads; other work on the machine can disturb it."
 )
 
 
 def _untimed(entries: list[Entry], ratios: dict[str, Ratio | None]) -> list[str]:
-    untimed = [entry.act for entry in entries if ratios[entry.act] is None]
-    return [f"Without a comparable time, so not shown: {', '.join(untimed)}."] if untimed else []
+    untimed = [activation_name(entry.act) for entry in entries if ratios[entry.act] is None]
+    return [f"Not shown, since no comparable time was measured: {', '.join(untimed)}."] if untimed else []
 
 
 def _point(axes: Axes, entry: Entry, time: Ratio, look: Look) -> None:

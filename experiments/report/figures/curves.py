@@ -13,7 +13,8 @@ from experiments.analysis.statistics import Summary, summarise
 from experiments.report.figures.canvas import Canvas, Figure, canvas
 from experiments.report.figures.ends import height_for_labels, label_ends, space_for_labels
 from experiments.report.figures.style import Look
-from experiments.report.figures.subject import Subject, describe, finished
+from experiments.report.figures.subject import Subject, describe, finished, joined
+from experiments.report.names import activation_name, task_name
 from experiments.report.remarks import remarks
 
 Curve = dict[int, Summary]
@@ -31,11 +32,7 @@ def curves(subject: Subject, setting: Setting) -> Figure | None:
     panels = _panels(recorded, name, metric)
     if not panels:
         return None
-    note = " ".join((_reading(recorded), *remarks(entries, subject.baseline, name)))
     drawn = canvas(
-        f"{setting.task}: training curves",
-        describe(setting),
-        note,
         heights=[height_for_labels(acts, usual) for usual in (2.3, 1.6)[: len(panels)]],
         right=space_for_labels(acts),
     )
@@ -46,10 +43,11 @@ def curves(subject: Subject, setting: Setting) -> Figure | None:
         label_ends(axes, {act: curve[max(curve)].mean for act, curve in by_act.items()}, subject.looks)
     _mark_epochs(drawn)
     label, by_act = panels[0]
-    ends = (f"{act} {fixed(curve[max(curve)].mean, 2)}" for act, curve in by_act.items())
+    ends = (f"{activation_name(act)} {fixed(curve[max(curve)].mean, 2)}" for act, curve in by_act.items())
     return drawn.figure(
         f"{subject.stems[setting]}_curves",
-        "Training curves. " + note,
+        f"{task_name(setting.task)}: training curves",
+        joined(describe(setting), _reading(recorded), *remarks(entries, subject.baseline, name)),
         f"Line chart over the epochs. {label} at the end: {', '.join(ends)}.",
     )
 
@@ -86,7 +84,7 @@ def _curve(records: list[Records], key: str) -> Curve:
 
 def _draw(axes: Axes, curve: Curve, look: Look) -> None:
     epochs = list(curve)
-    axes.plot(epochs, [curve[epoch].mean for epoch in epochs], color=look.colour, linestyle=look.line)
+    axes.plot(epochs, [curve[epoch].mean for epoch in epochs], **look.line_options(len(epochs)))
     if all(curve[epoch].low is not None for epoch in epochs):
         low, high = ([getattr(curve[epoch], side) for epoch in epochs] for side in ("low", "high"))
         axes.fill_between(epochs, low, high, color=look.colour, alpha=0.15, linewidth=0)
@@ -101,7 +99,11 @@ def _mark_epochs(drawn: Canvas) -> None:
 def _reading(records: dict[str, list[Records]]) -> str:
     counts = {act: len(of_act) for act, of_act in records.items() if of_act}
     if set(counts.values()) == {1}:
-        return "Single runs."
+        return "Lines: single runs."
     equal = len(set(counts.values())) == 1
-    said = str(max(counts.values())) if equal else ", ".join(f"{act} {count}" for act, count in counts.items())
+    said = (
+        str(max(counts.values()))
+        if equal
+        else ", ".join(f"{activation_name(act)} {count}" for act, count in counts.items())
+    )
     return f"Lines: mean over seeds (n: {said}); bands: 95 % interval of the mean."

@@ -1,17 +1,18 @@
-"""Paired differences to the baseline: one point a seed, their mean with its interval, and whether it stands."""
+"""Paired differences to the baseline: one point a seed, their mean with its interval, and the verdict."""
 
 from matplotlib.axes import Axes
 
 from experiments.analysis.comparison import Entry, metrics_shown
 from experiments.analysis.evidence import Setting
-from experiments.analysis.findings import difference_unit, equation
 from experiments.analysis.metrics import describe_metric
-from experiments.analysis.numbers import fixed, interval, p_text
+from experiments.analysis.numbers import p_equation
 from experiments.configuration.task_spec import Metric
 from experiments.report.figures.canvas import EDGE, Figure, canvas
 from experiments.report.figures.style import INK, MUTED, PAPER, SMALL, Look, short, text_width
-from experiments.report.figures.subject import Subject, describe
+from experiments.report.figures.subject import Subject, describe, joined
+from experiments.report.names import activation_name, task_name
 from experiments.report.remarks import remarks
+from experiments.report.sentences import conclusion, difference_text, difference_unit, verdict
 
 _ROW = 0.37
 """Height of the row of an activation, in inches."""
@@ -31,12 +32,7 @@ def differences(subject: Subject, setting: Setting) -> Figure | None:
         return None
     acts = [short(entry.act) for *_, paired in panels for entry in paired]
     verdicts = [_verdict(entry) for *_, paired in panels for entry in paired]
-    name, metric, base, paired = panels[0]
-    note = " ".join((_READING, *remarks([base, *paired], subject.baseline, name)))
     drawn = canvas(
-        f"{setting.task}: difference to {subject.baseline} at the same seed",
-        describe(setting),
-        note,
         heights=[_ROW * (len(paired) + 0.4) for *_, paired in panels],
         width=2.7,
         left=max(map(text_width, acts)) + EDGE + 0.16,
@@ -46,16 +42,19 @@ def differences(subject: Subject, setting: Setting) -> Figure | None:
     for axes, (_, metric, base, paired) in zip(drawn.panels, panels, strict=True):
         _draw(axes, subject, metric, base, paired)
     said = (_sentence(entry, panel_metric) for _, panel_metric, _, found in panels for entry in found)
+    name, _, base, paired = panels[0]
+    baseline = activation_name(subject.baseline)
     return drawn.figure(
         f"{subject.stems[setting]}_differences",
-        f"Difference to {subject.baseline} at the same seed. {note}",
-        f"Dot plot of differences to {subject.baseline}. {' '.join(said)}",
+        f"{task_name(setting.task)}: difference to {baseline}",
+        joined(describe(setting), _READING, *remarks([base, *paired], subject.baseline, name)),
+        f"Dot plot of differences to {baseline}. {' '.join(said)}",
     )
 
 
 _READING = (
-    "Small marks: single seeds. Large mark and bar: mean over the pairs with its 95 % bootstrap interval. "
-    "p: paired t test, corrected (Holm)."
+    "Small marks: single seeds, each minus the baseline with the same seed. Large mark and bar: mean with its 95 % "
+    "paired t interval. p: paired t test, corrected by Holm's method. Bold: significantly better."
 )
 
 
@@ -72,8 +71,8 @@ def _draw(axes: Axes, subject: Subject, metric: Metric, base: Entry, paired: lis
             transform=axes.get_yaxis_transform(),
             va="center",
             size=SMALL,
-            color=INK if entry.stands else MUTED,
-            weight="bold" if entry.stands else "normal",
+            color=INK if entry.significant else MUTED,
+            weight="bold" if entry.significantly_better else "normal",
         )
     axes.set_yticks(range(len(paired)), [short(entry.act) for entry in paired])
     for label, entry in zip(axes.get_yticklabels(), paired, strict=True):
@@ -82,7 +81,8 @@ def _draw(axes: Axes, subject: Subject, metric: Metric, base: Entry, paired: lis
     axes.spines["left"].set_visible(False)
     axes.set_ylim(len(paired) - 0.3, -0.7)
     direction = "" if metric.higher_is_better else " (lower is better)"
-    axes.set_xlabel(f"difference in {metric.heading}{direction}")
+    unit = difference_unit(metric)
+    axes.set_xlabel(f"difference in {metric.title}{f', {unit}' if unit else ''}{direction}")
 
 
 def _row(axes: Axes, row: int, entry: Entry, base: Entry, look: Look) -> None:
@@ -100,15 +100,10 @@ def _row(axes: Axes, row: int, entry: Entry, base: Entry, look: Look) -> None:
 
 
 def _verdict(entry: Entry) -> str:
-    if entry.paired.n == 1:
-        return "n = 1: no claim"
-    verdict = "stands" if entry.stands else "does not stand"
-    return f"p {equation(p_text(entry.p_holm))}, n = {entry.paired.n}\n{verdict}"
+    if entry.p_holm is None:
+        return f"n = {entry.paired.n}\nno test"
+    return f"{p_equation(entry.p_holm)}, n = {entry.paired.n}\n{verdict(entry)}"
 
 
 def _sentence(entry: Entry, metric: Metric) -> str:
-    paired, unit = entry.paired, difference_unit(metric)
-    difference = f"{fixed(paired.difference, metric.decimals, signed=True)} {unit}".strip()
-    around = "" if paired.low is None else f" {interval(paired.low, paired.high, metric.decimals, signed=True)}"
-    verdict = _verdict(entry).replace("\n", ", ")
-    return f"{entry.act} {difference}{around} ({verdict})."
+    return f"{activation_name(entry.act)} {difference_text(entry, metric)}: {conclusion(entry)}."

@@ -1,29 +1,33 @@
-"""What activations learn: their parameters, and for CAReLU the share p and the scale, of each layer over the epochs."""
+"""What activations learn, as heat maps of layer × epoch: parameters; for CAReLU also the share p and the scale."""
 
+import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.ticker import MaxNLocator
 
 from experiments.analysis.evidence import Run, Setting
 from experiments.analysis.numbers import fixed, plural
-from experiments.report.figures.canvas import Figure, canvas
-from experiments.report.figures.style import MUTED, SMALL, text_width
-from experiments.report.figures.subject import Subject, describe, finished
+from experiments.report.figures.canvas import Canvas, Figure, canvas
+from experiments.report.figures.style import SMALL, text_width
+from experiments.report.figures.subject import Subject, describe, finished, joined
+from experiments.report.names import activation_name, task_name
 from experiments.report.tables import file_name
 
 _PANELS = {
     "alpha": "α",
     "beta": "β",
-    "share": "share p of the\npositive values",
-    "scale": "scale\nK tanh(α p + β)",
-    "weight": "slope for z < 0\n(mean of the layer)",
+    "share": "share p of the positive values",
+    "scale": "scale K tanh(α p + β)",
+    "weight": "slope for z < 0 (mean of the layer)",
 }
-"""Recorded value → label of its axis; others are shown under their own name."""
+"""Recorded value → its label; others are shown under their own name."""
 _NOT_SHOWN = ("share_std",)
-
-_DEPTH = LinearSegmentedColormap.from_list("depth", ["#0b78c2", "#a259b8", "#d35400"])
-"""From the first layer to the last; every colour of it can be read on light and dark."""
+_COLOURS = colormaps["cividis"].resampled(12)
+"""Its lightness rises evenly, so that it reads the same in black and white."""
+_ROW, _LEAST = 0.09, 0.5
+"""Height of a layer, and the least of a panel, in inches."""
 _MOST_NAMED = 6
-"""With more layers than these, a scale of colours stands in place of their names."""
+"""With more layers than these, the first and the last are named."""
 
 Curves = dict[str, dict[str, dict[int, float]]]
 """Recorded value → layer, in the order of the model → epoch → mean over seeds."""
@@ -41,36 +45,45 @@ def _figure(subject: Subject, setting: Setting, act: str, runs: list[Run]) -> Fi
     if not curves:
         return None
     layers = list(next(iter(curves.values())))
-    note = f"Mean over {plural(seeds, 'seed')}." if seeds > 1 else "One seed."
-    named = {layer: _short_name(layer, layers) for layer in layers}
+    names = _ticks([_short_name(layer, layers) for layer in layers])
     drawn = canvas(
-        f"{setting.task}: what {act} learns, layer by layer",
-        describe(setting),
-        note,
-        heights=[1.35] * len(curves),
-        gap=0.36,
-        left=0.85,
-        right=0.95 if len(layers) > _MOST_NAMED else max(text_width(n, SMALL) for n in named.values()) + 0.55,
+        heights=[max(_LEAST, _ROW * len(by_layer)) for by_layer in curves.values()],
+        gap=0.42,
+        left=max(text_width(name, SMALL) for name in names.values()) + 0.3,
+        right=0.75,
+        above=0.16,
     )
     for axes, (key, by_layer) in zip(drawn.panels, curves.items(), strict=True):
-        for place, curve in enumerate(by_layer.values()):
-            axes.plot(
-                list(curve),
-                list(curve.values()),
-                color=_colour(place, len(layers)),
-                linewidth=1.3,
-                marker="o",
-                markersize=2.4,
-            )
-        axes.set_ylabel(_PANELS.get(key, key))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        _heat_map(drawn, axes, by_layer)
+        axes.set_yticks(list(names), list(names.values()), size=SMALL)
+        axes.set_title(_PANELS.get(key, key), loc="left", size=SMALL + 0.5, pad=3)
     drawn.panels[-1].set_xlabel("epoch")
-    _key(drawn.panels[0], list(named.values()))
     return drawn.figure(
         f"{subject.stems[setting]}_learned_{file_name(act)}",
-        f"What {act} learns, layer by layer. {note}",
-        f"Line charts over the epochs, a line a layer ({plural(len(layers), 'layer')}). At the end: {_ends(curves)}.",
+        f"{task_name(setting.task)}: what {activation_name(act)} learns in each layer",
+        joined(describe(setting), f"Mean over {plural(seeds, 'seed')}." if seeds > 1 else "One seed."),
+        f"Heat maps over the epochs, a row a layer ({plural(len(layers), 'layer')}). At the end: {_ends(curves)}.",
     )
+
+
+def _heat_map(drawn: Canvas, axes: Axes, by_layer: dict[str, dict[int, float]]) -> None:
+    epochs = list(next(iter(by_layer.values())))
+    values = np.array([list(curve.values()) for curve in by_layer.values()])
+    mesh = axes.pcolormesh(epochs, range(len(by_layer)), values, cmap=_COLOURS, shading="nearest")
+    axes.invert_yaxis()  # the first layer on top
+    axes.grid(False)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    scale = drawn.sheet.colorbar(mesh, cax=axes.inset_axes((1.03, 0, 0.04, 1)))
+    scale.locator = MaxNLocator(3)
+    scale.outline.set_visible(False)
+    scale.ax.tick_params(labelsize=SMALL)
+
+
+def _ticks(names: list[str]) -> dict[int, str]:
+    """The names that are written beside the rows."""
+    if len(names) <= _MOST_NAMED:
+        return dict(enumerate(names))
+    return {0: "first layer", len(names) - 1: f"layer {len(names)}"}
 
 
 def _means(subject: Subject, runs: list[Run]) -> tuple[int, Curves]:
@@ -102,24 +115,6 @@ def _means(subject: Subject, runs: list[Run]) -> tuple[int, Curves]:
     return len(recorded), curves
 
 
-def _colour(place: int, count: int) -> tuple[float, ...]:
-    return _DEPTH(place / max(1, count - 1))
-
-
-def _key(axes: Axes, names: list[str]) -> None:
-    """The colours of the layers right of a panel: each with its name, or only the first and the last with words."""
-    width, height = axes.figure.get_size_inches() * (axes.get_position().width, axes.get_position().height)
-    few = len(names) <= _MOST_NAMED
-    step = 0.16 / height if few else 0.85 / len(names)
-    words = dict(enumerate(names)) if few else {0: "first layer", len(names) - 1: f"layer {len(names)}"}
-    left, right = 1 + 0.18 / width, 1 + 0.34 / width
-    for place in range(len(names)):
-        y, colour = 1 - place * step, _colour(place, len(names))
-        axes.plot([left, right], [y, y], color=colour, transform=axes.transAxes, clip_on=False)
-        text = words.get(place, "")
-        axes.text(right + 0.06 / width, y, text, size=SMALL, va="center", color=MUTED, transform=axes.transAxes)
-
-
 def _short_name(layer: str, layers: list[str]) -> str:
     """A layer's name without the parts that all layers have."""
     parts = [name.split(".") for name in layers]
@@ -137,4 +132,4 @@ def _ends(curves: Curves) -> str:
     for key, by_layer in curves.items():
         last = [curve[max(curve)] for curve in by_layer.values()]
         said.append(f"{_PANELS.get(key, key)} from {fixed(min(last), 2)} to {fixed(max(last), 2)}")
-    return ", ".join(said).replace("\n", " ")
+    return ", ".join(said)

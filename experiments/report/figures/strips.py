@@ -7,7 +7,8 @@ from PIL import Image, ImageDraw, ImageFont
 from experiments.analysis.evidence import Run, Setting
 from experiments.report.figures.canvas import Figure
 from experiments.report.figures.style import INK, PAPER
-from experiments.report.figures.subject import Subject, finished
+from experiments.report.figures.subject import Subject, describe, finished
+from experiments.report.names import activation_name, task_name
 from experiments.tasks.superres.comparison_strip import CAPTION, COLUMN, FONT_SIZE, GAP, StripColumn, columns_of
 
 _BICUBIC, _OUTPUT, _ORIGINAL = 1, 2, 3
@@ -36,14 +37,19 @@ def strips(subject: Subject, setting: Setting) -> Figure | None:
     columns = {act: columns_of(picture) for act, picture in pictures.items()}
     alike = len({picture.size for picture in pictures.values()}) == 1
     if alike and all(len(cut) == _ORIGINAL + 1 for cut in columns.values()):
-        sheet, what = _composed(columns), "Of one test image, the part in which bicubic errs most: "
-        shown = ["the original", "bicubic", *columns]
+        sheet, what = _composed(columns), "The part of one test image with the largest error of bicubic interpolation: "
+        shown = ["original", "bicubic", *map(activation_name, columns)]
     else:
-        sheet, what, shown = _stacked(pictures), "Each run's own picture of one test image: ", list(pictures)
+        sheet, what, shown = (
+            _stacked(pictures),
+            "Each run's own picture of a test image: ",
+            list(map(activation_name, pictures)),
+        )
     content = io.BytesIO()
     sheet.resize((sheet.width // _REDUCED, sheet.height // _REDUCED), Image.Resampling.BOX).save(content, "PNG")
-    what += f"{', '.join(shown)}; seed {seed}. PSNR of the luma. One image proves nothing."
-    return Figure(f"{subject.stems[setting]}_strips", what, what, content.getvalue())
+    what += f"{', '.join(shown)}; seed {seed}. PSNR of the luma."
+    title = f"{task_name(setting.task)}: one test image"
+    return Figure(f"{subject.stems[setting]}_strips", title, f"{describe(setting)} {what}", what, content.getvalue())
 
 
 def _seed_with_most(subject: Subject, setting: Setting) -> tuple[int, dict[str, Run]]:
@@ -60,7 +66,7 @@ def _composed(columns: dict[str, list[StripColumn]]) -> Image.Image:
     original = first[_ORIGINAL]
     cells = [_cell("original", original.whole), _cell("original", original.part, original.part_caption)]
     cells.append(_cell("bicubic", *_part_and_captions(first[_BICUBIC])))
-    cells += [_cell(act, *_part_and_captions(cut[_OUTPUT])) for act, cut in columns.items()]
+    cells += [_cell(activation_name(act), *_part_and_captions(cut[_OUTPUT])) for act, cut in columns.items()]
     rows = [cells[start : start + _A_ROW] for start in range(0, len(cells), _A_ROW)]
     heights = [max(cell.height for cell in row) for row in rows]
     sheet = Image.new("RGB", (_A_ROW * (COLUMN + GAP) + GAP, sum(heights) + GAP * (len(rows) + 1)), PAPER)
@@ -90,7 +96,7 @@ def _cell(name: str, *pictures: Image.Image) -> Image.Image:
 
 
 def _stacked(pictures: dict[str, Image.Image]) -> Image.Image:
-    cells = [_cell(act, picture) for act, picture in pictures.items()]
+    cells = [_cell(activation_name(act), picture) for act, picture in pictures.items()]
     size = (max(cell.width for cell in cells), sum(cell.height for cell in cells) + CAPTION * (len(cells) - 1))
     sheet, y = Image.new("RGB", size, PAPER), 0
     for cell in cells:

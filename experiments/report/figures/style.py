@@ -1,9 +1,8 @@
-"""How every figure looks: its colours, its fonts, one look per activation, and text that keeps out of each other's way.
+"""How every figure looks: its colours, its fonts, one look per activation, and labels that do not overlap.
 
 Every colour has a contrast of 3 : 1 or more on white and on the page's dark ground, so that one picture serves both.
 """
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +11,8 @@ import numpy as np
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 from scipy.optimize import isotonic_regression
+
+from experiments.report.names import activation_name
 
 INK, MUTED, FAINT, PAPER = "#1b1f24", "#5c6570", "#d4d9df", "#ffffff"
 """Colours of text, of secondary text, of thin lines and of the ground; the page replaces them in its dark mode."""
@@ -53,43 +54,57 @@ RC = {
     "axes.formatter.useoffset": False,
     "axes.unicode_minus": True,
     "svg.fonttype": "path",  # letters as outlines: a reader needs no font
+    "pdf.fonttype": 42,  # TrueType, which journals ask for
     "svg.hashsalt": "carelu",  # ids that are the same every time
 }
 """Settings of matplotlib, on top of its own defaults."""
 
 
+_SOLID, _LONG, _DASHED, _DOTTED = "-", (0, (8, 1.5)), (0, (4, 1.5)), (0, (1, 1))
+_DASHDOT, _DASHDOTDOT = (0, (5, 1.2, 1, 1.2)), (0, (5, 1.2, 1, 1.2, 1, 1.2))
+
+
 @dataclass(frozen=True)
 class Look:
-    """Colour, marker and line style of one activation: told apart by more than the colour."""
+    """Colour, marker and line style of one activation: lines can be told apart without the colour."""
 
     colour: str
     marker: str = "o"
-    line: str | tuple[int, tuple[float, ...]] = "-"
+    line: str | tuple[int, tuple[float, ...]] = _SOLID
 
+    def line_options(self, points: int) -> dict[str, object]:
+        """How matplotlib draws a line of so many points, with a few markers on it."""
+        return {
+            "color": self.colour,
+            "linestyle": self.line,
+            "marker": self.marker,
+            "markersize": 3.5,
+            "markevery": max(1, points // 6),
+        }
 
-_DASHED, _DOTTED, _DASHDOT = (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1.2, 1, 1.2))
 
 KNOWN = {
-    "relu": Look("#7b828c", "o"),
-    "carelu": Look("#d35400", "D"),
-    "prelu": Look("#0b78c2", "s"),
-    "gelu": Look("#00896b", "^"),
-    "swish": Look("#a259b8", "v"),
-    "leaky_relu": Look("#8d6e4f", "p", _DASHED),
-    "elu": Look("#5f8f1f", "h", _DASHED),
+    "relu": Look("#7b828c", "o", _SOLID),
+    "carelu": Look("#d35400", "D", _LONG),
+    "prelu": Look("#0b78c2", "s", _DASHED),
+    "gelu": Look("#00896b", "^", _DASHDOT),
+    "swish": Look("#a259b8", "v", _DOTTED),
+    "leaky_relu": Look("#8d6e4f", "p", _DASHDOTDOT),
+    "elu": Look("#5f8f1f", "h", _LONG),
     "selu": Look("#3f8fa6", "8", _DASHED),
-    "mish": Look("#6c74d6", "P", _DASHED),
-    "carelu_sign": Look("#c2497f", "<", _DASHDOT),
+    "mish": Look("#6c74d6", "P", _DASHDOT),
+    "carelu_sign": Look("#c2497f", "<", _DASHDOTDOT),
     "carelu_l1": Look("#b07a00", ">", _DASHED),
     "carelu_count": Look("#c0504d", "X", _DOTTED),
     "carelu_pre_norm": Look("#4d9a4d", "d", _DASHDOT),
 }
 """Activations that look the same in every figure of every ledger."""
 
+_COLOURS = ("#0b78c2", "#00896b", "#a259b8", "#b07a00", "#3f8fa6", "#c2497f", "#5f8f1f", "#6c74d6")
 _FURTHER = [
     Look(colour, marker, line)
-    for line, marker in (("-", "o"), (_DASHED, "s"), (_DASHDOT, "^"), (_DOTTED, "v"))
-    for colour in ("#0b78c2", "#00896b", "#a259b8", "#b07a00", "#3f8fa6", "#c2497f", "#5f8f1f", "#6c74d6")
+    for line in (_SOLID, _DASHED, _DASHDOT, _DOTTED)
+    for colour, marker in zip(_COLOURS, "os^vDPXh", strict=True)
 ]
 
 
@@ -107,17 +122,12 @@ def text_width(text: str, size: float = TEXT) -> float:
     return max((TextPath((0, 0), line, size=size, prop=font).get_extents().x1 / 72 for line in lines), default=0.0)
 
 
-def wrapped(text: str, width: float, size: float = TEXT) -> str:
-    """`text` in lines of at most `width` inches."""
-    characters = max(12, int(width / text_width("average letters", size) * len("average letters")))
-    return "\n".join(textwrap.wrap(text, characters))
-
-
 def short(act: str) -> str:
-    """The label of an activation in at most about twenty letters a line: its options on lines of their own."""
-    if len(act) <= 20 or "(" not in act:
-        return act
-    name, _, options = act.partition("(")
+    """The name of an activation in at most about twenty letters a line: its options on lines of their own."""
+    label = activation_name(act)
+    if len(label) <= 21 or "(" not in label:
+        return label
+    name, _, options = label.partition("(")
     return name + "(\n  " + options.replace(", ", ",\n  ")
 
 

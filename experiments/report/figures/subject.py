@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.analysis.comparison import Entry, compare
-from experiments.analysis.evidence import Evidence, Run, Setting, activation_order
+from experiments.analysis.evidence import SETTING_LABELS, Evidence, Run, Setting, activations_of
 from experiments.analysis.metrics import describe_metric
 from experiments.configuration.task_spec import Metric
 from experiments.report.figures.style import Look, looks
+from experiments.report.names import data_name
 from experiments.report.tables import file_name
 
 
@@ -25,7 +26,7 @@ class Subject:
     @classmethod
     def of(cls, evidence: Evidence, baseline: str, part: Evidence | None = None) -> "Subject":
         """The subject of all evidence or of a part of it, where activations look as they do in the whole."""
-        acts = sorted({run.act for run in evidence.runs}, key=lambda act: activation_order(act, baseline))
+        acts = activations_of(evidence.runs, baseline)
         part = part or evidence
         return cls(part, baseline, looks(acts), _stems(part.settings()))
 
@@ -45,16 +46,26 @@ def finished(runs: Sequence[Run]) -> list[Run]:
 
 
 def describe(setting: Setting) -> str:
-    """A setting in one line, for below a title."""
-    return f"{setting.data} · {setting.model} · recipe {setting.recipe} · {setting.device} · {setting.precision}"
+    """A setting as a sentence of a caption."""
+    conditions = f"recipe {setting.recipe_label}, {setting.device_label}, {setting.precision}"
+    return f"{setting.model_label} on {data_name(setting.data_label)}, {conditions}."
 
 
-_LEVELS = (("task", "recipe"), ("task", "recipe", "data"), ("task", "recipe", "data", "model"))
+def joined(*sentences: str) -> str:
+    """Sentences as a caption; none of them empty."""
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+_LEVELS = (
+    ("task", "recipe_label"),
+    ("task", "recipe_label", "data_label"),
+    ("task", "recipe_label", "data_label", "model_label"),
+)
 
 
 def _stems(settings: Sequence[Setting]) -> dict[Setting, str]:
     """The shortest name that tells a setting from the others: task and recipe, with data, with the model, with all."""
-    levels = (*_LEVELS, tuple(Setting.__dataclass_fields__))
+    levels = (*_LEVELS, SETTING_LABELS)
     stems = {}
     for setting in settings:
         for fields in levels:

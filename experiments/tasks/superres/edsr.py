@@ -59,11 +59,6 @@ class EDSR(nn.Module):
         self.upsampler = _upsampler(features, scale)
         self.tail = _convolution(features, 3)
 
-    @property
-    def receptive_radius(self) -> int:
-        """How far from an output pixel an input pixel can change it, in input pixels, activations left aside."""
-        return 2 * len(self.blocks) + 4  # head, blocks, end of the body, up-sampler, and at most 1 for what follows
-
     def forward(self, images: Tensor) -> Tensor:
         """High-resolution RGB N×3×(scale H)×(scale W) for low-resolution RGB N×3×H×W, both in [0, 1]."""
         features = self.head((images - self.mean) * self.pixel_range)

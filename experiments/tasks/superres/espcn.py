@@ -29,9 +29,6 @@ class ESPCN(nn.Module):
             nn.init.orthogonal_(convolution.weight, nn.init.calculate_gain("relu"))
         nn.init.orthogonal_(self.conv4.weight)
 
-    receptive_radius = 5
-    """How far from an output pixel an input pixel can change it, in input pixels, activations left aside."""
-
     def forward(self, images: Tensor) -> Tensor:
         """High-resolution RGB N×3×(scale H)×(scale W) for low-resolution RGB N×3×H×W, both in [0, 1]."""
         features = self.act1(self.conv1(images))

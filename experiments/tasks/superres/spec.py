@@ -1,6 +1,6 @@
 """What super-resolution tells the suite of itself, without torch: metrics, margin, options."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
@@ -33,10 +33,9 @@ class AugmentationOptions(Options):
 class SuperResolutionOptions(TaskOptions):
     """`task.*`."""
 
-    scale: Literal[2, 3, 4]
+    scale: Annotated[int, Field(ge=2, le=4, description="2, 3 or 4")]
     patch: Count
     steps_per_epoch: Count
-    tile: Count | None
     augmentation: AugmentationOptions
 
 

@@ -10,7 +10,6 @@ from torch.nn import functional as F
 from carelu import ActivationFactory
 from experiments.configuration.schema import Config
 from experiments.distributed.processes import all_reduce_sum
-from experiments.errors import BadInput
 from experiments.record.run_directory import PICTURE
 from experiments.tasks.contract import Splits, Task, model_from_config
 from experiments.tasks.superres import bsds300, image_folders
@@ -35,7 +34,6 @@ from experiments.tasks.superres.image_quality import (
 )
 from experiments.tasks.superres.resize import bicubic, to_uint8
 from experiments.tasks.superres.spec import SPEC
-from experiments.tasks.superres.tiling import site_that_needs_the_whole_image, tiled
 
 MODELS = {"edsr": edsr, "espcn": espcn}
 """By `model.architecture`."""
@@ -56,7 +54,7 @@ class SuperResolution(Task):
 
     def __init__(self, config: Config):
         super().__init__(config)
-        self.scale, self.tile = config.task.scale, config.task.tile
+        self.scale = config.task.scale
         self.memory_format = torch.channels_last if config.trainer.channels_last else torch.contiguous_format
 
     def build_data(self, config: Config, device: torch.device) -> Splits:
@@ -84,15 +82,7 @@ class SuperResolution(Task):
         return Splits(patches, evaluation)
 
     def build_model(self, config: Config, activation: ActivationFactory) -> nn.Module:
-        model = model_from_config(MODELS, config, activation=activation, scale=self.scale)
-        site = site_that_needs_the_whole_image(model)
-        if self.tile and site:
-            raise BadInput(
-                f"task.tile={self.tile} is not accepted with act={config.act.name}: the competition at {site} runs "
-                "over the whole image, and in a tile it would be another one; "
-                "set task.tile=null, or act.options.over=feature for a competition at each pixel"
-            )
-        return model
+        return model_from_config(MODELS, config, activation=activation, scale=self.scale)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor], int]:
         """The mean absolute error of RGB in [0, 1]; psnr is that of the unrounded RGB patches, in dB."""
@@ -149,9 +139,7 @@ class SuperResolution(Task):
 
     def _enlarged(self, model: nn.Module, low: Tensor) -> Tensor:
         """The model's output for uint8 N×3×h×w as uint8 N×3×(scale h)×(scale w)."""
-        images = self._scaled(low)
-        output = tiled(model, images, self.scale, self.tile) if self.tile else model(images)
-        return to_uint8(output * 255)
+        return to_uint8(model(self._scaled(low)) * 255)
 
 
 TASK = SuperResolution

@@ -5,21 +5,19 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments.files import write_atomically
 
 LARGEST_PICTURE = 30
-"""Classes up to which a picture can be read."""
-
-_CELL, _MARGIN, _BORDER, _FONT_SIZE = 72, 150, 30, 14
-"""Pixels; the margin, left and above, is for the names."""
+"""The most classes for which a picture can be read."""
 
 
 def confusion_matrix(labels: Tensor, predictions: Tensor, classes: int) -> Tensor:
-    """int64 classes×classes: how often the class of the row was taken for that of the column.
+    """int64 classes×classes: how often the class of the row was predicted as that of the column.
 
     Args:
         labels: int64 N, the true classes.
@@ -30,7 +28,7 @@ def confusion_matrix(labels: Tensor, predictions: Tensor, classes: int) -> Tenso
 
 
 def accuracy(matrix: Tensor) -> float:
-    """Percent of all that were taken for what they are."""
+    """Percent of all that were predicted correctly."""
     return 100 * float(matrix.diagonal().sum()) / float(matrix.sum())
 
 
@@ -51,7 +49,7 @@ def write(matrix: Tensor, names: Sequence[str], folder: Path) -> list[Path]:
     if len(names) <= LARGEST_PICTURE:
         files.append(folder / "confusion_matrix.png")
         content = io.BytesIO()
-        picture(matrix, names).save(content, "PNG")
+        picture(matrix, names).savefig(content, format="png", dpi=150)
         write_atomically(files[-1], content.getvalue())
     files.append(folder / "confusion_matrix.csv")
     text = io.StringIO()
@@ -62,23 +60,18 @@ def write(matrix: Tensor, names: Sequence[str], folder: Path) -> list[Path]:
     return files
 
 
-def picture(matrix: Tensor, names: Sequence[str]) -> Image.Image:
-    """The matrix as a grid, each cell with its count, and the darker the larger its share of its row."""
-    side = _MARGIN + _CELL * len(names) + _BORDER
-    image = Image.new("RGB", (side, side), "white")
-    draw, font = ImageDraw.Draw(image), ImageFont.load_default(_FONT_SIZE)
-    draw.text((8, 8), "rows: true class\ncolumns: prediction", "gray", font)
+def picture(matrix: Tensor, names: Sequence[str]) -> Figure:
+    """The matrix with the count in each cell, coloured by its share of the row (on the diagonal: the recall)."""
+    matrix = matrix.cpu()
     shares = matrix.double() / matrix.sum(1, keepdim=True).clamp(min=1)
-    for row, name in enumerate(names):
-        middle = _MARGIN + _CELL * row + _CELL // 2
-        shown = name if len(name) <= 16 else name[:15] + "…"
-        draw.text((_MARGIN - 8, middle), shown, "black", font, "rm")
-        draw.text((middle, _MARGIN - 8 - (row % 2) * (_FONT_SIZE + 4)), shown, "black", font, "ms")
-        for column in range(len(names)):
-            share = float(shares[row, column])
-            left, top = _MARGIN + _CELL * column, _MARGIN + _CELL * row
-            shade = tuple(round(255 - share * (255 - dark)) for dark in (8, 48, 107))
-            draw.rectangle((left, top, left + _CELL - 2, top + _CELL - 2), shade)
-            ink = "white" if share > 0.5 else "black"
-            draw.text((left + _CELL // 2, top + _CELL // 2), f"{int(matrix[row, column]):,}", ink, font, "mm")
-    return image
+    figure = Figure(figsize=[3 + 0.7 * len(names)] * 2, layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", parse_math=False)
+    axes.set_yticks(range(len(names)), names, parse_math=False)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    for (row, column), share in np.ndenumerate(shares.numpy()):
+        ink = "white" if share > 0.5 else "black"
+        axes.text(column, row, f"{int(matrix[row, column]):,}", color=ink, ha="center", va="center")
+    return figure

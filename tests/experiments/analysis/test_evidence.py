@@ -5,9 +5,9 @@ import json
 import pytest
 
 from carelu import activation_names
-from experiments.analysis.evidence import activation_order, read_evidence
+from experiments.analysis.evidence import Setting, activations_of, read_evidence
 from experiments.errors import BadInput
-from experiments.record.ledger import COLUMNS
+from experiments.record.row import COLUMNS
 from tests.experiments.ledgers import grid, row, write
 
 
@@ -28,21 +28,63 @@ def test_a_row_becomes_a_typed_run(tmp_path):
     assert run.of_metric("loss") is None
 
 
-def test_the_number_of_threads_is_no_part_of_the_setting(tmp_path):
-    rows = [row(seed=0), row(seed=1, device="AMD EPYC (1 threads)")]
-    evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
-    assert [setting.device for setting in evidence.settings()] == ["AMD EPYC"]
-    assert [run.full_device for run in evidence.runs] == ["AMD EPYC (2 threads)", "AMD EPYC (1 threads)"]
+def test_a_setting_is_all_that_must_be_equal_but_the_activation_and_the_seed(tmp_path):
+    rows = [
+        row("carelu(gain=2)", 0, recipe="small(trainer.epochs=2)"),
+        row("relu", 1, recipe="small(trainer.epochs=2)", git_commit="f" * 40),
+        row("relu", 1, recipe="small(trainer.epochs=3)"),
+        row("relu", 1, recipe="small(trainer.epochs=2)", threads=1),
+        row("relu", 1, recipe="small(trainer.epochs=2)", threads=None, device="NVIDIA H100"),
+        row("relu", 1, recipe="small(trainer.epochs=2)", precision="bfloat16"),
+    ]
+    runs = read_evidence(write(tmp_path / "ledger.csv", rows)).runs
+    first = Setting("cifar100", "small", "resnet18-w16", "cifar100", "AMD EPYC", "float32", 2, '{"trainer.epochs": 2}')
+    assert [run.setting == first for run in runs] == [True, True, False, False, False, False]
+    assert runs[0].setting.changes == {"trainer.epochs": 2}
+
+
+def test_settings_with_and_without_threads_are_sorted(tmp_path):
+    rows = [row(threads=threads) for threads in (2, None, 1)]
+    settings = read_evidence(write(tmp_path / "ledger.csv", rows)).settings()
+    assert [setting.threads for setting in settings] == [None, 1, 2]
+
+
+def test_labels_name_what_departs_from_each_part(tmp_path):
+    changes = {
+        "act.options.over": "channel",
+        "act.options.gain": 2,
+        "data.held_out": 5000,
+        "model.layers": 3,
+        "optim": "adam",
+        "optim.optimizer.lr": 0.05,
+    }
+    (run,) = read_evidence(write(tmp_path / "ledger.csv", [row("carelu", overrides=changes)])).runs
+    assert (run.act, run.act_name) == ("carelu(gain=2, over=channel)", "carelu")
+    setting = run.setting
+    assert (setting.recipe, setting.recipe_label) == ("small", "small(optim=adam, optim.optimizer.lr=0.05)")
+    assert setting.model_label == "resnet18-w16(layers=3)"
+    assert setting.data_label == "cifar100(held_out=5000)"
+    assert setting.device_label == run.full_device == "AMD EPYC (2 threads)"
+    assert not any(key.startswith("act.") for key in setting.changes)
+
+
+def test_a_name_with_brackets_is_a_name(tmp_path):
+    odd = row("relu", seed=0) | {"recipe": "small(x=1)", "act": "mine(gain=2)"}
+    (run,) = read_evidence(write(tmp_path / "ledger.csv", [odd])).runs
+    assert run.act_name == run.act == "mine(gain=2)"
+    assert run.setting.recipe == run.setting.recipe_label == "small(x=1)"
+    assert run.setting.changes == {}
 
 
 def test_the_baseline_comes_first_and_the_others_as_registered(tmp_path):
-    names = activation_names()
-    assert sorted(reversed(names), key=lambda act: activation_order(act, "none of them")) == names
-    acts = ["swish", "carelu(gain=2)", "relu", "carelu_l1", "carelu"]
+    evidence = read_evidence(write(tmp_path / "all.csv", grid(list(reversed(activation_names())), [0])))
+    assert activations_of(evidence.runs, "none of them") == activation_names()
+    acts = ["swish", "carelu(gain=2)", "relu", "carelu(over=channel)", "carelu_sign", "carelu"]
     evidence = read_evidence(write(tmp_path / "ledger.csv", grid(acts, (1, 0))))
     runs_of = evidence.of(evidence.settings()[0])
-    assert list(runs_of) == ["relu", "carelu", "carelu(gain=2)", "carelu_l1", "swish"]
+    assert list(runs_of) == ["relu", "carelu", "carelu(gain=2)", "carelu(over=channel)", "carelu_sign", "swish"]
     assert [run.seed for run in runs_of["relu"]] == [0, 1]
+    assert activations_of(evidence.runs, "carelu(gain=2)")[0] == "carelu(gain=2)"
 
 
 @pytest.mark.parametrize(
@@ -52,7 +94,9 @@ def test_the_baseline_comes_first_and_the_others_as_registered(tmp_path):
         (lambda line: line.replace("41.25,713076", "nan,713076"), "column 'headline_value' is 'nan', not a number"),
         (lambda line: line.replace("41.25,713076", "4125,713076"), "'4125', and the best possible is 100"),
         (lambda line: line.replace("finished", "finishd"), "column 'status' is 'finishd', not finished or diverged"),
-        (lambda line: line.replace("relu,1,top1", "relu,-1,top1"), "column 'seed' is '-1', not an integer"),
+        (lambda line: line.replace("{},1,top1", "{},-1,top1"), "column 'seed' is '-1', not an integer"),
+        (lambda line: line.replace("{},1,top1", "[],1,top1"), "column 'overrides' is '[]', not a JSON object"),
+        (lambda line: line.replace("EPYC,2,", "EPYC,two,"), "column 'threads' is 'two', not an integer ≥ 0 or empty"),
         (lambda line: line.replace("T12:00:00Z", ""), "column 'finished_at' is '2026-01-31', not a time"),
         (lambda line: line[:40], "it ends before column"),
         (lambda line: line + ",1", "cells for"),
@@ -160,7 +204,7 @@ def test_a_file_without_a_usable_row_is_refused(tmp_path, content, answer):
 
 
 def test_the_records_of_a_run_are_found_beside_a_published_ledger_and_beside_a_local_one(tmp_path):
-    rows = [row(seed=seed, run_id=f"cifar100-small-relu-s{seed}-{seed}abc") for seed in range(4)]
+    rows = [row(seed=seed, run_id=f"published-{seed}", config_hash=f"{seed}abc") for seed in range(4)]
     evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
     published = tmp_path / "metrics" / f"{evidence.runs[0].run_id}.jsonl"
     local = tmp_path / "cifar100" / "small" / "relu" / "s1-1abc" / "metrics.jsonl"
@@ -181,11 +225,25 @@ def test_the_records_of_a_run_are_found_beside_a_published_ledger_and_beside_a_l
 
 
 def test_the_picture_of_a_run_is_beside_the_ledger_or_in_the_run_directory(tmp_path):
-    rows = [row(seed=seed, run_id=f"cifar100-small-relu-s{seed}-{seed}abc") for seed in range(3)]
+    rows = [row(seed=seed, run_id=f"published-{seed}", config_hash=f"{seed}abc") for seed in range(3)]
     evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
-    published = tmp_path / "pictures" / "cifar100-small-relu-s0-0abc.png"
+    published = tmp_path / "pictures" / "published-0.png"
     local = tmp_path / "cifar100" / "small" / "relu" / "s1-1abc" / "artifacts" / "comparison.png"
     for file in (published, local):
         file.parent.mkdir(parents=True)
         file.touch()
     assert [evidence.picture_of(run) for run in evidence.runs] == [published, local, None]
+
+
+def test_the_configuration_of_a_run_is_beside_the_ledger_or_in_the_run_directory(tmp_path):
+    rows = [row(seed=seed, run_id=f"published-{seed}", config_hash=f"{seed}abc") for seed in range(4)]
+    evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
+    published = tmp_path / "configs" / "published-0.yaml"
+    local = tmp_path / "cifar100" / "small" / "relu" / "s1-1abc" / "config.yaml"
+    broken = tmp_path / "configs" / "published-3.yaml"
+    for file, text in ((published, "seed: 0\n"), (local, "seed: 1\n"), (broken, "a: [")):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    assert [evidence.config_of(run) for run in evidence.runs[:3]] == [{"seed": 0}, {"seed": 1}, None]
+    with pytest.raises(BadInput, match=r"published-3\.yaml cannot be read"):
+        evidence.config_of(evidence.runs[3])

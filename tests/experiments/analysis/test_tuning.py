@@ -2,10 +2,10 @@
 
 import pytest
 
-from experiments.analysis.tuning import split_label
-from experiments.configuration.composition import compose
+from experiments.analysis.evidence import read_evidence
+from experiments.analysis.tuning import tune
 from experiments.errors import BadInput
-from tests.experiments.ledgers import cells, row, tables_of
+from tests.experiments.ledgers import cells, row, tables_of, write
 
 KEY = "optim.optimizer.lr"
 
@@ -20,7 +20,7 @@ def grid_of(validated=VALIDATED, seeds=range(3), tested=None, **fields):
             act,
             seed,
             (tested or {}).get((act, value), mean - 10) + 0.1 * seed * (1 + len(act)),
-            recipe=f"small({KEY}={value}, trainer.selection=validation)",
+            overrides={KEY: float(value), "trainer.selection": "validation"},
             **{"validation/top1": mean + 0.1 * seed, **fields},
         )
         for act, values in validated.items()
@@ -29,18 +29,18 @@ def grid_of(validated=VALIDATED, seeds=range(3), tested=None, **fields):
     ]
 
 
-@pytest.mark.parametrize(
-    ("label", "family", "value"),
-    [
-        ("small", "small", None),
-        (f"small({KEY}=0.05)", "small", "0.05"),
-        (f"small({KEY}=0.05, trainer.epochs=3)", "small(trainer.epochs=3)", "0.05"),
-        (f"small(optim.schedule.milestones=[1, 2], {KEY}=0.05)", "small(optim.schedule.milestones=[1, 2])", "0.05"),
-        ("small(trainer.epochs=3)", "small(trainer.epochs=3)", None),
-    ],
-)
-def test_a_label_is_its_family_and_the_value_of_the_key(label, family, value):
-    assert split_label(label, KEY) == (family, value)
+def test_settings_that_differ_in_more_than_the_key_are_tuned_apart(tmp_path):
+    rows = grid_of()
+    longer = [{**each, "overrides": {**each["overrides"], "trainer.epochs": 9}} for each in grid_of()]
+    for each in longer:
+        each["run_id"] += "-longer"
+    tuning = tune(read_evidence(write(tmp_path / "ledger.csv", [*rows, *longer])), KEY)
+    assert [setting.changes for setting in tuning.trials] == [
+        {"trainer.epochs": 9, "trainer.selection": "validation"},
+        {"trainer.selection": "validation"},
+    ]
+    assert tuning.evidence.settings() == list(tuning.trials)
+    assert len(tuning.evidence.runs) == 2 * 2 * 3
 
 
 def test_the_held_out_part_chooses_and_the_test_set_reports(tmp_path):
@@ -50,7 +50,10 @@ def test_the_held_out_part_chooses_and_the_test_set_reports(tmp_path):
     assert {act: each["tuned_value"].value for act, each in found.items()} == {"relu": "0.2", "carelu": "0.1"}
     assert found["relu"]["mean"].value == pytest.approx(42.5)
     assert found["carelu"]["pairs"].value == 3
-    assert found["carelu"]["recipe"].value == "small(trainer.selection=validation)"
+    assert (found["carelu"]["recipe"].value, found["carelu"]["overrides"].value) == (
+        "small",
+        '{"trainer.selection": "validation"}',
+    )
     assert tables["cifar100_tuned"].blocks[0].notes == (
         f"carelu: {KEY} = 0.1 is the smallest value tried; one beyond it might do better.",
     )
@@ -89,7 +92,7 @@ def chosen_for_relu(tmp_path, validated, **fields):
     rows = grid_of({act: dict.fromkeys(validated, 50.0) for act in ("relu", "carelu")}, **fields)
     headline = fields.get("headline_metric", "top1")
     for each in rows:
-        value = each["recipe"].partition(f"{KEY}=")[2].partition(",")[0]
+        value = f"{each['overrides'][KEY]:g}"
         each.pop("validation/top1")
         each[f"validation/{headline}"] = validated[value][each["seed"]]
     return cells(tables_of(tmp_path / "ledger.csv", rows, tuned=KEY)["cifar100_tuned"])["relu"]["tuned_value"].value
@@ -131,17 +134,18 @@ def test_values_are_numbers_in_order_and_both_ends_are_told(tmp_path):
     )
 
 
-def test_the_value_that_a_recipe_has_by_itself_is_read_from_its_command(tmp_path):
-    rows, words = grid_of(), ["task=cifar100", "act=relu", "recipe=small", "data=full"]
+def test_the_value_of_a_recipe_that_does_not_override_the_key_is_read_from_the_published_configuration(tmp_path):
+    rows = grid_of()
+    (tmp_path / "configs").mkdir()
     for each in rows:
-        if f"{KEY}=0.2" in each["recipe"]:
-            each["recipe"] = "small(trainer.selection=validation)"
-            each["command"] = f"python run.py {' '.join(words)} seed={each['seed']}"
+        if each["overrides"][KEY] == 0.2:
+            del each["overrides"][KEY]
+            text = "optim:\n  optimizer:\n    lr: 0.2\n"
+            (tmp_path / "configs" / f"{each['run_id']}.yaml").write_text(text)
     table = tables_of(tmp_path / "ledger.csv", rows, tuned=KEY)["cifar100_tuned"]
-    own = cells(table)["relu"]["tuned_value"].value
-    assert own == f"{compose(words)[0].optim.optimizer.lr:g}"
-    for each in rows:
-        each["command"] = each["command"].replace("task=cifar100", "task=gone")
+    assert cells(table)["relu"]["tuned_value"].value == "0.2"
+    for file in (tmp_path / "configs").iterdir():
+        file.unlink()
     table = tables_of(tmp_path / "ledger.csv", rows, tuned=KEY)["cifar100_tuned"]
     assert cells(table)["relu"]["tuned_value"].value == "recipe's own"
 
@@ -149,9 +153,12 @@ def test_the_value_that_a_recipe_has_by_itself_is_read_from_its_command(tmp_path
 @pytest.mark.parametrize(
     ("without", "counts"),
     [
-        (lambda each: each["act"] == "carelu" and "=0.4" in each["recipe"], "carelu: 0.1 × 3 seeds, 0.2 × 3 seeds"),
+        (
+            lambda each: each["act"] == "carelu" and each["overrides"][KEY] == 0.4,
+            "carelu: 0.1 × 3 seeds, 0.2 × 3 seeds",
+        ),
         (lambda each: each["act"] == "relu" and each["seed"] == 2, "relu: 0.1 × 2 seeds, 0.2 × 2 seeds, 0.4 × 2"),
-        (lambda each: "=0.4" in each["recipe"] and each["seed"] == 2, "0.2 × 3 seeds, 0.4 × 2 seeds"),
+        (lambda each: each["overrides"][KEY] == 0.4 and each["seed"] == 2, "0.2 × 3 seeds, 0.4 × 2 seeds"),
     ],
 )
 def test_unequal_budgets_are_refused_with_the_counts(tmp_path, without, counts):
@@ -167,6 +174,6 @@ def test_a_choice_is_never_made_on_test(tmp_path):
         tables_of(tmp_path / "ledger.csv", rows, tuned=KEY)
 
 
-def test_a_key_in_which_no_recipe_differs_is_answered_with_those_there(tmp_path):
+def test_a_key_in_which_no_runs_differ_is_answered_with_those_there(tmp_path):
     with pytest.raises(BadInput, match=r"unknown key to tune .*'optim.optimizer.lrr'; did you mean optim.optimizer.lr"):
         tables_of(tmp_path / "ledger.csv", grid_of(), tuned="optim.optimizer.lrr")

@@ -4,10 +4,10 @@ import pytest
 
 from experiments.configuration.command_line import check_command
 from experiments.configuration.composition import compose, options_of
-from experiments.configuration.identity import identify
+from experiments.configuration.identity import identify, label
 from experiments.errors import BadInput
 
-SETTLED = ["trainer.device=cpu", "trainer.precision=float32"]
+RESOLVED = ["trainer.device=cpu", "trainer.precision=float32", "trainer.threads=1"]
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +47,9 @@ def somewhere_else(tmp_path, monkeypatch):
         ("trainer.epochs={3", ["cannot be read"]),
         ("act.name=relu", ["choose with act=…"]),
         ("data.name=cifar100", ["choose with data=…"]),
+        ("task.package=os", ["choose with task=…"]),
+        ("optim.optimizer._target_=torch.optim.SGD", ["unknown key 'optim.optimizer._target_'"]),
+        ("act=carelu_l1", ["unknown act 'carelu_l1'"]),
         ("~optim.optimizer.nesterov", ["cannot be taken away"]),
         ("~seed", ["cannot be taken away"]),
         ("act=glob(zzz*)", ["act=glob(zzz*) fits nothing", "carelu"]),
@@ -67,18 +70,19 @@ def test_a_wrong_argument_is_answered_in_one_line_that_names_the_way_out(argumen
 @pytest.mark.parametrize(
     ("arguments", "parts_of_the_answer"),
     [
-        ("-m hydra/launcher=jobib", ["unknown hydra/launcher 'jobib'", "did you mean joblib"]),
-        ("-m hydra/launcher=joblib,basic", ["one sweep has one hydra/launcher"]),
-        ("-m hydra/launcher=joblib hydra.launcher.njobs=2", ["did you mean hydra.launcher.n_jobs"]),
-        ("-m hydra/launcher=joblib hydra.launcher.n_jobs=0", ["n_jobs=0 is not accepted; accepted: an integer ≥ 1"]),
-        ("-m hydra/launcher=joblib hydra.launcher.n_jobs=two", ["n_jobs=two is not accepted; accepted: an integer"]),
-        ("-m hydra/launcher=submitit_local hydra.launcher.timeout_min=0", ["timeout_min=0 is not accepted"]),
-        ("-m hydra/launcher=submitit_local hydra.launcher.nodes=2", ["accepted: 1, as a run is one process"]),
-        ("-m hydra/launcher=submitit_local hydra.launcher.partition=x", ["unknown option", "submitit_local"]),
-        ("-m hydra/launcher=submitit_slurm", ["no `sbatch` on this machine", "hydra/launcher=joblib"]),
-        ("-m jobs_per_gpu=0", ["jobs_per_gpu=0 is not accepted; accepted: an integer ≥ 1"]),
-        ("hydra/launcher=joblib", ["hydra/launcher=joblib is for sweeps", "python run.py -m"]),
-        ("hydra.launcher.n_jobs=2", ["is for sweeps", "python run.py -m"]),
+        ("-m hydra/launcher=poool", ["unknown hydra/launcher 'poool'", "did you mean pool"]),
+        ("-m hydra/launcher=pool,basic", ["one sweep has one hydra/launcher"]),
+        ("-m hydra/launcher=pool hydra.launcher.worker=2", ["did you mean hydra.launcher.workers"]),
+        ("-m hydra/launcher=pool hydra.launcher.workers=0", ["workers=0 is not accepted; accepted: an integer ≥ 1"]),
+        ("-m hydra/launcher=pool hydra.launcher.per_gpu=two", ["per_gpu=two is not accepted; accepted: an integer"]),
+        ("-m hydra/launcher=pool trainer.device=cuda:1", ["trainer.device=cuda:1", "CUDA_VISIBLE_DEVICES=1"]),
+        ("-m hydra/launcher=pool trainer.device=cpu,cuda", ["trainer.device=cpu,cuda", "one device"]),
+        ("-m hydra/launcher=submitit_slurm hydra.launcher.timeout_min=0", ["timeout_min=0 is not accepted"]),
+        ("-m hydra/launcher=submitit_slurm hydra.launcher.nodes=2", ["accepted: 1, as a run is one process"]),
+        ("-m hydra/launcher=submitit_slurm hydra.launcher.workers=1", ["unknown option", "submitit_slurm"]),
+        ("-m hydra/launcher=submitit_slurm", ["no `sbatch` on this machine", "hydra/launcher=pool"]),
+        ("hydra/launcher=pool", ["hydra/launcher=pool is for sweeps", "python run.py -m"]),
+        ("hydra.launcher.workers=2", ["is for sweeps", "python run.py -m"]),
         ("-m hydra.swep.dir=x", ["swep"]),
         ("-m hydra.sweeper.params.seed=1", ["give the values themselves, like seed=0,1,2"]),
         ("-m --cfg job", ["leave one out"]),
@@ -112,8 +116,8 @@ def test_several_values_without_a_sweep_are_answered_with_the_way_to_sweep():
         ["act=relu", "--cfg", "job"],
         ["optim=adamw", "trainer.max_steps=null"],
         ["+experiment=paper_all", "--cfg", "job"],
-        ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "jobs_per_gpu=3"],
-        ["-m", "hydra/launcher=submitit_local", "hydra.launcher.timeout_min=10"],
+        ["-m", "hydra/launcher=pool", "hydra.launcher.workers=2", "hydra.launcher.per_gpu=3"],
+        ["act=relu,carelu", "-m", "hydra/launcher=pool", "trainer.device=cpu"],
     ],
 )
 def test_a_right_command_passes(arguments):
@@ -133,12 +137,12 @@ def test_a_sweep_is_every_combination_of_its_values():
         ["act=carelu", "seed=1", "data=sample", "output_root=here"],
     ]
     assert plan.folder.parent.as_posix() == "here/sweeps"
-    assert (plan.launcher, plan.n_jobs, plan.jobs_per_gpu, plan.devices) == ("basic", -1, 1, {"auto"})
+    assert plan.launcher == "basic"
 
 
 def runs_of(*arguments):
     """What each run of a sweep is called."""
-    return [identify(*compose([*job, *SETTLED])) for job in check_command(["-m", *arguments]).jobs]
+    return [identify(*compose([*job, *RESOLVED])) for job in check_command(["-m", *arguments]).jobs]
 
 
 @pytest.mark.parametrize("experiment", options_of("experiment"))
@@ -178,7 +182,7 @@ def test_the_command_line_has_the_last_word_on_an_experiment():
 
 def test_the_study_changes_one_choice_at_a_time_and_never_looks_at_test():
     runs = runs_of("+experiment=carelu_study", "recipe=small", "seed=0")
-    assert [run.act for run in runs] == [
+    assert [label(run.act, run.overrides, "act.options") for run in runs] == [
         "carelu",
         "carelu(alpha=2, beta=-1)",
         *(f"carelu(gain={gain})" for gain in ("1.25", "2", "3")),
@@ -186,9 +190,9 @@ def test_the_study_changes_one_choice_at_a_time_and_never_looks_at_test():
         *(f"carelu(competition={competition})" for competition in ("l1", "count")),
         "carelu(competition_input=pre_norm)",
     ]
-    assert {(run.data, run.recipe) for run in runs} == {
-        ("cifar100(held_out=5000)", "small(trainer.selection=validation)")
-    }
+    assert {(run.data, run.recipe) for run in runs} == {("cifar100", "small")}
+    for run in runs:
+        assert (run.overrides["data.held_out"], run.overrides["trainer.selection"]) == (5000, "validation")
 
 
 def test_tuning_gives_every_activation_the_same_learning_rates():
@@ -199,7 +203,4 @@ def test_tuning_gives_every_activation_the_same_learning_rates():
     assert {tuple(each) for each in rates.values()} == {tuple(rates["act=relu"])}
     assert len(set(rates["act=relu"])) == 5
     (tuned,) = runs_of("+experiment=tuned_cifar100", "recipe=small", "act=relu", "optim.optimizer.lr=0.5", "seed=0")
-    assert (tuned.data, tuned.recipe) == (
-        "cifar100(held_out=5000)",
-        "small(optim.optimizer.lr=0.5, trainer.selection=validation)",
-    )
+    assert tuned.overrides == {"data.held_out": 5000, "optim.optimizer.lr": 0.5, "trainer.selection": "validation"}

@@ -1,7 +1,7 @@
-"""One run in two processes: the numbers of one process, one record, and an end that both agree on.
+"""One run in two processes: the numbers of one process, one record, and an end that both ranks agree on.
 
-The processes meet over gloo on the CPU, as torchrun starts them. They are forked off a server that has imported torch
-once. What is said of GPUs (NCCL, SyncBatchNorm) is not tested here.
+The ranks use gloo on the CPU, as under torchrun. They are forked from a server that has imported torch once. GPUs
+(NCCL, nn.SyncBatchNorm) are not tested here.
 """
 
 import json
@@ -22,7 +22,7 @@ from torch import nn
 
 from experiments.configuration.composition import compose
 from experiments.distributed.processes import process_group
-from experiments.distributed.torchrun import TorchrunProcess, read_torchrun
+from experiments.distributed.torchrun import read_torchrun
 from experiments.errors import BadInput
 from experiments.record import ledger
 from experiments.record.run_directory import RunDirectory, read_metrics
@@ -31,7 +31,7 @@ from experiments.tasks.superres.task import SuperResolution
 from experiments.tasks.text import dataset as text_sets
 from experiments.tasks.text.task import TextClassification
 from experiments.training.console import Display
-from experiments.training.run import perform
+from experiments.training.run import Run
 from tests.conftest import ROOT
 from tests.experiments.tasks.superres.test_task import save_images
 
@@ -56,9 +56,6 @@ GROUPS_BY_TASK = {
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload([__name__, "transformers.models.bert.modeling_bert"])
-
-
-# What happens inside of the processes
 
 
 class Recorder(Display):
@@ -90,7 +87,7 @@ def train(overrides, disturb=None):
     if disturb:
         disturb()
     display = Recorder()
-    outcome = perform(*compose(overrides), display)
+    outcome = Run(*compose(overrides), display).complete()
     return outcome.result and outcome.result["status"], outcome.identity.directory, display.losses
 
 
@@ -217,11 +214,9 @@ def assert_equal_runs(folder, expected):
     assert records_of(folder) == records_of(expected)
 
 
-# The numbers of one process
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("task", GROUPS_BY_TASK)
-def test_two_processes_make_the_run_of_one(settings, task):
+def test_two_processes_compute_the_run_of_one(settings, task):
     """Losses and PSNR within 1e-5 of their size (1e-3 where batch normalisation amplifies rounding), shares of hits
     within 2.5 %; without dropout, whose draws differ.
     """
@@ -253,12 +248,13 @@ def normalise(images, weights):
         (output * weights[own]).sum().backward()
         norm = model[0]
         buffers = [norm.running_mean, norm.running_var, norm.num_batches_tracked]
-        # DistributedDataParallel takes the mean of the gradients over the processes.
+        # DDP averages the gradients over the ranks.
         gradients = [parameter.grad * group.size for parameter in norm.parameters()]
         return [each.detach().numpy() for each in (output, x.grad, *buffers, *gradients)]
 
 
-def test_batch_normalisation_sees_the_images_of_all_processes():
+@pytest.mark.slow
+def test_batch_normalisation_uses_the_global_batch():
     draw = torch.Generator().manual_seed(0)
     images, weights = torch.randn(2, 5, 3, 4, 4, generator=draw, dtype=torch.float64)
     (whole,) = in_processes(1, normalise, images, weights)
@@ -271,33 +267,31 @@ def test_batch_normalisation_sees_the_images_of_all_processes():
             np.testing.assert_allclose(each, expected, rtol=1e-10, atol=1e-12)
 
 
-def test_a_task_that_does_not_sum_over_the_processes_is_found_out(settings):
+@pytest.mark.slow
+def test_a_task_that_does_not_all_reduce_its_metrics_fails(settings):
     (status, folder, _), _ = in_processes(2, train, settings(), measure_own_batches)
     assert status == "failed"
-    assert "sums that went through experiments.distributed.processes.all_reduce_sum" in result_of(folder)["reason"]
+    assert "all_reduce_sum" in result_of(folder)["reason"]
 
 
-# One record
-
-
-def test_one_record_says_how_many_processes_made_it(settings, tmp_path):
+@pytest.mark.slow
+def test_the_record_holds_the_number_of_processes(settings, tmp_path):
     answers = in_processes(2, train, settings())
     folder = answers[0][1]
-    (row,) = ledger.read(tmp_path / "runs" / "ledger.csv")
-    assert row["device"].startswith("2 × ")
-    assert shlex.split(row["command"])[:3] == ["torchrun", "--nproc_per_node=2", "run.py"]
+    ((row,), _) = ledger.read(tmp_path / "runs" / "ledger.csv")
+    assert row.device.startswith("2 × ")
+    assert shlex.split(row.command)[:3] == ["torchrun", "--nproc_per_node=2", "run.py"]
     assert json.loads((folder / "environment.json").read_text())["processes"] == 2
     assert in_processes(1, train, settings())[0][:2] == ("finished", folder)  # done once, whoever asks
 
 
-def test_one_process_needs_no_group(settings):
+@pytest.mark.slow
+def test_a_single_process_makes_no_process_group(settings):
     assert in_processes(1, train, settings(), forbid_groups)[0][0] == "finished"
 
 
-# An end that both agree on
-
-
-def test_a_signal_to_one_process_stops_both_and_only_both_go_on_as_if_it_had_not_been(settings):
+@pytest.mark.slow
+def test_a_signal_to_one_rank_stops_both_and_only_two_ranks_resume_bit_equally(settings):
     """With dropout, whose draws are those of the undisturbed run."""
     expected = in_processes(2, train, settings(task="text", kept="undisturbed"))[0][1]
     stop = partial(at_step, 4, partial(signal.raise_signal, signal.SIGTERM), TextClassification)
@@ -306,33 +300,37 @@ def test_a_signal_to_one_process_stops_both_and_only_both_go_on_as_if_it_had_not
     assert torch.load(folder / "checkpoint.pt", weights_only=True)["counters"]["steps"] == 4
     ((kind, said),) = in_processes(1, train, settings(task="text"))
     assert kind == "BadInput"
-    assert "begun with processes 2" in said
-    assert "cannot go on with processes 1; go back to that, or add force=true" in said
+    assert "started with processes 2" in said
+    assert "cannot be resumed with processes 1" in said
     assert in_processes(2, train, settings(task="text"))[0][0] == "finished"
     assert_equal_runs(folder, expected)
 
 
-def test_both_see_the_same_divergence(settings):
+@pytest.mark.slow
+def test_both_ranks_see_the_same_divergence(settings):
     answers = in_processes(2, train, settings("optim.optimizer.lr=1e30", "trainer.epochs=5"))
     assert [answer[0] for answer in answers] == ["diverged", "diverged"]
 
 
-def test_an_exception_in_one_process_is_the_reason_why_the_run_failed(settings, tmp_path):
+@pytest.mark.slow
+def test_an_exception_on_one_rank_is_the_recorded_reason(settings, tmp_path):
     (status, folder, _), other = in_processes(2, train, settings(), partial(in_process, 1, partial(at_step, 3, fail)))
     assert (status, other) == ("failed", ("RuntimeError", "out of luck"))
-    (row,) = ledger.read(tmp_path / "runs" / "ledger.csv")
-    assert row["status"] == "failed"
+    ((row,), _) = ledger.read(tmp_path / "runs" / "ledger.csv")
+    assert row.status == "failed"
     assert result_of(folder)["reason"].startswith("RuntimeError: out of luck (see ")
     assert "in fail" in (folder / "traceback.txt").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rank", "mistake"), [(0, find_disk_full), (1, find_no_data)])
-def test_a_mistake_that_one_process_finds_is_told_by_the_first(settings, rank, mistake):
+def test_a_mistake_found_on_any_rank_is_reported_by_rank_0(settings, rank, mistake):
     answers = in_processes(2, train, settings(), partial(in_process, rank, mistake))
     assert answers == [("BadInput", "not like this"), ("OtherProcessFailed", "")]
 
 
-def test_a_killed_process_ends_the_other_and_the_same_command_goes_on(settings):
+@pytest.mark.slow
+def test_a_killed_rank_ends_the_other_and_the_same_command_resumes(settings):
     expected = in_processes(2, train, settings(kept="undisturbed"))[0][1]
     first, other = in_processes(2, train, settings(), partial(in_process, 1, partial(at_step, 5, kill_this_process)))
     assert first[0] == "OtherProcessFailed"
@@ -343,13 +341,15 @@ def test_a_killed_process_ends_the_other_and_the_same_command_goes_on(settings):
     assert_equal_runs(folder, expected)
 
 
-def test_a_signal_before_training_stops_both_and_nothing_is_recorded(settings):
+@pytest.mark.slow
+def test_a_signal_before_training_stops_both_ranks_and_records_nothing(settings):
     first, other = in_processes(2, train, settings(), partial(in_process, 1, stop_before_training))
     assert first == ("OtherProcessFailed", "")
     assert other is None
     assert in_processes(2, train, settings())[0][0] == "finished"
 
 
+@pytest.mark.slow
 def test_a_batch_with_fewer_examples_than_processes_is_refused(settings):
     answers = in_processes(2, train, settings("trainer.batch_size=1"))
     assert answers[0][0] == "BadInput"
@@ -357,62 +357,15 @@ def test_a_batch_with_fewer_examples_than_processes_is_refused(settings):
     assert answers[1] == ("OtherProcessFailed", "")
 
 
-# The command line
-
-
 LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 
-TORCHRUN = {
-    **{"WORLD_SIZE": "2", "RANK": "1", "LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": "1"},
-    **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"},
-}
 
-
-def test_torchrun_says_which_process_this_is():
-    assert read_torchrun(TORCHRUN) == TorchrunProcess(rank=1, size=2, local_rank=1, local_size=2)
-    assert read_torchrun({}) == read_torchrun(TORCHRUN | {"WORLD_SIZE": "1", "RANK": "0"}) == TorchrunProcess()
-
-
-@pytest.mark.parametrize(
-    ("changed", "answer"),
-    [
-        (
-            {"RANK": None},
-            "WORLD_SIZE=2 is set, but RANK is missing; unset it, or start several processes with: torchrun",
-        ),
-        ({"WORLD_SIZE": None}, "RANK=1 is set, but WORLD_SIZE is missing"),
-        ({"MASTER_ADDR": None}, "MASTER_ADDR is missing"),
-        ({"MASTER_PORT": "http"}, "MASTER_PORT=http is no number"),
-        ({"RANK": "2"}, "RANK=2 does not fit WORLD_SIZE=2"),
-        ({"LOCAL_RANK": "3"}, "LOCAL_RANK=3 does not fit LOCAL_WORLD_SIZE=2"),
-    ],
-)
-def test_a_variable_that_is_missing_or_does_not_fit_is_named(changed, answer):
-    variables = {name: value for name, value in (TORCHRUN | changed).items() if value is not None}
-    with pytest.raises(BadInput) as caught:
-        read_torchrun(variables)
-    assert answer in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "answer"),
-    [
-        (["-m", "act=relu,carelu"], "start each run of the sweep with torchrun"),
-        (["act=relux"], "unknown act 'relux'; did you mean relu"),
-    ],
-)
-def test_a_mistake_on_the_command_line_of_torchrun_is_told_once(arguments, answer):
-    done = subprocess.run([*LAUNCHER, str(ROOT / "run.py"), *arguments], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 1
-    (line,) = (line for line in done.stderr.splitlines() if line.startswith("error:"))
-    assert answer in line
-
-
+@pytest.mark.slow
 def test_one_gpu_for_all_processes_is_refused(settings):
     if not torch.cuda.is_available():
         pytest.skip("needs a GPU")
     answers = in_processes(2, train, settings("trainer.device=cuda:0"))
-    assert "each of its processes takes a GPU of its own" in answers[0][1]
+    assert "each rank takes a GPU of its own" in answers[0][1]
 
 
 def workers_of(process):
@@ -437,7 +390,8 @@ def wait_for(process, words):
     pytest.fail(f"it never said {words!r}: {process.stderr.read()}")
 
 
-def test_a_torchrun_job_that_is_killed_in_every_way_ends_equal_to_one_that_was_not(settings, tmp_path):
+@pytest.mark.slow
+def test_a_torchrun_job_killed_in_every_way_ends_equal_to_an_undisturbed_one(settings, tmp_path):
     """torchrun itself, then a worker with --max-restarts=1, then SIGTERM as a cluster sends it."""
     more = ["trainer.epochs=6", "task.steps_per_epoch=20"]
     command = [*LAUNCHER, "--max-restarts=1", str(ROOT / "run.py"), *settings(*more)]
@@ -462,13 +416,13 @@ def test_a_torchrun_job_that_is_killed_in_every_way_ends_equal_to_one_that_was_n
     wait_for(job, "epoch")
     job.send_signal(signal.SIGTERM)
     said, _ = job.communicate(timeout=100)
-    assert "the same command goes on" in said
+    assert "repeat the same command" in said
 
     job = start()
     said, complained = job.communicate(timeout=200)
     assert job.returncode == 0, complained
-    assert said.count("kept in") == said.count("compare with") == 1
+    assert said.count("\nmodel ") == said.count("compare with") == 1
     expected = in_processes(2, train, settings(*more, kept="undisturbed"))[0][1]
     (folder,) = (file.parent for file in (tmp_path / "runs").rglob("result.json"))
     assert_equal_runs(folder, expected)
-    assert len(ledger.read(tmp_path / "runs" / "ledger.csv")) == 1
+    assert len(ledger.read(tmp_path / "runs" / "ledger.csv")[0]) == 1

@@ -1,5 +1,6 @@
-"""The ledger: one row a run, rebuilt from the runs, and published as evidence."""
+"""The ledger: one typed row a run, read with all its damage named, and rebuilt from the runs."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -8,13 +9,43 @@ import pytest
 
 from experiments.errors import BadInput
 from experiments.record import ledger
-from experiments.record.run_directory import METRICS, RESULT
+from experiments.record.row import COLUMNS, Damaged, Row
+from experiments.record.run_directory import RESULT
 from tests.conftest import ROOT
+from tests.experiments.ledgers import row
+
+AWKWARD = (
+    "a,b",
+    'say "yes"',
+    "two\nlines",
+    "carriage\rreturn",
+    "both\r\n",
+    "\nfirst",
+    "next\x85line",
+    "line\u2028separator",
+    "file\x1cseparator",
+    "\ufeffmark",
+    " spaces ",
+    "=1+1",
+    "'",
+    "ä😀",
+    '"',
+    "é" * 5000,
+    "\n".join(["x,y"] * 40),
+)
 
 
-def result(run_id, **fields):
-    row = dict.fromkeys(ledger.COLUMNS, "x")
-    return {**row, "run_id": run_id, "git_dirty": False, "headline_value": 50.0, "top1": 50.0, **fields}
+def result(run_id="a", **fields):
+    return {**row(), "reason": "", "run_id": run_id, **fields}
+
+
+def typed(run_id="a", **fields):
+    return Row.from_result(result(run_id, **fields))
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "ledger.csv"
 
 
 @pytest.fixture
@@ -24,135 +55,213 @@ def runs(tmp_path):
         folder = tmp_path / "runs" / act / f"s{seed}"
         folder.mkdir(parents=True)
         (folder / RESULT).write_text(json.dumps(result(f"{act}-s{seed}", act=act, seed=seed)))
-        (folder / METRICS).write_text(f'{{"epoch": 0, "act": "{act}"}}\n')
     return tmp_path / "runs"
 
 
 def test_the_columns_are_those_of_the_contract():
     contract = (
-        "run_id, status, task, model, data, recipe, act, seed, headline_metric, headline_value, parameters, epochs, "
-        "steps, wall_seconds, step_milliseconds, peak_memory_mib, device, precision, config_hash, git_commit, "
-        "git_dirty, python, torch, command, finished_at"
+        "run_id, status, task, model, data, recipe, act, overrides, seed, headline_metric, headline_value, parameters, "
+        "epochs, steps, wall_seconds, step_milliseconds, peak_memory_mib, device, threads, precision, config_hash, "
+        "code_hash, activation_hash, git_commit, git_dirty, python, torch, command, finished_at"
     )
-    assert ", ".join(ledger.COLUMNS) == contract
+    assert ", ".join(COLUMNS) == contract
 
 
-def test_a_row_replaces_the_older_row_of_the_same_run(tmp_path):
-    file = tmp_path / "ledger.csv"
+@pytest.mark.parametrize("text", AWKWARD)
+def test_every_text_comes_back_as_it_was_written(file, text):
+    names = dict.fromkeys(("model", "data", "recipe", "act", "device", "command", "torch"), f"x{text}")
+    rows = [
+        typed("a", **names, overrides={text: [text, {"deeper": text}], "flag": True, "rate": 1e-05, "none": None}),
+        typed("b", command=text),
+        typed("c", remark=text),
+    ]
+    ledger.write(file, rows)
+    assert ledger.read(file) == (rows, [])
+
+
+def test_a_row_is_typed(file):
+    ledger.write(file, [typed(seed=3, threads=None, git_dirty=True, overrides={"b": 1, "a": 0.5}, top5=70)])
+    ((read,), problems) = ledger.read(file)
+    assert problems == []
+    assert (read.seed, read.threads, read.git_dirty, read.headline_value) == (3, None, True, 40.0)
+    assert read.overrides == {"a": 0.5, "b": 1}
+    assert read.metrics == {"top1": 40.0, "top5": 70}
+    (written,) = csv.DictReader(file.open(encoding="utf-8", newline=""))
+    assert (written["overrides"], written["threads"], written["git_dirty"]) == ('{"a": 0.5, "b": 1}', "", "True")
+
+
+def test_what_a_row_was_made_from_comes_back_from_it(file):
+    made = result(headline_epoch=4, remark="by hand")
+    ledger.write(file, [Row.from_result(made)])
+    ((read,), _) = ledger.read(file)
+    assert read.as_result() == {key: value for key, value in made.items() if key != "reason"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"seed": "one"}, "'seed' is 'one'"),
+        ({"overrides": [1]}, r"'overrides' is '\[1\]'"),
+        ({"threads": 1.5}, "'threads' is '1.5'"),
+        ({"headline_value": None}, "'headline_value' is ''"),
+        ({"headline_value": float("nan")}, "'headline_value' is 'nan'"),
+        ({"finished_at": "2026-01-31"}, "'finished_at' is '2026-01-31'"),
+        ({"model": " "}, "'model' is ' '"),
+    ],
+)
+def test_a_result_that_is_no_row_is_refused_with_column_and_value(fields, named):
+    with pytest.raises(Damaged, match=named):
+        Row.from_result(result(**fields))
+
+
+@pytest.mark.parametrize("column", [column for column in COLUMNS if column != "git_dirty"])
+def test_a_result_without_a_column_is_refused(column):
+    made = result()
+    del made[column]
+    with pytest.raises(Damaged, match=f"'{column}' is missing"):
+        Row.from_result(made)
+
+
+def test_where_nothing_says_that_the_code_was_committed_it_was_not(file):
+    made = result()
+    del made["git_dirty"]
+    assert Row.from_result(made).git_dirty
+    ledger.write(file, [typed()])
+    file.write_text(file.read_text().replace(",False,", ",,"))
+    assert [each.git_dirty for each in ledger.read(file)[0]] == [True]
+
+
+def test_a_metric_that_is_not_finite_has_no_cell():
+    assert Row.from_result(result(loss=float("inf"), top5=70.0)).metrics == {"top1": 40.0, "top5": 70.0}
+
+
+def damage(file, line, change):
+    """Writes three rows, and changes one line of the file (1 is the header)."""
+    ledger.write(file, [typed(run_id, overrides={"a": "b,c"}) for run_id in "xyz"])
+    lines = file.read_bytes().split(b"\n")
+    lines[line - 1] = change(lines[line - 1])
+    file.write_bytes(b"\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda line: line.replace(b"finished", b"finishd"), "'status' is 'finishd'"),
+        (lambda line: line.replace(b"40.0", b"4O.0", 1), "'headline_value' is '4O.0'"),
+        (lambda line: line.replace(b"40.0", b"4_0.0", 1), "'headline_value' is '4_0.0'"),
+        (lambda line: line.replace(b",2,float32", b",-2,float32"), "'threads' is '-2'"),
+        (lambda line: line.replace(b"AMD", b"\xff"), "'device' is"),
+        (lambda line: line.replace(b"AMD", b"A\0D"), "'device' is"),
+        (lambda line: line.replace(b'{""a"": ""b,c""}', b"[" * 100000), "'overrides' is"),
+        (lambda line: line.replace(b"AMD", b"A" * 200000), "field larger"),
+        (lambda line: line.replace(b"python run", b'"python run'), "not CSV"),
+        (lambda line: line.replace(b'""a', b'"a'), "not CSV"),
+        (lambda line: line[:20], "it ends before column"),
+        (lambda line: line + b",1,2", f"{len(COLUMNS) + 3} cells for {len(COLUMNS) + 1} columns"),
+        (lambda line: b"\0" * 4096, "it ends before column 'status'"),
+    ],
+)
+def test_a_damaged_line_is_named_and_changes_no_other(file, change, named):
+    damage(file, 3, change)
+    rows, problems = ledger.read(file)
+    assert [each.run_id for each in rows] == ["x", "z"]
+    assert len(problems) == 1
+    assert problems[0].startswith("line 3 of ledger.csv is left out: ")
+    assert named in problems[0]
+    assert len(problems[0]) < 300
+
+
+def test_damage_is_named_at_its_line_after_a_row_of_several_lines(file):
+    ledger.write(file, [typed("a", command="one\ntwo\nthree"), typed("b"), typed("c")])
+    file.write_text(file.read_text().replace("b,finished", "b,fin"))
+    rows, (problem,) = ledger.read(file)
+    assert [each.run_id for each in rows] == ["a", "c"]
+    assert problem.startswith("line 5 ")
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+def test_what_a_spreadsheet_saves_is_read(file, mark, line_end):
+    rows = [typed("a"), typed("b")]
+    ledger.write(file, rows)
+    file.write_bytes(mark + file.read_bytes().replace(b"\n", line_end))
+    assert ledger.read(file) == (rows, [])
+
+
+def test_what_utf8_cannot_hold_is_written_as_its_escape(file):
+    ledger.write(file, [typed(command="run \udc80")])
+    assert [each.command for each in ledger.read(file)[0]] == ["run \\udc80"]
+
+
+def test_a_row_replaces_the_older_row_of_the_same_run(file):
     for value, run_id in ((1.0, "b"), (2.0, "a"), (3.0, "b")):
         ledger.record(file, result(run_id, headline_value=value))
-    assert [(row["run_id"], row["headline_value"]) for row in ledger.read(file)] == [("a", "2.0"), ("b", "3.0")]
+    rows, _ = ledger.read(file)
+    assert [(each.run_id, each.headline_value) for each in rows] == [("a", 2.0), ("b", 3.0)]
 
 
-def test_a_row_replaces_only_the_row_of_its_own_run_whatever_their_status(tmp_path):
-    file = tmp_path / "ledger.csv"
+def test_a_row_replaces_only_the_row_of_its_own_run_whatever_their_status(file):
     ledger.record(file, result("a", status="failed"))
     ledger.record(file, result("b", status="finished"))
     ledger.record(file, result("a", status="finished"))
-    assert [(row["run_id"], row["status"]) for row in ledger.read(file)] == [("a", "finished"), ("b", "finished")]
+    assert [(each.run_id, each.status) for each in ledger.read(file)[0]] == [("a", "finished"), ("b", "finished")]
 
 
-def test_rows_are_sorted_and_what_is_local_is_no_column(tmp_path):
-    file = tmp_path / "ledger.csv"
-    ledger.write(file, [result("b", reason="diverged at step 3", notes=["x"]), result("a")])
-    assert [row["run_id"] for row in ledger.read(file)] == ["a", "b"]
-    assert not {"reason", "notes"} & ledger.read(file)[0].keys()
+def test_rows_are_sorted_and_what_is_local_is_no_column(file):
+    ledger.write(file, [typed("b", reason="diverged at step 3", notes=["x"]), typed("a")])
+    assert [each.run_id for each in ledger.read(file)[0]] == ["a", "b"]
+    assert not {"reason", "notes"} & set(file.read_text().split("\n")[0].split(","))
 
 
-def test_a_new_metric_becomes_a_column_after_the_known_ones(tmp_path):
-    file = tmp_path / "ledger.csv"
-    ledger.record(file, result("a", **{"set5/psnr_y": 30.0, "loss": 1.0}))
-    ledger.record(file, result("b"))
-    header = file.read_text().splitlines()[0].split(",")
-    assert header[len(ledger.COLUMNS) :] == ["top1", "loss", "set5/psnr_y"]
-    assert [row["set5/psnr_y"] for row in ledger.read(file)] == ["30.0", ""]
+def test_a_ledger_with_a_damaged_line_is_kept_as_it_is(file):
+    damage(file, 2, lambda line: line[:30])
+    before = file.read_bytes()
+    with pytest.raises(BadInput, match=r"line 2 of ledger\.csv"):
+        ledger.record(file, result("new"))
+    assert file.read_bytes() == before
+
+
+def test_headline_metrics_come_first_and_those_of_further_sets_last(file):
+    ledger.record(file, result("a", **{"set5/psnr_y": 30.0, "loss": 1.0, "headline_epoch": 4}))
+    ledger.record(file, result("b", headline_metric="psnr_y", psnr_y=1.0))
+    header = file.read_text().split("\n")[0].split(",")
+    assert header[len(COLUMNS) :] == ["psnr_y", "top1", "loss", "set5/psnr_y", "headline_epoch"]
+    assert [each.metrics.get("set5/psnr_y") for each in ledger.read(file)[0]] == [30.0, None]
 
 
 def test_a_ledger_is_rebuilt_from_the_run_directories(runs):
     replaced = runs / "relu" / "s0" / "replaced" / "1"
     replaced.mkdir(parents=True)
     (replaced / RESULT).write_text(json.dumps(result("old")))
-    assert ledger.rebuild(runs) == 3
-    assert [row["run_id"] for row in ledger.read(runs / "ledger.csv")] == ["carelu-s0", "relu-s0", "relu-s1"]
+    damaged = runs / "other"
+    damaged.mkdir()
+    (damaged / RESULT).write_text('{"run_id": "other"}')
+    rows, (problem,) = ledger.rebuild(runs)
+    assert "'status' is missing" in problem and str(damaged) in problem
+    assert [each.run_id for each in rows] == ["carelu-s0", "relu-s0", "relu-s1"]
+    assert ledger.read(runs / "ledger.csv")[0] == rows
 
 
-def test_a_file_that_is_no_ledger_is_named(tmp_path):
-    file = tmp_path / "ledger.csv"
-    for content in (b"a,b\n1,2\n", b"\xff\xfe\x00"):
-        file.write_bytes(content)
-        with pytest.raises(BadInput, match=r"is not a ledger.*rebuild_ledger"):
-            ledger.read(file)
+@pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"\xff\xfe\x00", b"", b"\n"])
+def test_a_file_that_is_no_ledger_is_named(file, content):
+    file.write_bytes(content)
+    with pytest.raises(BadInput, match=r"is not a ledger.*rebuild_ledger"):
+        ledger.read(file)
 
 
-def test_publishing_copies_the_chosen_rows_and_their_metrics(runs, tmp_path):
-    target = tmp_path / "results"
-    assert ledger.publish(runs, target, {"act": "relu"}) == ["relu-s0", "relu-s1"]
-    assert [row["run_id"] for row in ledger.read(target / "ledger.csv")] == ["relu-s0", "relu-s1"]
-    assert (target / "metrics" / "relu-s1.jsonl").read_bytes() == (runs / "relu" / "s1" / METRICS).read_bytes()
-    ledger.publish(runs, target, {"act": "carelu", "seed": "0"})
-    assert len(ledger.read(target / "ledger.csv")) == 3
+def test_a_folder_in_its_place_is_named(file):
+    file.mkdir()
+    with pytest.raises(BadInput, match=f"{file} cannot be read"):
+        ledger.read(file)
 
 
-def test_a_run_is_published_only_if_all_that_is_wanted_fits_and_also_if_it_failed(runs, tmp_path):
-    (runs / "relu" / "s1" / RESULT).write_text(json.dumps(result("relu-s1", act="relu", seed=1, status="failed")))
-    assert ledger.publish(runs, tmp_path / "results", {"act": "relu", "seed": "1"}) == ["relu-s1"]
-    assert [row["status"] for row in ledger.read(tmp_path / "results" / "ledger.csv")] == ["failed"]
+def test_where_there_is_no_ledger_there_are_no_rows(file):
+    assert ledger.read(file) == ([], [])
 
 
-def test_publishing_copies_the_picture_of_a_run_that_has_one(runs, tmp_path):
-    artifacts = runs / "relu" / "s1" / "artifacts"
-    artifacts.mkdir()
-    (artifacts / "comparison.png").write_bytes(b"picture")
-    ledger.publish(runs, tmp_path / "results", {"act": "relu"})
-    pictures = tmp_path / "results" / "pictures"
-    assert {file.name: file.read_bytes() for file in pictures.iterdir()} == {"relu-s1.png": b"picture"}
-
-
-def test_results_of_code_in_no_commit_are_not_published_unless_asked(runs, tmp_path):
-    (runs / "relu" / "s0" / RESULT).write_text(json.dumps(result("relu-s0", act="relu", git_dirty=True)))
-    with pytest.raises(BadInput, match="relu-s0 was made by code that is in no commit"):
-        ledger.publish(runs, tmp_path / "results", {"act": "relu"})
-    assert not (tmp_path / "results").exists()
-    assert ledger.publish(runs, tmp_path / "results", {"act": "relu"}, allow_dirty=True) == ["relu-s0", "relu-s1"]
-
-
-def test_a_result_that_does_not_say_whether_its_code_was_committed_is_not_published(runs, tmp_path):
-    silent = result("relu-s1", act="relu")
-    del silent["git_dirty"]
-    (runs / "relu" / "s1" / RESULT).write_text(json.dumps(silent))
-    with pytest.raises(BadInput, match="relu-s1 was made by code that is in no commit"):
-        ledger.publish(runs, tmp_path / "results", {"act": "relu"})
-    assert not (tmp_path / "results").exists()
-
-
-@pytest.mark.parametrize(
-    ("wanted", "answer"),
-    [({"activation": "relu"}, "unknown column 'activation'"), ({"act": "gelu"}, "no finished run")],
-)
-def test_a_choice_that_fits_nothing_is_answered(runs, tmp_path, wanted, answer):
-    with pytest.raises(BadInput, match=answer):
-        ledger.publish(runs, tmp_path / "results", wanted)
-
-
-@pytest.mark.parametrize(
-    ("script", "arguments", "returncode", "said"),
-    [
-        ("publish_results.py", ["act=relu"], 0, "relu-s1"),
-        ("publish_results.py", ["act=gelu"], 1, "error: no finished run"),
-        ("publish_results.py", ["relu"], 2, "'relu' is not COLUMN=VALUE"),
-        ("rebuild_ledger.py", [], 0, "3 runs"),
-    ],
-)
-def test_the_scripts_say_what_they_did(runs, tmp_path, script, arguments, returncode, said):
-    out = ["--out", str(tmp_path / "results")] if script == "publish_results.py" else []
-    command = [sys.executable, str(ROOT / "scripts" / script), *arguments, "--output-root", str(runs), *out]
+def test_the_script_lists_what_it_rebuilt(runs):
+    command = [sys.executable, str(ROOT / "scripts" / "rebuild_ledger.py"), "--output-root", str(runs)]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == returncode
-    assert said in done.stdout + done.stderr
-
-
-def test_the_published_ledger_is_whole_and_made_by_committed_code():
-    rows = ledger.read(ROOT / "results" / "ledger.csv")
-    for row in rows:
-        assert row["git_dirty"] == "False"
-        assert (ROOT / "results" / "metrics" / f"{row['run_id']}.jsonl").exists()
+    assert done.returncode == 0, done.stderr
+    assert "3 runs" in done.stdout
+    assert "relu-s1" in done.stdout

@@ -3,20 +3,24 @@
 import json
 import runpy
 import sys
-from dataclasses import asdict
 
 import pytest
 from PIL import Image
 
 from experiments.configuration.composition import compose
 from experiments.configuration.identity import identify
+from experiments.configuration.schema import validate
 from experiments.errors import BadInput
 from experiments.files import write_atomically
 from experiments.record import ledger
+from experiments.record.publication import publish
 from experiments.record.replay import replay, runs_in, runs_of
+from experiments.record.row import COLUMNS, LOCAL_ONLY
 from experiments.record.run_directory import PICTURE, RESULT, RunDirectory
 from experiments.tasks.cifar100.task import CIFAR100
+from experiments.training.resolution import resolve_auto
 from tests.conftest import ROOT
+from tests.experiments.ledgers import row, write
 from tests.wandb_files import offline_runs
 
 pytestmark = pytest.mark.usefixtures("no_login")
@@ -39,18 +43,19 @@ def picture(monkeypatch):
 def evidence(tmp_path):
     """(folder of a finished run of CAReLU that was not mirrored, ledger that publishes it)."""
     words = ["act=carelu", "data=sample", "trainer.device=cpu", "trainer.precision=float32"]
-    cfg, choices = compose([*words, "recipe=small", f"output_root={tmp_path / 'runs'}"])
-    identity = identify(cfg, choices)
+    cfg, choices = compose([*words, "recipe=small", "act.options.gain=2", f"output_root={tmp_path / 'runs'}"])
+    config = resolve_auto(validate(cfg))
+    identity = identify(config, choices)
     directory = RunDirectory(identity.directory)
     directory.create()
     environment = {
-        "git_commit": "0" * 40,
+        **dict.fromkeys(ledger.OF_ENVIRONMENT, "x"),
         "git_dirty": False,
-        "python": "3.11",
         "torch": "2.6",
-        "device": "cpu (1 threads)",
+        "threads": 1,
+        "processes": 1,
     }
-    directory.begin(cfg, environment)
+    directory.begin(config, environment)
     learned = {"act1": {"alpha": 0.25, "beta": 0.8}}
     directory.write_metrics(
         [
@@ -60,16 +65,10 @@ def evidence(tmp_path):
     )
     (directory.path / "artifacts").mkdir()
     Image.new("RGB", (3, 2), "orange").save(directory.path / "artifacts" / PICTURE)
-    directory.finish(
-        {
-            **dict.fromkeys(ledger.COLUMNS, 1),
-            **{key: value for key, value in asdict(identity).items() if key in ledger.COLUMNS},
-            **environment,
-            **{"status": "finished", "headline_metric": "top1", "headline_value": 12.0, "top1": 12.0, "reason": ""},
-            **{"precision": "float32", "finished_at": "2026-01-31T12:00:00Z"},
-        }
-    )
-    ledger.publish(tmp_path / "runs", tmp_path / "results", {"act": "carelu"})
+    named = {key: value for key, value in vars(identity).items() if key in COLUMNS}
+    of_environment = {key: environment[key] for key in ledger.OF_ENVIRONMENT}
+    directory.finish(row(**named, **of_environment, value=12.0) | {"reason": "", "headline_epoch": 2})
+    publish(tmp_path / "runs", tmp_path / "results", {"act": "carelu"})
     return identity.directory, tmp_path / "results" / "ledger.csv"
 
 
@@ -114,7 +113,7 @@ def test_a_second_replay_is_the_same_wandb_run(evidence, tmp_path):
 
 def test_the_evidence_replays_as_the_run_itself(evidence, tmp_path):
     folder, published = evidence
-    for recorded, place in ((runs_in(folder), "own"), (runs_of(published), "published")):
+    for recorded, place in ((runs_in(folder), "own"), (runs_of(published)[0], "published")):
         (tmp_path / place).mkdir()
         replay(recorded[0], {**OFFLINE, "project": "theirs"}, tmp_path / place)
     own, again = only_run(tmp_path / "own"), only_run(tmp_path / "published")
@@ -122,19 +121,20 @@ def test_the_evidence_replays_as_the_run_itself(evidence, tmp_path):
     assert own.run.run_id == again.run.run_id
     assert (own.run.run_group, own.run.display_name) == (again.run.run_group, again.run.display_name)
     assert again.history == own.history
-    assert again.summary == {key: value for key, value in own.summary.items() if key not in ledger.LOCAL_ONLY}
-    for part in ("task", "act", "model", "optim", "trainer", "seed", "run_id", "command"):
+    assert again.summary == {key: value for key, value in own.summary.items() if key not in LOCAL_ONLY}
+    assert again.run.display_name == "carelu(gain=2)-s0"
+    for part in ("act", "model", "optim", "seed", "run_id", "command", "environment"):
         assert again.config[part] == own.config[part]
-    assert again.config["environment"]["torch"] == own.config["environment"]["torch"]
 
 
-def test_a_configuration_that_is_no_longer_composed_is_left_out_and_said(evidence):
+def test_a_run_without_a_published_configuration_is_replayed_without_and_that_is_said(evidence):
     _, published = evidence
-    rows = ledger.read(published)
-    ledger.write(published, [{**rows[0], "config_hash": "0" * 10}])
-    (recorded,) = runs_of(published)
+    for file in (*published.parent.glob("configs/*"), *published.parent.glob("environments/*")):
+        file.unlink()
+    (recorded,), _ = runs_of(published)
     assert recorded.config == {}
     assert "without its configuration" in recorded.note
+    assert recorded.environment["torch"] == "2.6"
 
 
 def test_runs_below_a_folder_are_found(evidence, tmp_path):
@@ -173,8 +173,7 @@ def test_a_damaged_or_unfinished_run_is_named(tmp_path, file, content, answer):
     (folder / "metrics.jsonl").write_text('{"epoch": 0}\n')
     (folder / "environment.json").write_text("{}")
     (folder / "config.yaml").write_text("seed: 0\n")
-    result = {**dict.fromkeys(ledger.COLUMNS, "x"), "status": "finished"}
-    (folder / "result.json").write_text(json.dumps(result))
+    (folder / "result.json").write_text(json.dumps(row()))
     assert len(runs_in(folder)) == 1
     if content is None:
         (folder / file).unlink()
@@ -184,24 +183,29 @@ def test_a_damaged_or_unfinished_run_is_named(tmp_path, file, content, answer):
         runs_in(folder)
 
 
-def row(**fields):
-    usual = {**dict.fromkeys(ledger.COLUMNS, "1"), "run_id": "a", "status": "finished", "command": "python run.py"}
-    return {**usual, **fields}
-
-
 @pytest.mark.parametrize(
     ("fields", "answer"),
     [
-        ({"headline_value": "4O.1"}, "run a: column 'headline_value' is '4O.1', not a number"),
-        ({"top1": "many"}, "run a: column 'top1' is 'many'"),
-        ({"finished_at": ""}, "run a: column 'finished_at' is empty"),
+        ({"headline_value": "4O.1"}, "line 2 .*'headline_value' is '4O.1', not a number"),
+        ({"finished_at": ""}, "line 2 .*'finished_at' is ''"),
         ({}, r"a\.jsonl is missing"),
     ],
 )
 def test_a_damaged_row_is_named(tmp_path, fields, answer):
-    ledger.write(tmp_path / "ledger.csv", [row(**fields)])
+    write(tmp_path / "ledger.csv", [row(run_id="a", **fields)])
     with pytest.raises(BadInput, match=answer):
         runs_of(tmp_path / "ledger.csv")
+
+
+def test_a_damaged_row_is_left_out_and_the_others_are_replayed(tmp_path):
+    file = write(tmp_path / "ledger.csv", [row(run_id="a"), row(run_id="b", steps="x")])
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "a.jsonl").write_text('{"epoch": 0}\n')
+    runs, (problem,) = runs_of(file)
+    assert [run.run_id for run in runs] == ["a"]
+    assert "line 3" in problem
+    with pytest.raises(BadInput, match=r"unknown run 'b'.*line 3"):
+        runs_of(file, ["b"])
 
 
 @pytest.fixture

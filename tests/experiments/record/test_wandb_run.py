@@ -12,9 +12,10 @@ from tests.wandb_files import offline_runs
 @pytest.mark.usefixtures("no_login")
 def test_long_labels_are_shortened_to_what_wandb_takes_and_stay_different(tmp_path):
     names = {"task": "text", "act": "a" * 140, "data": "snli", "seed": 3, "run_id": "r", "command": "c"}
+    names["recipe"] = "small"
     written = []
     for value in (1, 2):
-        description = describe_run({**names, "recipe": "small(" + "x" * 200 + f"={value})"}, {}, {}, [], "id")
+        description = describe_run({**names, "overrides": {"x" * 200: value}}, {}, {}, [], "id")
         folder = tmp_path / str(value)
         folder.mkdir()
         WandbRun(description, destination(mode="offline"), folder, live=False).finish({"status": "finished"})
@@ -23,6 +24,22 @@ def test_long_labels_are_shortened_to_what_wandb_takes_and_stay_different(tmp_pa
     assert all(0 < len(tag) <= 64 for run in written for tag in run.tags)
     assert written[0].run_group != written[1].run_group
     assert set(written[0].tags) != set(written[1].tags)
+
+
+def test_a_run_is_named_with_what_departs_from_its_recipe_data_and_activation():
+    names = {
+        "task": "text",
+        "act": "carelu",
+        "recipe": "small",
+        "data": "snli",
+        "seed": 3,
+        "run_id": "r",
+        "command": "",
+    }
+    overrides = {"act.options.gain": 2, "data.max_length": 9, "trainer.epochs": 1}
+    description = describe_run({**names, "overrides": overrides}, {}, {}, ["mine"], "id")
+    assert (description.group, description.name) == ("text/small(trainer.epochs=1)", "carelu(gain=2)-s3")
+    assert description.tags == ("text", "carelu(gain=2)", "small(trainer.epochs=1)", "snli(max_length=9)", "mine")
 
 
 def test_what_a_layer_has_learned_is_a_section_of_its_own():

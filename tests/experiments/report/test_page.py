@@ -109,10 +109,26 @@ def test_drawings_follow_the_page_in_the_dark(html):
 
 def test_the_findings_stand_before_the_tables(page):
     text = page.text.replace("\N{NO-BREAK SPACE}", " ")
-    findings = text[text.index("corrected for the number of activations") - 1500 :]
-    order = ("2 stand as better and none stands as worse", "n = 3: stands, better", "In each row everything is equal")
+    findings = text[text.index("Findings") :]
+    order = ("in 2 of 2 comparisons", "n = 3): significantly better", "In each row everything but the activation")
     places = [findings.index(part) for part in order]
     assert places == sorted(places)
+
+
+def test_only_a_significant_gain_is_bold(tmp_path):
+    rows = grid(("relu", "gelu", "elu"), range(5), effects={"gelu": 30.0, "elu": -30.0})
+    evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
+    html = render_page(evidence, build_tables(evidence), [])
+    (better,) = re.findall(r'<li class="better">(.*?)</li>', html)
+    assert better.startswith("GELU vs ReLU")
+    assert re.findall(r"<li>(ELU vs ReLU)", html)
+    assert len(re.findall(r"<strong>", html)) == 2  # mean and difference of GELU
+
+
+def test_a_page_without_carelu_does_not_name_it(tmp_path):
+    evidence = read_evidence(write(tmp_path / "ledger.csv", grid(("relu", "gelu"), range(3))))
+    html = render_page(evidence, build_tables(evidence), make_figures(evidence))
+    assert "carelu" not in re.sub(r"<code>.*?</code>", "", html, flags=re.DOTALL).lower()
 
 
 def test_the_provenance_names_commits_devices_and_commands(page):
@@ -130,7 +146,7 @@ def test_the_provenance_names_commits_devices_and_commands(page):
 def test_runs_that_did_not_finish_and_damaged_rows_are_told(tmp_path):
     rows = [*grid(("relu", "gelu"), range(2)), row("gelu", 2, status="failed"), row("gelu", 3, headline_value="x")]
     text = page_of(tmp_path / "ledger.csv", rows).text
-    assert "gelu (2 of 3)" in text
+    assert "GELU (2 of 3)" in text
     assert "4 finished" in text and "1 failed" in text
     assert "column 'headline_value' is 'x'" in text
 
@@ -159,6 +175,13 @@ def test_the_command_writes_the_same_page_as_before(evidence, html, tmp_path):
     assert done.stdout.strip() == str(file)
     assert file.read_text() == html
     assert len(html) < 5_000_000
+
+
+def test_a_folder_gets_the_page_under_its_usual_name(tmp_path):
+    ledger = write(tmp_path / "ledger.csv", grid(("relu", "gelu"), range(2)))
+    command = [sys.executable, ROOT / "scripts" / "make_report.py", "--ledger", ledger, "--out", tmp_path / "out"]
+    subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, check=True)
+    assert (tmp_path / "out" / "report.html").is_file()
 
 
 def test_the_command_answers_a_mistake_in_one_line(tmp_path, evidence):

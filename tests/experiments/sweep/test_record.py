@@ -1,13 +1,9 @@
 """The folder of a sweep."""
 
-import subprocess
-import sys
-
 import pytest
 
 from experiments.sweep.record import NOT_RUN, RUNNING, SweepFolder
 from experiments.training.job import Ending
-from tests.conftest import ROOT
 
 JOBS = [["act=relu", "seed=0"], ["act=relu", "seed=1"]]
 DONE = Ending("done", 0, run_id="a", metric="top1", value=45.23)
@@ -15,17 +11,18 @@ DONE = Ending("done", 0, run_id="a", metric="top1", value=45.23)
 
 @pytest.fixture
 def folder(tmp_path):
-    return SweepFolder.create(tmp_path / "sweeps" / "now", {"jobs": JOBS, "launcher": "joblib"})
+    return SweepFolder.create(tmp_path / "sweeps" / "now", JOBS, "pool")
 
 
 def test_two_sweeps_of_one_second_have_folders_of_their_own(folder):
-    beside = SweepFolder.create(folder.path, {"jobs": JOBS, "launcher": "joblib"})
+    beside = SweepFolder.create(folder.path, JOBS, "pool")
     assert beside.path != folder.path
     assert beside.path.parent == folder.path.parent
 
 
-def test_every_process_sees_how_far_each_run_has_come(folder):
+def test_every_process_sees_the_state_of_each_job(folder):
     elsewhere = SweepFolder(folder.path)
+    assert elsewhere.about == {"jobs": JOBS, "launcher": "pool"}
     assert [job.state for job in elsewhere.jobs()] == [NOT_RUN, NOT_RUN]
     folder.begin(1, JOBS[1])
     assert [job.state for job in elsewhere.jobs()] == [NOT_RUN, RUNNING]
@@ -33,29 +30,23 @@ def test_every_process_sees_how_far_each_run_has_come(folder):
     done = elsewhere.jobs()[1]
     assert (done.state, done.ending, done.overrides) == ("done", DONE, JOBS[1])
     assert done.ended >= done.began > 0
-    assert (elsewhere.has_ended(0), elsewhere.has_ended(1)) == (False, True)
+    assert (elsewhere.ending(0), elsewhere.ending(1)) == (None, DONE)
 
 
-def test_a_run_that_begins_again_has_not_ended(folder):
+def test_jobs_that_a_sweeper_adds_follow_the_planned_ones(folder):
+    for number, seed in ((10, 10), (2, 2)):
+        folder.begin(number, ["act=relu", f"seed={seed}"])
+    assert [job.overrides for job in folder.jobs()] == [*JOBS, ["act=relu", "seed=2"], ["act=relu", "seed=10"]]
+
+
+def test_a_job_that_begins_again_has_not_ended(folder):
     folder.begin(0, JOBS[0])
     folder.end(0, Ending("stopped", 75))
     folder.begin(0, JOBS[0])
-    assert not folder.has_ended(0)
+    assert folder.ending(0) is None
 
 
-def test_a_sweep_stops_when_it_is_asked_to(folder):
-    assert not SweepFolder(folder.path).must_stop()
-    folder.ask_to_stop()
-    assert SweepFolder(folder.path).must_stop()
-
-
-@pytest.mark.parametrize(("launcher", "stops"), [("joblib", True), ("submitit_local", True), ("submitit_slurm", False)])
-def test_a_sweep_stops_when_its_process_is_gone_unless_it_is_on_a_cluster(tmp_path, launcher, stops):
-    program = f"""
-from pathlib import Path
-from experiments.sweep.record import SweepFolder
-folder = SweepFolder.create(Path({str(tmp_path / "x")!r}), {{"jobs": {JOBS!r}, "launcher": {launcher!r}}})
-assert not SweepFolder(folder.path).is_abandoned()
-"""
-    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
-    assert SweepFolder(tmp_path / "x").must_stop() is stops
+def test_every_process_sees_a_request_to_stop(folder):
+    assert not SweepFolder(folder.path).stop_requested()
+    folder.request_stop()
+    assert SweepFolder(folder.path).stop_requested()

@@ -1,4 +1,4 @@
-"""What a sweep says of its runs."""
+"""The text of a sweep."""
 
 import pytest
 
@@ -22,24 +22,24 @@ def not_run(act="relu"):
     return Job([f"act={act}", "seed=0", "data=sample"])
 
 
-def test_a_run_is_called_by_what_tells_it_from_the_others():
+def test_a_run_is_labelled_by_what_distinguishes_it():
     jobs = [Job(["act=relu", "seed=0", "data=sample"]), Job(["act=relu", "seed=1", "data=sample"])]
     assert labels(jobs) == ["seed=0", "seed=1"]
     assert labels(jobs[:1]) == ["act=relu seed=0 data=sample"]
 
 
-def test_the_time_left_is_that_of_the_mean_run_for_each_that_is_to_come():
+def test_the_time_left_is_the_mean_duration_for_each_remaining_run():
     jobs = [ended(DONE, 0, 60), ended(DONE, 60, 120), not_run(), not_run()]
     assert seconds_left(jobs, now=180) == pytest.approx(180)
     assert progress(jobs, now=180) == "2 of 4 done, about 3 min left"
 
 
-def test_the_time_left_counts_what_runs_at_once_and_how_far_it_is():
+def test_the_time_left_accounts_for_parallel_runs_and_their_progress():
     jobs = [ended(DONE, 0, 60), ended(DONE, 0, 60), *[Job(["seed=3"], RUNNING, began=60)] * 2, not_run(), not_run()]
     assert seconds_left(jobs, now=90) == pytest.approx((30 + 30 + 60 + 60) / 2)
 
 
-def test_runs_that_were_there_before_say_nothing_about_the_time_left():
+def test_skipped_runs_do_not_enter_the_time_left():
     assert seconds_left([ended(SKIPPED, 0, 0.1), not_run()], now=1) is None
     jobs = [ended(SKIPPED, 0, 0.1), ended(DONE, 1, 100), not_run()]
     assert seconds_left(jobs, now=101) == pytest.approx(100)
@@ -73,10 +73,10 @@ def test_the_summary_has_a_line_for_each_run_and_counts_each_outcome():
     assert lines[7] == "1 done, 1 resumed, 1 skipped, 1 diverged, 1 failed, 1 not run"
 
 
-def test_a_run_whose_process_is_gone_has_failed():
+def test_a_run_still_recorded_as_running_at_the_end_has_failed():
     job = Job(["seed=0"], RUNNING, began=5.0)
     assert "1 failed" in summary([job], 10, "x")
-    assert outcome(job) == "its process ended without a word"
+    assert outcome(job) == "its process ended without a report"
     assert exit_code([job], was_stopped=False) == 1
 
 
@@ -95,5 +95,5 @@ def test_the_exit_code_is_the_largest(endings, missing, was_stopped, code):
     assert exit_code([*map(ended, endings), *[not_run()] * missing], was_stopped) == code
 
 
-def test_nothing_is_said_of_a_run_that_did_not_begin():
+def test_a_run_that_did_not_begin_has_no_outcome():
     assert (not_run().state, outcome(not_run())) == (NOT_RUN, "")

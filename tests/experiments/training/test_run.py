@@ -10,12 +10,12 @@ import torch
 from experiments.configuration.composition import compose
 from experiments.errors import BadInput
 from experiments.record import environment, ledger
-from experiments.record.ledger import COLUMNS
+from experiments.record.row import COLUMNS, LOCAL_ONLY
 from experiments.record.run_directory import RunDirectory, read_metrics
 from experiments.tasks.cifar100.batches import ImageBatches
 from experiments.tasks.cifar100.task import CIFAR100
 from experiments.training.console import Display
-from experiments.training.run import perform
+from experiments.training.run import Run
 
 TIMES = ("seconds",)
 """The fields of a record of metrics.jsonl that differ between two runs of one command."""
@@ -139,11 +139,9 @@ def test_evaluation_can_be_rarer_but_never_misses_the_last_epoch(run):
 
 def test_the_ledger_has_the_fields_of_the_result(run):
     outcome = run("act=prelu")
-    (row,) = ledger.read(folder_of(outcome).parents[3] / "ledger.csv")
-    assert list(row)[: len(COLUMNS)] == list(COLUMNS)
-    for column in row:
-        value = outcome.result[column]
-        assert row[column] == ("" if value is None else str(value))
+    ((row,), problems) = ledger.read(folder_of(outcome).parents[3] / "ledger.csv")
+    assert problems == []
+    assert row.as_result() == {key: value for key, value in outcome.result.items() if key not in LOCAL_ONLY}
 
 
 def test_two_runs_of_one_command_in_two_places_are_equal(run, tmp_path):
@@ -183,12 +181,12 @@ def test_force_runs_again_and_keeps_the_old_files(run):
     assert_equal_runs(again, first)
     (kept,) = (folder_of(first) / "replaced").iterdir()
     assert json.loads((kept / "result.json").read_text()) == first.result
-    assert len(ledger.read(folder_of(first).parents[3] / "ledger.csv")) == 1
+    assert len(ledger.read(folder_of(first).parents[3] / "ledger.csv")[0]) == 1
 
 
 def test_a_result_of_other_code_is_returned_with_a_note(run, monkeypatch, capsys):
     run()
-    monkeypatch.setattr(environment, "code_hash", lambda: "changed")
+    monkeypatch.setattr(environment, "code_hash", lambda _: "changed")
     assert run().again
     assert "is from other code" in capsys.readouterr().out
 
@@ -242,11 +240,11 @@ def test_an_interrupted_run_refuses_to_go_on_with_other_code(run, monkeypatch, c
     with monkeypatch.context() as patch:
         stop_at_step(patch, 2, signal.SIGTERM)
         run()
-    monkeypatch.setattr(environment, changed, lambda: "other" if changed == "code_hash" else ("other", False))
+    monkeypatch.setattr(environment, changed, lambda *_: "other" if changed == "code_hash" else ("other", False))
     if changed == "git_state":  # a commit that leaves the code alone is no other code
         assert run().result["status"] == "finished"
         return
-    with pytest.raises(BadInput, match=r"begun with code_hash .* force=true"):
+    with pytest.raises(BadInput, match=r"started with code_hash .* force=true"):
         run()
     assert run("force=true").result["status"] == "finished"
 
@@ -350,8 +348,8 @@ def test_a_loss_that_is_no_number_ends_the_run_as_diverged_and_keeps_the_last_go
     assert outcome.result["headline_value"] is None
     assert all(torch.isfinite(value).all() for value in weights_of(outcome).values())
     assert torch.load(folder_of(outcome) / "checkpoint.pt", weights_only=True)["counters"]["steps"] == 3
-    (row,) = ledger.read(folder_of(outcome).parents[3] / "ledger.csv")
-    assert (row["status"], row["headline_value"]) == ("diverged", "")
+    ((row,), _) = ledger.read(folder_of(outcome).parents[3] / "ledger.csv")
+    assert (row.status, row.headline_value) == ("diverged", None)
     assert run().again
 
 
@@ -385,7 +383,7 @@ def test_a_failing_run_is_recorded_with_its_reason_and_tried_again(run, monkeypa
         (["act=carelu", "act.options.gain=0.5"], "gain > 1"),
         (["act=carelu", "act.options.competition=energie"], "did you mean 'energy'"),
         (["act=carelu", "act.options.over=samples"], "'sample', 'channel', 'feature'"),
-        (["optim.optimizer._target_=torch.optim.SGDD"], "SGDD"),
+        (["optim.optimizer.name=SGDD"], "SGDD"),
     ],
 )
 def test_a_mistake_is_answered_before_any_data_is_read(run, monkeypatch, overrides, answer):
@@ -408,7 +406,7 @@ def test_the_start_of_training_is_the_same_for_every_activation_that_starts_as_r
 
 
 def test_the_display_writes_one_line_an_epoch_where_there_is_no_terminal(tiny_cifar100, tiny_overrides, capsys):
-    perform(*compose(tiny_overrides), Display())
+    Run(*compose(tiny_overrides), Display()).complete()
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines if line.startswith("epoch")] == ["1/2", "2/2"]
     assert any(line.startswith("activation carelu") for line in lines)

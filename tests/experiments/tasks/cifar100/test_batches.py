@@ -80,6 +80,25 @@ def test_an_epoch_is_a_function_of_seed_epoch_and_step(data):
         assert not torch.equal(next(iter(other))[0], first[0][0])
 
 
+COUNTERS = [(3, 5), (3, 6), (4, 5)]
+"""Seed and epoch: one, another epoch, another seed."""
+
+
+def test_the_order_depends_on_seed_and_epoch(data):
+    plain = batches(LabelledImages(data.images, torch.arange(40)))
+    orders = [torch.cat([labels for _, labels in plain.epoch(*each)]).tolist() for each in COUNTERS]
+    assert len(set(map(tuple, orders))) == 3
+
+
+def test_the_augmentation_depends_on_seed_epoch_and_step(data):
+    """Of one image over and over again, so that the order changes nothing."""
+    same = LabelledImages(data.images[:1].repeat(40, 1, 1, 1), torch.zeros(40, dtype=torch.int64))
+    for augmentation in (Augmentation(4, False, 0.0), Augmentation(0, True, 0.0), Augmentation(0, False, 15.0)):
+        train = batches(same, augmentation, batch_size=20)
+        drawn = [images.contiguous().numpy().tobytes() for each in COUNTERS for images, _ in train.epoch(*each)]
+        assert len(set(drawn)) == len(drawn) == 6
+
+
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_images_that_are_not_square_have_their_rows_and_columns_told_apart(channels_last):
     images = torch.arange(2 * 3 * 4 * 6, dtype=torch.uint8).view(2, 3, 4, 6)

@@ -172,6 +172,17 @@ def test_an_epoch_is_a_function_of_seed_epoch_and_step():
         assert not torch.equal(next(iter(other))[0], whole[0][0])
 
 
+@pytest.mark.parametrize(
+    ("sizes", "augmentation"),
+    [([(9, 12), (14, 8)], STILL), ([(6, 6)], MOVED), ([(6, 6)] * 8, STILL)],
+    ids=["place", "symmetry", "image"],
+)
+def test_all_that_is_drawn_depends_on_seed_epoch_and_step(sizes, augmentation):
+    patches = TrainingPatches(pairs_of(sizes), 2, 6, 12, 3, augmentation)
+    drawn = [low.numpy().tobytes() for each in ((3, 5), (3, 6), (4, 5)) for low, _ in patches.epoch(*each)]
+    assert len(set(drawn)) == len(drawn) == 9
+
+
 def test_the_shares_of_a_batch_are_the_batch():
     patches = TrainingPatches(pairs_of([(9, 12), (14, 8)]), 2, 6, 5, 3, MOVED)
     shares = [list(patches.epoch(3, 5, shard=Shard(index, 2))) for index in range(2)]

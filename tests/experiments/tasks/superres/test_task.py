@@ -13,13 +13,14 @@ from carelu import ActivationFactory
 from experiments.configuration.command_line import check_command
 from experiments.configuration.composition import compose
 from experiments.configuration.identity import identify
+from experiments.configuration.schema import validate
 from experiments.errors import BadInput
 from experiments.tasks.superres.batches import TrainingPatches
 from experiments.tasks.superres.image_quality import luma, peak_signal_noise_ratio, shaved, structural_similarity
 from experiments.tasks.superres.resize import bicubic
 from experiments.tasks.superres.task import SuperResolution
 from experiments.training.console import Display
-from experiments.training.run import perform
+from experiments.training.run import Run
 from tests.experiments.training.test_run import assert_equal_runs, folder_of, metrics_of
 
 SETTINGS = [
@@ -58,15 +59,15 @@ def superres(images, tmp_path):
         places = [f"data.train={images / 'train'}", f"data.test={images / 'test'}", f"data.test_root={images}"]
         size = [] if any(each.startswith("model=espcn") for each in overrides) else SMALL_EDSR
         settings = [*SETTINGS, *size, *places, f"output_root={tmp_path / 'runs'}", *overrides]
-        return perform(*compose(settings), Display())
+        return Run(*compose(settings), Display()).complete()
 
     return perform_with
 
 
 @pytest.mark.parametrize("model", ["edsr_small", "espcn"])
 def test_a_competition_before_normalisation_is_refused_since_there_is_none(superres, model):
-    with pytest.raises(BadInput, match=r"with act=carelu_pre_norm cannot be built: .*normalised"):
-        superres("act=carelu_pre_norm", f"model={model}")
+    with pytest.raises(BadInput, match=r"with act=carelu cannot be built: .*normalised"):
+        superres("act=carelu", "act.options.competition_input=pre_norm", f"model={model}")
 
 
 @pytest.mark.parametrize("scale", [3, 4])
@@ -99,8 +100,9 @@ def test_the_record_names_the_metrics_of_every_test_set(superres):
     first, second = metrics_of(outcome)[1:]
     assert {"train/loss", "train/psnr"} <= first.keys()
     assert first["bicubic_psnr_y"] == second["bicubic_psnr_y"] > 20
-    assert outcome.identity.data.startswith("folder(test=")
-    assert 'test_sets=["tiny"]' in outcome.identity.data
+    assert outcome.identity.data == "folder"
+    assert outcome.identity.overrides["data.test_sets"] == ["tiny"]
+    assert outcome.identity.overrides["data.test"].endswith("test")
 
 
 def test_a_set_named_validation_can_select_the_epoch(superres, images):
@@ -118,19 +120,6 @@ def test_selection_without_a_set_to_select_on_is_refused(tmp_path):
         check_command(["task=superres", "trainer.selection=validation", f"output_root={tmp_path}"])
 
 
-def test_tiles_leave_the_metrics_as_they_are(superres):
-    whole, tiled = (superres(f"task.tile={tile}").result for tile in ("null", 11))
-    for name in ("psnr_y", "ssim_y", "psnr_rgb", "bicubic_psnr_y"):
-        assert tiled[name] == pytest.approx(whole[name], abs=1e-3)
-
-
-def test_tiles_are_refused_where_the_competition_needs_the_whole_image(superres):
-    with pytest.raises(BadInput, match=r"task\.tile=32 .* act=carelu: .* task\.tile=null, or act\.kwargs\.over"):
-        superres("act=carelu", "task.tile=32")
-    outcome = superres("act=carelu", "task.tile=32", "act.options.over=feature", "trainer.max_steps=1")
-    assert outcome.result["status"] == "finished"
-
-
 class Repeated(nn.Module):
     """Each pixel `scale` times in both directions, brightened."""
 
@@ -142,8 +131,12 @@ class Repeated(nn.Module):
         return images.repeat_interleave(self.scale, 2).repeat_interleave(self.scale, 3) + self.brighter
 
 
+def config_of(*overrides):
+    return validate(compose(["task=superres", *overrides])[0])
+
+
 def task_of(*overrides):
-    return SuperResolution(compose(["task=superres", *overrides])[0])
+    return SuperResolution(config_of(*overrides))
 
 
 def test_metrics_are_means_over_images_of_shaved_rounded_outputs():
@@ -214,7 +207,6 @@ def test_where_the_test_sets_are_does_not_change_what_a_run_is_but_which_they_ar
         (["task.scale=2.0"], r"task\.scale=2\.0"),
         (["task.scale=1"], r"task\.scale=1"),
         (["task.patch=0"], r"task\.patch=0"),
-        (["task.tile=0"], r"task\.tile=0 .* null"),
         (["task.steps_per_epoch=0"], r"task\.steps_per_epoch=0"),
         (["data.test_sets=[test]"], "names other than test"),
         (["data.test_sets=[set5,set5]"], "different names"),
@@ -252,7 +244,7 @@ def test_bad_images_are_answered_before_training(superres, images, tmp_path, mon
 
 def test_the_bundled_sample_trains(tmp_path):
     settings = ["task=superres", "data=sample", "recipe=small", *SMALL_EDSR, "trainer.max_steps=1", "act=carelu"]
-    outcome = perform(*compose([*settings, f"output_root={tmp_path}"]), Display())
+    outcome = Run(*compose([*settings, f"output_root={tmp_path}"]), Display()).complete()
     assert (outcome.result["status"], outcome.identity.data) == ("finished", "bsds300-sample")
     assert outcome.result["bicubic_psnr_y"] > 25
 
@@ -265,8 +257,7 @@ def test_activation_factory_is_asked_once_per_site():
         return ActivationFactory("relu")(channels, sample_dims)
 
     for model, sites in (("edsr", 16), ("edsr_small", 4), ("espcn", 3)):
-        cfg, _ = compose(["task=superres", f"model={model}"])
         asked.clear()
-        task_of().build_model(cfg, activation)
+        task_of().build_model(config_of(f"model={model}"), activation)
         assert len(asked) == sites
         assert all(dims == (1, 2, 3) for _, dims in asked)

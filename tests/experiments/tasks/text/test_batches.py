@@ -107,6 +107,27 @@ def test_every_epoch_has_the_same_number_of_batches_and_another_order(batches):
     assert [sorted(batch) for batch in sorted(epochs[0])] != [sorted(batch) for batch in sorted(epochs[1])]
 
 
+COUNTERS = [(0, 0), (0, 1), (1, 0)]
+"""Seed and epoch: one, another epoch, another seed."""
+
+
+def test_which_texts_share_a_batch_depends_on_seed_and_epoch(tokenizer, tmp_path):
+    equally_long = LabelledTexts(([WORDS[row % 10] for row in range(COUNT)],), np.arange(COUNT))
+    arrays = tokenise(equally_long, tokenizer, 64, tmp_path)
+    batches = TextBatches(arrays, BATCH_SIZE, BUDGET, PADDING_ID, torch.device("cpu"))
+    shared = [frozenset(frozenset(batch.labels.tolist()) for batch in batches.epoch(*each)) for each in COUNTERS]
+    assert len(set(shared)) == 3
+
+
+def test_the_order_of_batches_depends_on_seed_and_epoch(arrays):
+    """With a text a batch, the texts in a batch cannot hide it."""
+    single = TextBatches(arrays, 1, BUDGET, PADDING_ID, torch.device("cpu"))
+    lengths = [[int(batch.mask.sum()) for batch in single.epoch(*each)] for each in COUNTERS]
+    assert sorted(lengths[0]) == sorted(lengths[1]) == sorted(lengths[2])
+    assert len(set(map(tuple, lengths))) == 3
+    assert sorted(lengths[0]) not in lengths
+
+
 def test_an_epoch_resumed_at_a_step_yields_the_remaining_batches(batches):
     whole, again, rest = list(batches.epoch(3, 5)), list(batches.epoch(3, 5)), list(batches.epoch(3, 5, start=4))
     for expected, same in (*zip(whole, again, strict=True), *zip(whole[4:], rest, strict=True)):

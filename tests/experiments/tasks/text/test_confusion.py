@@ -13,7 +13,7 @@ PREDICTIONS = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2, 0])
 MATRIX = torch.tensor([[3, 1, 0], [0, 2, 1], [1, 0, 2]])
 
 
-def test_a_row_is_the_true_class_and_a_column_what_it_was_taken_for():
+def test_a_row_is_the_true_class_and_a_column_the_predicted_one():
     assert torch.equal(confusion.confusion_matrix(LABELS, PREDICTIONS, 3), MATRIX)
 
 
@@ -48,3 +48,13 @@ def test_the_matrix_is_written_as_a_table_and_a_picture(tmp_path):
 def test_more_classes_than_a_picture_can_show_are_written_as_a_table_alone(tmp_path):
     files = confusion.write(torch.eye(40, dtype=torch.int64), [str(i) for i in range(40)], tmp_path)
     assert [file.name for file in files] == ["confusion_matrix.csv"]
+
+
+def test_the_picture_shows_every_count_with_the_names_of_true_and_predicted_classes():
+    (axes,) = confusion.picture(MATRIX, ["entailment", "neutral", "contradiction"]).axes
+    shown = {(int(text.get_position()[1]), int(text.get_position()[0])): text.get_text() for text in axes.texts}
+    assert shown == {(row, column): str(int(MATRIX[row, column])) for row in range(3) for column in range(3)}
+    names = ["entailment", "neutral", "contradiction"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == names
+    assert [label.get_text() for label in axes.get_xticklabels()] == names
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class", "true class")

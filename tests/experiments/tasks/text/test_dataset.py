@@ -7,12 +7,13 @@ import torch
 from pyarrow import parquet
 
 from experiments.configuration.composition import compose
+from experiments.configuration.schema import validate
 from experiments.errors import BadInput
 from experiments.tasks.text import dataset as text_sets
 
 
 def data_of(word, *overrides):
-    return compose(["task=text", f"data={word}", *overrides])[0].data
+    return validate(compose(["task=text", f"data={word}", *overrides])[0]).data
 
 
 @pytest.fixture
@@ -150,17 +151,16 @@ def test_any_files_give_a_set_with_the_classes_of_their_labels(csv_settings):
 
 
 def test_a_part_of_train_can_be_held_out_for_validation(csv_settings):
-    data = csv_settings()
-    data.held_out = 1
+    data = csv_settings().model_copy(update={"held_out": 1})
     assert {name: len(part) for name, part in text_sets.load(data).parts.items()} == {
         "train": 3,
         "test": 2,
         "validation": 1,
     }
-    data.held_out = 4
+    data = data.model_copy(update={"held_out": 4})
     with pytest.raises(BadInput, match=r"data\.held_out=4 is not accepted; accepted: a number below 4"):
         text_sets.load(data)
-    data.validation = data.test
+    data = data.model_copy(update={"validation": data.test})
     with pytest.raises(BadInput, match="both name a validation set"):
         text_sets.load(data)
 

@@ -12,12 +12,13 @@ import torch
 from experiments.configuration.command_line import check_command
 from experiments.configuration.composition import compose
 from experiments.configuration.identity import identify
+from experiments.configuration.schema import validate
 from experiments.errors import BadInput
 from experiments.tasks.text import dataset as text_sets
 from experiments.tasks.text.batches import TextBatch
 from experiments.tasks.text.task import TextClassification
 from experiments.training.console import Display
-from experiments.training.run import perform
+from experiments.training.run import Run
 from tests.experiments.training.test_run import metrics_of, weights_of
 
 SETTLED = ["trainer.device=cpu", "trainer.precision=float32"]
@@ -59,7 +60,7 @@ def tiny(tmp_path, token_cache, monkeypatch):
 def run(tiny):
     def perform_with(*overrides):
         heads = [] if "model=bilstm" in overrides else ["model.head_size=4"]
-        return perform(*compose([*tiny, *heads, *overrides]), Display())
+        return Run(*compose([*tiny, *heads, *overrides]), Display()).complete()
 
     return perform_with
 
@@ -68,7 +69,7 @@ def run(tiny):
 def test_an_activation_that_needs_a_normalisation_is_refused_before_any_text_is_read(run, model, monkeypatch):
     monkeypatch.setattr(TextClassification, "build_data", lambda *_: pytest.fail("too late"))
     with pytest.raises(BadInput, match="use competition_input='normalised'"):
-        run("act=carelu_pre_norm", f"model={model}")
+        run("act=carelu", "act.options.competition_input=pre_norm", f"model={model}")
 
 
 def test_a_finished_run_leaves_its_record_with_a_confusion_matrix(run):
@@ -76,7 +77,9 @@ def test_a_finished_run_leaves_its_record_with_a_confusion_matrix(run):
     result = json.loads((outcome.identity.directory / "result.json").read_text())
     assert (result["headline_metric"], result["headline_value"]) == ("accuracy", result["accuracy"])
     assert {"macro_f1", "loss", "validation/accuracy", "validation/macro_f1", "validation/loss"} <= set(result)
-    assert result["data"] == "snli-sample(tokens_per_batch=1024, vocabulary_size=500)"
+    assert result["data"] == "snli-sample"
+    assert outcome.identity.overrides["data.tokens_per_batch"] == 1024
+    assert outcome.identity.overrides["data.vocabulary_size"] == 500
     table = (outcome.identity.directory / "artifacts" / "confusion_matrix.csv").read_text().splitlines()
     counts = [list(map(int, line.split(",")[1:])) for line in table[1:]]
     assert sum(map(sum, counts)) == 45
@@ -146,7 +149,7 @@ def test_metrics_are_over_all_texts_whatever_their_batches_and_without_label_smo
 @pytest.mark.parametrize("task_loss", [0.0, 0.2])
 def test_the_loss_is_the_cross_entropy_with_label_smoothing(task_loss):
     cfg, _ = compose(["task=text", f"task.label_smoothing={task_loss}"])
-    task = TextClassification(cfg)
+    task = TextClassification(validate(cfg))
 
     class Fixed(torch.nn.Module):
         def forward(self, tokens, segments, mask):
@@ -163,6 +166,26 @@ def test_the_loss_is_the_cross_entropy_with_label_smoothing(task_loss):
     assert evaluated["loss"] == pytest.approx(float(plain.mean()))
     assert evaluated["accuracy"] == 50
     assert evaluated["macro_f1"] == pytest.approx(100 * (1 + 0 + 0) / 3)
+
+
+@pytest.mark.parametrize("held_out", [0, 1])
+def test_the_tokenizer_learns_from_the_training_texts_alone(tmp_path, held_out):
+    """A word of train is one piece; a word of another part is cut into the letters that train knows."""
+    rows = {"train": ["zebra", *"quagokpi"], "validation": ["okapi"], "test": ["quagga"]}
+    for part, texts in rows.items():
+        lines = [f"{text},{label}" for text in texts for label in ("yes", "no") for _ in range(5)]
+        (tmp_path / f"{part}.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    files = [f"data.{part}={tmp_path / part}.csv" for part in ("train", "test", *(["validation"][held_out:]))]
+    wanted = [f"data.held_out={held_out}", "data.vocabulary_size=100", f"data.cache={tmp_path / 'cache'}"]
+    cfg, _ = compose(["task=text", "data=csv", *files, *wanted])
+    splits = TextClassification(cfg).build_data(cfg, torch.device("cpu"))
+
+    def lengths(batches):  # without the first and the last token of each text
+        return {int(length) - 2 for batch in batches for length in batch.mask.sum(1)}
+
+    assert lengths(splits.train.epoch(0, 0)) == {1}
+    assert lengths(splits.evaluation["test"]) == {len("quagga")}
+    assert lengths(splits.evaluation["validation"]) == ({1} if held_out else {len("okapi")})
 
 
 # Any files
@@ -225,7 +248,7 @@ def test_a_pretrained_model_is_fine_tuned_with_its_own_tokenizer(run, tmp_path):
     BertForSequenceClassification(BertConfig(vocab_size=120, **sizes)).save_pretrained(folder)
     outcome = run("act=carelu", f"model.pretrained={folder}", "trainer.max_steps=2")
     assert outcome.result["status"] == "finished"
-    assert f"pretrained={folder}" in outcome.result["model"]
+    assert outcome.identity.overrides["model.pretrained"] == str(folder)
     assert weights_of(outcome)["classifier.bert.embeddings.word_embeddings.weight"].shape == (120, 8)
 
 
@@ -244,7 +267,8 @@ def identity_of(*overrides):
 def test_the_record_names_the_data_that_was_used():
     assert identity_of().data == "snli"
     assert identity_of("data=snli_subset").data == "snli-38.7k-subset"
-    assert identity_of("data=sst2", "data.held_out=100").data == "sst2-dev(held_out=100)"
+    part = identity_of("data=sst2", "data.held_out=100")
+    assert (part.data, part.overrides) == ("sst2-dev", {"data.held_out": 100})
     assert identity_of("data=sample").data == "snli-sample"
 
 

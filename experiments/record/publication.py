@@ -1,0 +1,115 @@
+"""Copying finished runs into the committed evidence: a ledger, and beside it what each run left."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from experiments.configuration.identity import KEYS_NOT_HASHED
+from experiments.errors import BadInput
+from experiments.files import write_atomically
+from experiments.record import ledger
+from experiments.record.row import COLUMNS, to_text
+from experiments.record.run_directory import ARTIFACTS, CONFIG, ENVIRONMENT, METRICS, PICTURE
+
+PUBLISHED = {
+    METRICS: "metrics/{run_id}.jsonl",
+    f"{ARTIFACTS}/{PICTURE}": "pictures/{run_id}.png",
+    CONFIG: "configs/{run_id}.yaml",
+    ENVIRONMENT: "environments/{run_id}.json",
+}
+"""A file of a run's directory → its place beside a published ledger."""
+
+
+def published(file: Path, name: str, run_id: str) -> Path:
+    """Where the file `name` of a run's directory lies beside the ledger `file`."""
+    return file.parent / PUBLISHED[name].format(run_id=run_id)
+
+
+def publish(output_root: Path, target: Path, wanted: Mapping[str, str], allow_dirty: bool = False) -> list[str]:
+    """Copies the rows of chosen runs, and the files of `PUBLISHED` that they have, into the committed evidence.
+
+    A published configuration lacks the keys that say where and how a run was kept: they name folders
+    of one machine, and no result depends on them.
+
+    Args:
+        output_root: where the runs are.
+        target: the folder of the evidence.
+        wanted: column → value that a run must have, as text.
+        allow_dirty: also publish runs of code that was not committed.
+
+    Returns:
+        The run_ids that were published.
+
+    Raises:
+        BadInput: no run fits, one is damaged, or one was made by code that was not committed.
+    """
+    for column in wanted:
+        if column not in COLUMNS:
+            raise BadInput(f"unknown column {column!r}; accepted: {', '.join(COLUMNS)}")
+    chosen = [
+        (folder, result)
+        for folder, result in ledger.results_under(output_root)
+        if all(to_text(result.get(column)) == value for column, value in wanted.items())
+    ]
+    if not chosen:
+        raise BadInput(
+            f"no finished run under {output_root} has {json.dumps(wanted)}; `{ledger.REBUILD}` lists what is there"
+        )
+    dirty = [result["run_id"] for _, result in chosen if result.get("git_dirty") is not False]
+    if dirty and not allow_dirty:
+        raise BadInput(
+            f"{dirty[0]} was made by code that is in no commit; run it again from a clean checkout "
+            "(force=true), or say --allow-dirty"
+        )
+    configs = [public_config(folder / CONFIG) for folder, _ in chosen]
+    file = target / "ledger.csv"
+    ledger.record(file, *(result for _, result in chosen))
+    for (folder, result), config in zip(chosen, configs, strict=True):
+        for name in PUBLISHED:
+            place = published(file, name, result["run_id"])
+            if (folder / name).exists():  # a run that failed at once has no metrics, most have no picture
+                place.parent.mkdir(exist_ok=True)
+                if name == CONFIG:
+                    write_atomically(place, config.encode())
+                else:
+                    shutil.copyfile(folder / name, place)
+    return [result["run_id"] for _, result in chosen]
+
+
+def public_config(file: Path) -> str:
+    """The text of a run's config.yaml as it is published; empty where there is no file.
+
+    Raises:
+        BadInput: the file is damaged.
+    """
+    return OmegaConf.to_yaml(without_keys(read_config(file), KEYS_NOT_HASHED)) if file.exists() else ""
+
+
+def read_config(file: Path) -> dict[str, object]:
+    """The configuration in a YAML file as nested dicts.
+
+    Raises:
+        BadInput: the file is missing or damaged.
+    """
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
+        if not isinstance(content, dict):
+            raise ValueError("it holds no mapping")
+    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+        reason = " ".join(str(error).split())
+        raise BadInput(f"{file} cannot be read ({reason}); make the run again with force=true") from error
+    return content
+
+
+def without_keys(config: Mapping[str, object], keys: tuple[str, ...], prefix: str = "") -> dict[str, object]:
+    """`config` (nested) without some dotted keys."""
+    return {
+        key: without_keys(value, keys, f"{prefix}{key}.") if isinstance(value, Mapping) else value
+        for key, value in config.items()
+        if prefix + key not in keys
+    }

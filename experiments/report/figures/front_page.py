@@ -1,0 +1,96 @@
+"""The picture of the front page: how activations respond, and how far each is from ReLU, from published tables."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.style
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Sheet
+
+from carelu import create_activation
+from carelu.functional import carelu
+from experiments.analysis.metrics import describe_metric
+from experiments.errors import BadInput
+from experiments.report.figures.style import INK, RC, looks
+
+_Z = torch.linspace(-3, 3, 241)
+_BY_VALUE = ("relu", "prelu", "gelu", "swish")
+_COMPETING = {"alpha": 2.0, "beta": -1.0, "gain": 1.5}
+"""A CAReLU whose scale depends on p (at its default start it is ReLU)."""
+
+
+def front_page(tables: Sequence[Path]) -> dict[str, bytes]:
+    """The picture by suffix, `svg` and `png`.
+
+    Args:
+        tables: a CSV of each task, as `scripts/make_tables.py` writes them.
+
+    Raises:
+        BadInput: a table is missing or holds no comparison.
+    """
+    blocks = [_compared(table) for table in tables]
+    with matplotlib.style.context(["default", RC]):
+        sheet = Sheet(figsize=(11, 3.1), layout="constrained")
+        FigureCanvasAgg(sheet)
+        panels = sheet.subplots(1, 1 + len(blocks), width_ratios=[1.35] + [1] * len(blocks))
+        _responses(panels[0])
+        for axes, rows in zip(panels[1:], blocks, strict=True):
+            _differences(axes, rows, with_names=axes is panels[1])
+        return {suffix: _saved(sheet, suffix) for suffix in ("svg", "png")}
+
+
+def _compared(table: Path) -> list[dict[str, str]]:
+    try:
+        with table.open(encoding="utf-8", newline="") as stream:
+            rows = [row for row in csv.DictReader(stream) if row["difference_low"]]
+    except FileNotFoundError as error:
+        raise BadInput(f"{table} does not exist; make it with python scripts/make_tables.py") from error
+    if not rows:
+        raise BadInput(f"{table} holds no comparison with two seeds or more; accepted: a table of a sweep over seeds")
+    return rows
+
+
+def _responses(axes: Axes) -> None:
+    styles = looks(_BY_VALUE)
+    with torch.no_grad():
+        for act in _BY_VALUE:
+            y = create_activation(act)(_Z)
+            axes.plot(_Z.numpy(), y.numpy(), color=styles[act].colour, linestyle=styles[act].line, label=act, lw=1.2)
+        for share, line, winner in ((1.0, "-", "positive"), (0.0, (0, (4, 1.5)), "negative")):
+            alpha, beta, gain = (torch.tensor(value) for value in _COMPETING.values())
+            y = carelu(_Z, alpha, beta, gain=gain.item(), share=torch.tensor(share))
+            axes.plot(_Z.numpy(), y.numpy(), color="#d35400", ls=line, lw=2, label=f"carelu, {winner} side wins")
+    axes.set(title="Response", xlabel="z", ylabel="y", xlim=(-3, 3), ylim=(-1, 5.6))
+    axes.legend(fontsize=8, frameon=False, loc="upper center", ncols=2)
+
+
+def _differences(axes: Axes, rows: list[dict[str, str]], with_names: bool) -> None:
+    first = rows[0]
+    unit = {"%": "points"}.get(first["unit"], first["unit"])
+    styles = looks([row["activation"] for row in rows])
+    for place, row in enumerate(rows):
+        look = styles[row["activation"]]
+        mean, low, high = (float(row[key]) for key in ("difference", "difference_low", "difference_high"))
+        axes.plot([low, high], [place, place], color=look.colour, linewidth=2)
+        axes.plot(mean, place, look.marker, color=look.colour, markersize=7)
+    axes.axvline(0, color=INK, linewidth=0.9)
+    axes.grid(False, axis="y")
+    axes.grid(True, axis="x")
+    axes.set_yticks(range(len(rows)), [row["activation"] for row in rows] if with_names else [""] * len(rows))
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set(
+        title=f"{first['task']}\ndifference to {first['baseline']}",
+        xlabel=f"{describe_metric(first['metric']).title}, {unit}",
+    )
+
+
+def _saved(sheet: Sheet, suffix: str) -> bytes:
+    metadata = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[suffix]
+    content = io.BytesIO()
+    sheet.savefig(content, format=suffix, dpi=160, metadata=metadata)
+    return content.getvalue()

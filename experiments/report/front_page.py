@@ -1,0 +1,122 @@
+"""The results on the front page: a short table and a sentence for each task, and the sentences of each study."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.analysis.comparison import Entry, compare
+from experiments.analysis.evidence import Evidence, Setting, read_evidence
+from experiments.analysis.findings import Finding, findings, of_subject
+from experiments.analysis.metrics import describe_metric
+from experiments.analysis.numbers import ABSENT, fixed, plural, with_deviation
+from experiments.analysis.tuning import tune
+from experiments.errors import BadInput
+from experiments.report.names import activation_name, data_name, task_name
+from experiments.report.rendering import markdown_grid
+from experiments.report.sentences import difference_unit, finding_sentence, summary, verdict
+from experiments.report.table import RESULT, Cell, Column, simple_table
+
+BEGIN, END = "<!-- results -->", "<!-- /results -->"
+"""What is made stands between these two lines."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A ledger of the front page that answers a question in sentences."""
+
+    question: str
+    ledger: str
+    """Relative to the root of the repository."""
+    tables: str
+    """The page of its tables, likewise."""
+    baseline: str = "relu"
+    metric: str | None = None
+    tuned: str | None = None
+
+
+def results_block(root: Path, grid: str, studies: tuple[Study, ...]) -> str:
+    """What stands between the two marks.
+
+    Args:
+        root: of the repository.
+        grid: the ledger, relative to it, of which each setting gets a table.
+        studies: the ledgers that get sentences.
+
+    Raises:
+        BadInput: a ledger cannot be read.
+    """
+    evidence = read_evidence(root / grid)
+    tables = (Path(grid).parent / "tables").as_posix()
+    parts = [_of_setting(evidence, setting, tables) for setting in evidence.settings()]
+    return "\n\n".join([*parts, *(_of_study(root, study) for study in studies)])
+
+
+def with_results(page: str, block: str) -> str:
+    """The page with the block between the marks.
+
+    Raises:
+        BadInput: the page has not each mark once, in this order.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end or page.count(BEGIN) + page.count(END) != 2:
+        raise BadInput(f"the page needs one line {BEGIN} and, below it, one line {END}; the results go between them")
+    return f"{before}{BEGIN}\n{block}\n{END}{after}"
+
+
+def _of_setting(evidence: Evidence, setting: Setting, tables: str, baseline: str = "relu") -> str:
+    """A table of the headline, a row an activation, and the sentence on the subject."""
+    name = next(run.metric for run in evidence.runs if run.setting == setting)
+    metric = describe_metric(setting.task, name)
+    entries = compare(evidence, setting, name, baseline)
+    seeds = plural(max(len(entry.values) for entry in entries), "seed")
+    unit = f", {difference_unit(metric)}" if difference_unit(metric) else ""
+    columns = [
+        Column("activation", "activation", (RESULT,), numeric=False),
+        Column("mean", metric.heading, (RESULT,)),
+        Column("difference", f"difference to {activation_name(baseline)}{unit} (95 % CI)", (RESULT,)),
+        Column("verdict", "verdict", (RESULT,), numeric=False),
+    ]
+    rows = [
+        [
+            activation_name(entry.act),
+            with_deviation(entry.summary.mean if entry.summary.n else None, entry.summary.sd, metric.decimals),
+            _difference(entry, metric.decimals, entry.act == baseline),
+            Cell(verdict(entry), bold=entry.significantly_better),
+        ]
+        for entry in entries
+    ]
+    table = simple_table(setting.task, "", columns, rows)
+    about = of_subject([Finding(setting, metric, entry) for entry in entries if entry.paired and entry.paired.n])
+    what = f"{setting.model_label} on {data_name(setting.data_label)}"
+    where = f"{what}, recipe `{setting.recipe_label}`, {seeds}, {setting.device}"
+    return "\n\n".join(
+        [
+            f"**{task_name(setting.task)}**: {where} ([all numbers]({tables}/{setting.task}.md)).",
+            markdown_grid(table, table.blocks[0]),
+            "\n".join(finding_sentence(finding, baseline) for finding in about),
+        ]
+    )
+
+
+def _difference(entry: Entry, decimals: int, is_baseline: bool) -> str:
+    paired = entry.paired
+    if paired is None or not paired.n:
+        return "baseline" if is_baseline else ABSENT
+    size = fixed(paired.difference, decimals, signed=True)
+    if paired.low is None:
+        return size
+    low, high = (fixed(end, decimals, signed=True) for end in (paired.low, paired.high))
+    return f"{size} ({low} to {high})"
+
+
+def _of_study(root: Path, study: Study) -> str:
+    """The question, its answer in one or two sentences, and the significant comparisons or the subject's."""
+    evidence = read_evidence(root / study.ledger)
+    if study.tuned:
+        evidence = tune(evidence, study.tuned).evidence
+    found = findings(evidence, study.baseline, study.metric)
+    shown = [finding for finding in of_subject(found) if finding.entry.significant]
+    if not shown and len(of_subject(found)) == 1:
+        shown = of_subject(found)
+    lines = [f"**{study.question}** ([all numbers]({study.tables})) {summary(found, study.baseline)}"]
+    return "\n".join([*lines, *(f"- {finding_sentence(finding, study.baseline)}" for finding in shown)])

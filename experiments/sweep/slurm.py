@@ -1,0 +1,52 @@
+"""What a sweep needs on a Slurm cluster beside Hydra's submitit launcher: pre-emption, stopping, and jobs that die."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+from hydra.core.utils import JobReturn, JobStatus
+
+from experiments.configuration.composition import ROOT
+from experiments.sweep import PLUGINS
+
+
+def prepare_launcher() -> None:
+    """Lets submitit's jobs find this project, and its launcher wait for every job, also after one has died."""
+    import submitit
+
+    results = submitit.SlurmJob.results
+
+    def results_or_none(job: submitit.SlurmJob) -> list[JobReturn]:
+        try:
+            return results(job)
+        except (submitit.core.utils.UncompletedJobError, submitit.core.utils.FailedJobError) as error:
+            print(f"Slurm job {job.job_id} has no result: {' '.join(str(error).split())}", flush=True)
+            return [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
+
+    submitit.SlurmJob.results = results_or_none  # Hydra's launcher would leave at the first error
+    path = [str(ROOT), str(PLUGINS), os.getenv("PYTHONPATH")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+
+
+@contextlib.contextmanager
+def requeueing() -> Iterator[None]:
+    """Stops the run with a checkpoint when Slurm wants the machine back, then lets submitit queue the job again.
+
+    submitit's own handler queues it at once and exits in the middle of whatever is under way.
+    """
+    number = signal.Signals[f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"]
+    received: list[tuple[int, FrameType | None]] = []
+
+    def stop_first(number: int, frame: FrameType | None) -> None:
+        received.append((number, frame))
+        signal.raise_signal(signal.SIGTERM)
+
+    requeue = signal.signal(number, stop_first)
+    try:
+        yield
+    finally:
+        signal.signal(number, requeue)
+    if received:
+        requeue(*received[0])

@@ -1,0 +1,85 @@
+"""Evaluating a model between epochs: metrics, what its activations have learned, and pictures at the end."""
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from experiments.distributed.processes import Processes
+from experiments.tasks.contract import Batch, Splits, Task
+from experiments.training.activation_statistics import activation_statistics
+from experiments.training.state import Interrupted
+
+AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context in which a model computes at `trainer.precision`."""
+    dtype = AUTOCAST.get(precision)
+    return torch.autocast(device.type, dtype, enabled=dtype is not None)
+
+
+class Evaluator:
+    """Evaluates a model, always in evaluation mode and without gradients; the caller switches back to training.
+
+    Args:
+        task: defines the metrics.
+        splits: its data.
+        model: the model.
+        processes: those that share the evaluation batches.
+        precision: of the forward passes, as in `trainer.precision`.
+    """
+
+    def __init__(self, task: Task, splits: Splits, model: nn.Module, processes: Processes, precision: str):
+        self.task, self.splits, self.model = task, splits, model
+        self.processes, self.precision = processes, precision
+
+    def metrics(self, must_stop: Callable[[], bool]) -> dict[str, float]:
+        """The metrics of every evaluation set, those of all but "test" under `<set>/<metric>`.
+
+        Raises:
+            Interrupted: `must_stop` returned true before a batch.
+        """
+        metrics = {}
+        with self._evaluation_mode():
+            for name, batches in self.splits.evaluation.items():
+                prefix = "" if name == "test" else f"{name}/"
+                values = self.task.evaluate(self.model, self._own(batches, must_stop))
+                values = self.processes.assert_equal_across_ranks(values)
+                metrics.update({prefix + metric: value for metric, value in values.items()})
+        return metrics
+
+    def _own(self, batches: Iterable[Batch], must_stop: Callable[[], bool]) -> Iterator[Batch]:
+        """The batches of this process: of every `shard.count` consecutive ones, that at `shard.index`."""
+        shard = self.processes.shard
+        for number, batch in enumerate(batches):
+            # All processes ask at the same batches, even where the last round has no batch for some of them.
+            if number % shard.count == 0 and must_stop():
+                raise Interrupted
+            if number % shard.count == shard.index:
+                yield batch
+
+    def activations(self) -> dict[str, dict[str, float]]:
+        """What the activations have learned, measured on the first evaluation batch; empty if they learn nothing."""
+        batches = next(iter(self.splits.evaluation.values()))
+        with self._evaluation_mode(), torch.compiler.set_stance("force_eager"):
+            first = itertools.islice(iter(batches), 1)
+            return activation_statistics(self.model, lambda: self.task.evaluate(self.model, first))
+
+    def write_artifacts(self, folder: Path) -> list[Path]:
+        """Lets the task write its files about the trained model into `folder`, which is removed if there are none."""
+        folder.mkdir(exist_ok=True)
+        with self._evaluation_mode():
+            files = self.task.write_artifacts(self.model, self.splits, folder)
+        if not files:
+            folder.rmdir()
+        return files
+
+    @contextlib.contextmanager
+    def _evaluation_mode(self) -> Iterator[None]:
+        self.model.eval()
+        with torch.inference_mode(), autocast(next(self.model.parameters()).device, self.precision):
+            yield

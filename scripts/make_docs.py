@@ -1,0 +1,43 @@
+"""Generates what the guide does not hold by hand: a page for each activation, and the picture of the front page.
+
+python scripts/make_docs.py                # registry and results/benchmarks -> docs/activations/ (not committed)
+python scripts/make_docs.py --front-page   # results/tables -> results/figures/front_page.{svg,png} (committed)
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from experiments.configuration.composition import ROOT
+from experiments.errors import BadInput
+from experiments.files import write_files
+from experiments.report.activation_pages import pages
+from experiments.report.figures.front_page import front_page
+from experiments.training.job import report_error
+
+
+def main() -> int:
+    """Writes the files and prints their names; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--front-page", action="store_true", help="draw the picture of the front page instead")
+    parser.add_argument("--tables", type=Path, default=ROOT / "results/tables", help="default: %(default)s")
+    parser.add_argument("--benchmarks", type=Path, default=ROOT / "results/benchmarks", help="default: %(default)s")
+    parser.add_argument("--out", type=Path, help="folder of the files; default: docs/activations or results/figures")
+    arguments = parser.parse_args()
+    try:
+        if arguments.front_page:
+            folder = arguments.out or ROOT / "results/figures"
+            tables = [arguments.tables / f"{task}.csv" for task in ("cifar100", "superres", "text")]
+            files = {f"front_page.{suffix}": content for suffix, content in front_page(tables).items()}
+        else:
+            folder = arguments.out or ROOT / "docs/activations"
+            files = pages(arguments.benchmarks)
+        written = write_files({folder / name: content for name, content in files.items()})
+    except BadInput as error:
+        return report_error(error)
+    print("\n".join(str(file) for file in written))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

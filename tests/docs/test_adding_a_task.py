@@ -1,0 +1,49 @@
+"""docs/adding-a-task.md, followed to the letter in an empty folder."""
+
+import csv
+import os
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.docs.pages import blocks, commands
+
+PAGE = ROOT / "docs/adding-a-task.md"
+SMALL = ["trainer.epochs=1", "data.points=200", "model.width=4", "trainer.device=cpu"]
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory):
+    """The folder in which the page's files were written and its commands were run, the training shortened."""
+    folder = tmp_path_factory.mktemp("task")
+    for language in ("python", "yaml"):
+        for block in blocks(PAGE, language):
+            file = folder / "my_tasks" / block.title
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(block.code, encoding="utf-8")
+    environment = dict(os.environ)
+    for words in (shlex.split(line) for block in blocks(PAGE, "bash") for line in commands(block)):
+        if words[0] == "export":
+            environment |= dict(word.split("=", 1) for word in words[1:])
+            environment["PYTHONPATH"] += os.pathsep + str(ROOT)  # as an editable install does
+            continue
+        shorter = SMALL if words[1] == "run.py" else []
+        command = [sys.executable, str(ROOT / words[1]), *words[2:], *shorter]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_a_task_is_added_by_the_files_of_the_page_alone_and_trains(followed):
+    with (followed / "outputs/ledger.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {(row["task"], row["act"], row["seed"], row["status"]) for row in rows} == {
+        ("spirals", act, str(seed), "finished") for act in ("relu", "carelu") for seed in (0, 1, 2)
+    }
+
+
+def test_its_tables_come_out(followed):
+    assert "accuracy" in (followed / "tables/spirals.md").read_text(encoding="utf-8")

@@ -1,0 +1,191 @@
+"""Checkpoints: written whole or not at all, loaded without running code, and refused where they do not belong."""
+
+import errno
+import json
+import os
+import pickle
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from experiments.errors import BadInput
+from experiments.record import checkpoint
+from experiments.tasks.cifar100.task import CIFAR100
+
+CONTENT = {"run_id": "a run", "model": {"weight": torch.arange(6.0).view(2, 3)}, "counters": {"steps": 3}}
+
+
+class Hostile:
+    """Makes a file when it is unpickled, as any code could be run."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return Path.touch, (self.file,)
+
+
+# Writing
+
+
+def test_the_content_is_on_the_disk_before_it_takes_the_place_of_the_old(tmp_path, monkeypatch):
+    file, events = tmp_path / "file", []
+    file.write_bytes(b"old")
+    fsync, replace, rename = os.fsync, os.replace, os.rename
+
+    def watched_fsync(descriptor):
+        events.append(("synced", os.fstat(descriptor).st_size, file.read_bytes()))
+        fsync(descriptor)
+
+    def watched(move):
+        def moved(source, target, **options):
+            events.append(("moved", Path(target).name))
+            move(source, target, **options)
+
+        return moved
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    monkeypatch.setattr(os, "replace", watched(replace))
+    monkeypatch.setattr(os, "rename", watched(rename))
+    checkpoint.write_atomically(file, b"longer than before")
+    assert events[0] == ("synced", len(b"longer than before"), b"old")
+    assert events[1] == ("moved", "file")
+    assert file.read_bytes() == b"longer than before"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_a_full_disk_keeps_the_old_file_and_leaves_no_other(tmp_path, monkeypatch, failing):
+    file = tmp_path / "file"
+    file.write_bytes(b"old")
+
+    def no_room(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, failing, no_room)
+    with pytest.raises(BadInput, match=r"file cannot be written: No space left on device.*output_root=") as caught:
+        checkpoint.write_atomically(file, b"new")
+    assert "\n" not in str(caught.value)
+    assert file.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(BadInput, match="nowhere/file cannot be written: No such file"):
+        checkpoint.write_atomically(tmp_path / "nowhere" / "file", b"new")
+
+
+# Reading
+
+
+def test_what_is_loaded_is_what_was_saved(tmp_path):
+    checkpoint.save(tmp_path / "checkpoint.pt", CONTENT)
+    loaded = checkpoint.load(tmp_path / "checkpoint.pt")
+    assert loaded.keys() == CONTENT.keys()
+    assert torch.equal(loaded["model"]["weight"], CONTENT["model"]["weight"])
+    assert (loaded["run_id"], loaded["counters"]) == ("a run", {"steps": 3})
+
+
+@pytest.mark.parametrize("written_by", [torch.save, lambda content, file: file.write_bytes(pickle.dumps(content, 2))])
+def test_a_hostile_checkpoint_is_refused_and_runs_no_code(tmp_path, written_by):
+    touched, file = tmp_path / "touched", tmp_path / "checkpoint.pt"
+    written_by({**CONTENT, "optimizer": Hostile(touched)}, file)
+    with pytest.raises(BadInput, match="cannot be read as a checkpoint"):
+        checkpoint.load(file)
+    assert not touched.exists()
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9, 0.999])
+def test_a_truncated_checkpoint_is_refused_in_one_line(tmp_path, kept):
+    file = tmp_path / "checkpoint.pt"
+    checkpoint.save(file, CONTENT)
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(kept * len(whole))])
+    with pytest.raises(BadInput, match=r"checkpoint\.pt cannot be read as a checkpoint .*force=true") as caught:
+        checkpoint.load(file)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", ["model", "run_id", "counters"])
+def test_a_checkpoint_without_what_a_run_needs_is_refused(tmp_path, missing):
+    file = tmp_path / "checkpoint.pt"
+    torch.save({key: value for key, value in CONTENT.items() if key != missing}, file)
+    with pytest.raises(BadInput, match="is not a checkpoint of this suite"):
+        checkpoint.load(file)
+
+
+# Going on from one
+
+
+@pytest.fixture
+def stopped(run, monkeypatch):
+    """The folder of a run that a signal stopped in its second step."""
+    usual, drawn = CIFAR100.loss, []
+
+    def loss(self, model, batch):
+        drawn.append(1)
+        if len(drawn) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return usual(self, model, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CIFAR100, "loss", loss)
+        return run().identity.directory
+
+
+@pytest.mark.parametrize(
+    ("key", "other"),
+    [
+        ("code_hash", "0" * 12),
+        ("torch", "2.0.0"),
+        ("device", "another processor"),
+        ("processes", 2),
+        ("threads", 64),
+        ("activation_hash", "0" * 12),
+    ],
+)
+def test_a_run_goes_on_only_where_it_was_begun(run, stopped, monkeypatch, key, other):
+    file = stopped / "environment.json"
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps({**content, key: other}))
+    with monkeypatch.context() as patch:
+        patch.setattr(CIFAR100, "loss", lambda *_: pytest.fail("too late"))
+        with pytest.raises(BadInput, match=rf"was started with {key} {other} .*force=true") as caught:
+            run()
+    assert f"go on with {key} {content[key]}" in str(caught.value)
+
+
+def test_a_run_whose_environment_is_lost_does_not_go_on(run, stopped):
+    (stopped / "environment.json").unlink()
+    with pytest.raises(BadInput, match="force=true"):
+        run()
+
+
+def test_the_checkpoint_of_another_run_is_refused(run, stopped, tmp_path):
+    other = run("seed=1", f"output_root={tmp_path / 'elsewhere'}").identity
+    (stopped / "checkpoint.pt").write_bytes((other.directory / "checkpoint.pt").read_bytes())
+    with pytest.raises(BadInput, match=f"belongs to the run {other.run_id}, not to .*force=true"):
+        run()
+
+
+def test_force_goes_on_with_a_stopped_run_only_if_force_began_it(run, stopped, monkeypatch):
+    def steps_of(*overrides):
+        usual, done = CIFAR100.loss, []
+
+        def loss(self, model, batch):
+            done.append(1)
+            if len(done) == 4:
+                signal.raise_signal(signal.SIGTERM)
+            return usual(self, model, batch)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(CIFAR100, "loss", loss)
+            run(*overrides)
+        return len(done)
+
+    assert steps_of("force=true") == 4  # from the start, of six
+    assert (stopped / "replaced" / "1" / "checkpoint.pt").exists()
+    assert steps_of("force=true") == 2
+    assert [folder.name for folder in (stopped / "replaced").iterdir()] == ["1"]

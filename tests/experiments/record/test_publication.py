@@ -1,0 +1,131 @@
+"""Runs copied into the committed evidence: their rows, and beside them what each run left."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from experiments.configuration.composition import compose
+from experiments.configuration.schema import validate
+from experiments.errors import BadInput
+from experiments.record import ledger
+from experiments.record.publication import publish
+from experiments.record.run_directory import METRICS, RESULT, RunDirectory
+from tests.conftest import ROOT
+from tests.experiments.ledgers import row
+
+
+def write_result(folder, **fields):
+    (folder / RESULT).write_text(json.dumps({**row(**fields), "reason": ""}))
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """An output root with three runs."""
+    for act, seed in (("relu", 0), ("relu", 1), ("carelu", 0)):
+        folder = tmp_path / "runs" / act / f"s{seed}"
+        folder.mkdir(parents=True)
+        cfg, _ = compose([f"act={act}", f"seed={seed}", f"output_root={tmp_path}/runs", f"data_root={tmp_path}/data"])
+        RunDirectory(folder).begin(validate(cfg), {"torch": "2.11.0", "threads": 2})
+        (folder / METRICS).write_text(f'{{"epoch": 0, "act": "{act}"}}\n')
+        write_result(folder, run_id=f"{act}-s{seed}", act=act, seed=seed)
+    return tmp_path / "runs"
+
+
+def test_the_chosen_rows_are_copied_with_what_the_runs_left(runs, tmp_path):
+    target = tmp_path / "results"
+    assert publish(runs, target, {"act": "relu"}) == ["relu-s0", "relu-s1"]
+    assert [each.run_id for each in ledger.read(target / "ledger.csv")[0]] == ["relu-s0", "relu-s1"]
+    own = runs / "relu" / "s1"
+    assert (target / "metrics" / "relu-s1.jsonl").read_bytes() == (own / METRICS).read_bytes()
+    assert (target / "environments" / "relu-s1.json").read_bytes() == (own / "environment.json").read_bytes()
+    assert yaml.safe_load((target / "configs" / "relu-s1.yaml").read_text())["seed"] == 1
+    publish(runs, target, {"act": "carelu", "seed": "0"})
+    assert len(ledger.read(target / "ledger.csv")[0]) == 3
+
+
+def test_a_published_configuration_names_no_folder_of_this_machine(runs, tmp_path):
+    publish(runs, tmp_path / "results", {"act": "relu", "seed": "0"})
+    text = (tmp_path / "results" / "configs" / "relu-s0.yaml").read_text()
+    assert str(tmp_path) in (runs / "relu" / "s0" / "config.yaml").read_text()
+    assert str(tmp_path) not in text
+    published, own = yaml.safe_load(text), yaml.safe_load((runs / "relu" / "s0" / "config.yaml").read_text())
+    assert not {"output_root", "data_root", "logger", "force"} & set(published)
+    assert "root" not in published["data"]
+    assert {key: published[key] for key in ("act", "model", "optim", "seed", "recipe")} == {
+        key: own[key] for key in ("act", "model", "optim", "seed", "recipe")
+    }
+
+
+def test_the_picture_of_a_run_that_has_one_is_copied(runs, tmp_path):
+    artifacts = runs / "relu" / "s1" / "artifacts"
+    artifacts.mkdir()
+    (artifacts / "comparison.png").write_bytes(b"picture")
+    publish(runs, tmp_path / "results", {"act": "relu"})
+    pictures = tmp_path / "results" / "pictures"
+    assert {file.name: file.read_bytes() for file in pictures.iterdir()} == {"relu-s1.png": b"picture"}
+
+
+@pytest.mark.parametrize("git_dirty", [True, None, "missing"])
+def test_results_of_code_in_no_commit_are_not_published_unless_asked(runs, tmp_path, git_dirty):
+    made = json.loads((runs / "relu" / "s0" / RESULT).read_text())
+    made["git_dirty"] = git_dirty
+    if git_dirty == "missing":
+        del made["git_dirty"]
+    (runs / "relu" / "s0" / RESULT).write_text(json.dumps(made))
+    with pytest.raises(BadInput, match="relu-s0 was made by code that is in no commit"):
+        publish(runs, tmp_path / "results", {"act": "relu"})
+    assert not (tmp_path / "results").exists()
+    assert publish(runs, tmp_path / "results", {"act": "relu"}, allow_dirty=True) == ["relu-s0", "relu-s1"]
+    assert [each.git_dirty for each in ledger.read(tmp_path / "results" / "ledger.csv")[0]] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "answer"),
+    [
+        ({"activation": "relu"}, "unknown column 'activation'"),
+        ({"act": "gelu"}, "no finished run"),
+        ({"threads": ""}, "no finished run"),
+    ],
+)
+def test_a_choice_that_fits_nothing_is_answered(runs, tmp_path, wanted, answer):
+    with pytest.raises(BadInput, match=answer):
+        publish(runs, tmp_path / "results", wanted)
+
+
+def test_a_damaged_run_is_named_and_nothing_is_published(runs, tmp_path):
+    write_result(runs / "relu" / "s1", run_id="relu-s1", seed=1, steps="many")
+    with pytest.raises(BadInput, match=r"relu-s1 .*'steps' is 'many'"):
+        publish(runs, tmp_path / "results", {"act": "relu"})
+    assert not (tmp_path / "results" / "metrics").exists()
+    write_result(runs / "relu" / "s1", run_id="relu-s1", seed=1)
+    (runs / "relu" / "s1" / "config.yaml").write_text("a: [")
+    with pytest.raises(BadInput, match=r"config\.yaml cannot be read"):
+        publish(runs, tmp_path / "results", {"act": "relu"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "returncode", "said"),
+    [
+        (["act=relu"], 0, "relu-s1"),
+        (["act=gelu"], 1, "error: no finished run"),
+        (["relu"], 2, "'relu' is not COLUMN=VALUE"),
+    ],
+)
+def test_the_script_says_what_it_did(runs, tmp_path, arguments, returncode, said):
+    command = [sys.executable, str(ROOT / "scripts" / "publish_results.py"), *arguments]
+    options = ["--output-root", str(runs), "--out", str(tmp_path / "results")]
+    done = subprocess.run([*command, *options], capture_output=True, text=True)
+    assert done.returncode == returncode
+    assert said in done.stdout + done.stderr
+
+
+def test_the_published_ledger_is_whole_and_made_by_committed_code():
+    rows, problems = ledger.read(ROOT / "results" / "ledger.csv")
+    assert problems == []
+    for each in rows:
+        assert not each.git_dirty
+        for place in (f"metrics/{each.run_id}.jsonl", f"configs/{each.run_id}.yaml"):
+            assert (ROOT / "results" / place).exists()

@@ -1,0 +1,170 @@
+"""The files of a run: held by one process, set aside and not lost, and finished last."""
+
+import json
+import multiprocessing
+import os
+
+import pytest
+from omegaconf import OmegaConf
+
+from experiments.errors import BadInput
+from experiments.record.run_directory import ReadOnlyRunDirectory, RunDirectory, read_metrics
+
+HISTORY = [{"epoch": 0, "step": 0}, {"epoch": 1, "step": 3, "top1": 12.5, "train/loss": 4.25}]
+
+
+@pytest.fixture
+def directory(tmp_path):
+    made = RunDirectory(tmp_path / "task" / "run")
+    made.create()
+    return made
+
+
+def names_in(folder):
+    return {file.name for file in folder.iterdir()}
+
+
+# The lock
+
+
+def test_a_run_that_another_process_holds_is_refused_until_that_process_ends(directory):
+    context = multiprocessing.get_context("fork")
+    holding, let_go = context.Event(), context.Event()
+
+    def hold():
+        with directory.lock():
+            holding.set()
+            let_go.wait(30)
+
+    other = context.Process(target=hold)
+    other.start()
+    try:
+        assert holding.wait(30)
+        held = pytest.raises(BadInput, match=rf"in use: process {other.pid} on \S+ has run it since")
+        with held as caught, directory.lock():
+            pytest.fail("two processes hold the run")
+        assert "\n" not in str(caught.value)
+        assert json.loads((directory.path / "holder.json").read_text())["process"] == other.pid
+    finally:
+        other.kill()  # so that it cannot tidy up
+        other.join()
+    with directory.lock():
+        assert json.loads((directory.path / "holder.json").read_text())["process"] == os.getpid()
+    assert not (directory.path / "holder.json").exists()
+
+
+def test_the_lock_is_let_go_of_after_a_failure(directory):
+    with pytest.raises(ZeroDivisionError), directory.lock():
+        raise ZeroDivisionError
+    with directory.lock():
+        pass
+
+
+# Setting aside
+
+
+def test_what_is_set_aside_is_kept_under_a_number_of_its_own(directory):
+    for time in ("first", "second"):
+        for name in ("result.json", "checkpoint.pt", "metrics.jsonl", "environment.json", "config.yaml"):
+            (directory.path / name).write_text(f"{name} of the {time}")
+        (directory.path / "artifacts").mkdir()
+        (directory.path / "artifacts" / "picture.png").write_text(time)
+        directory.set_aside()
+    directory.set_aside()  # nothing is left to set aside
+    assert names_in(directory.path) == {"replaced"}
+    assert names_in(directory.path / "replaced") == {"1", "2"}
+    for number, time in (("1", "first"), ("2", "second")):
+        kept = directory.path / "replaced" / number
+        assert (kept / "result.json").read_text() == f"result.json of the {time}"
+        assert (kept / "checkpoint.pt").read_text() == f"checkpoint.pt of the {time}"
+        assert (kept / "artifacts" / "picture.png").read_text() == time
+        assert len(names_in(kept)) == 6
+
+
+def test_the_result_is_set_aside_before_all_else(directory, monkeypatch):
+    for name in ("result.json", "checkpoint.pt", "config.yaml"):
+        (directory.path / name).write_text("old")
+    moved = []
+
+    def watched(move):
+        def and_note(source, target, **options):
+            moved.append(os.path.basename(source))
+            move(source, target, **options)
+
+        return and_note
+
+    for name in ("rename", "replace"):
+        monkeypatch.setattr(os, name, watched(getattr(os, name)))
+    directory.set_aside()
+    assert moved[0] == "result.json"
+    assert set(moved) == {"result.json", "checkpoint.pt", "config.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("force", "finished", "under_way"),
+    [(True, False, True), (False, False, False), (True, True, False), (None, False, False)],
+)
+def test_a_restart_is_under_way_while_a_forced_run_has_no_result(directory, force, finished, under_way):
+    if force is not None:
+        directory.begin(OmegaConf.create({"force": force}), {})
+    if finished:
+        directory.finish({"status": "finished"})
+    assert directory.restart_under_way() is under_way
+
+
+# The record
+
+
+def test_what_is_known_at_the_start_is_written_whole(directory):
+    directory.begin(OmegaConf.create({"seed": 3, "again": "${seed}"}), {"torch": "2.0", "device": "a µ-processor"})
+    assert OmegaConf.to_container(OmegaConf.load(directory.path / "config.yaml")) == {"seed": 3, "again": 3}
+    assert directory.environment() == {"torch": "2.0", "device": "a µ-processor"}
+
+
+def test_the_metrics_are_the_history_and_nothing_older(directory):
+    directory.write_metrics([*HISTORY, {"epoch": 2}])
+    directory.write_metrics(HISTORY)
+    assert read_metrics(directory.path / "metrics.jsonl") == HISTORY
+    lines = (directory.path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == HISTORY
+
+
+@pytest.mark.parametrize("line", ['{"epoch": 1, "st', "[1]", '{"step": 3}', '{"epoch": "1"}', ""])
+def test_a_damaged_line_of_the_metrics_is_named(directory, line):
+    file = directory.path / "metrics.jsonl"
+    file.write_text(f'{{"epoch": 0}}\n{line}\n')
+    with pytest.raises(BadInput, match=r"metrics\.jsonl, line 2 is damaged"):
+        read_metrics(file)
+
+
+@pytest.mark.parametrize(("status", "kept"), [("finished", False), ("diverged", False), ("failed", True)])
+def test_the_traceback_of_an_earlier_attempt_goes_with_a_result_that_is_no_failure(directory, status, kept):
+    (directory.path / "traceback.txt").write_text("of an earlier attempt")
+    directory.finish({"status": status, "reason": "α"})
+    assert directory.result() == {"status": status, "reason": "α"}
+    assert (directory.path / "traceback.txt").exists() is kept
+
+
+def test_without_a_result_there_is_none_and_a_damaged_one_is_named(directory):
+    assert directory.result() is None
+    (directory.path / "result.json").write_text('{"status"')
+    with pytest.raises(BadInput, match=r"result\.json is damaged .*force=true"):
+        directory.result()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="Not a directory; name another place with output_root=FOLDER"):
+        RunDirectory(tmp_path / "file" / "run").create()
+
+
+def test_a_process_that_leaves_the_record_to_another_writes_nothing(tmp_path):
+    others = ReadOnlyRunDirectory(tmp_path / "run")
+    others.create()
+    with others.lock():
+        others.set_aside()
+        others.begin(OmegaConf.create({}), {})
+        others.write_metrics(HISTORY)
+        others.save({})
+        others.finish({"status": "finished"})
+    assert list(tmp_path.iterdir()) == []

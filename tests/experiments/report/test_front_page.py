@@ -1,0 +1,71 @@
+"""The results on the front page: tables, sentences, and the marks between which they stand."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from experiments.errors import BadInput
+from experiments.report.front_page import BEGIN, END, Study, results_block, with_results
+from tests.conftest import ROOT
+from tests.experiments.ledgers import grid, row, write
+
+PAGE = f"before\n\n{BEGIN}\nold\n{END}\nafter\n"
+
+
+def test_a_task_has_a_table_with_verdicts_and_a_sentence_on_the_subject(tmp_path):
+    gains = {"relu": (0.0, 0.0, 0.0), "carelu": (0.8, 0.9, 1.0), "gelu": (-0.8, -0.9, -1.0), "elu": (0.3, -0.2, 0.1)}
+    rows = [row(act, seed, 40 + seed + gain) for act, of_act in gains.items() for seed, gain in enumerate(of_act)]
+    write(tmp_path / "results" / "ledger.csv", rows)
+    block = results_block(tmp_path, "results/ledger.csv", ())
+    assert "| ReLU | 41.00 ± 1.00 | baseline | – |" in block
+    assert "| CAReLU | 41.90 ± 1.10 | +0.90 (+0.65 to +1.15) | **significantly better** |" in block
+    assert "| significantly worse |" in block and "| not significant |" in block
+    assert "](results/tables/cifar100.md)" in block
+    (sentence,) = (line for line in block.splitlines() if line.startswith("CAReLU vs ReLU on CIFAR-100"))
+    assert sentence.endswith("significantly better.")
+
+
+def test_a_study_answers_with_its_summary_and_what_is_significant(tmp_path):
+    write(tmp_path / "results" / "ledger.csv", grid(["relu", "gelu"], range(2)))
+    acts = ("carelu", "carelu(gain=2)", "carelu(gain=3)")
+    write(tmp_path / "study" / "ledger.csv", grid(acts, range(5), effects={"carelu(gain=3)": -30.0}))
+    study = Study("Which gain?", "study/ledger.csv", "study/tables/cifar100.md", baseline="carelu")
+    block = results_block(tmp_path, "results/ledger.csv", (study,))
+    said = block[block.index("**Which gain?**") :].splitlines()
+    assert "None of the 2 variants is significantly better than the default; 1 is significantly worse." in said[0]
+    assert [line.partition(" vs ")[0] for line in said[1:]] == ["- CAReLU (gain=3)"]
+
+
+def test_only_what_stands_between_the_marks_is_replaced():
+    assert with_results(PAGE, "new") == f"before\n\n{BEGIN}\nnew\n{END}\nafter\n"
+
+
+@pytest.mark.parametrize("page", ["no marks", f"{END}\n{BEGIN}", BEGIN, PAGE + PAGE])
+def test_a_page_without_the_two_marks_is_refused(page):
+    with pytest.raises(BadInput, match=BEGIN):
+        with_results(page, "new")
+
+
+def make_readme(*arguments):
+    command = [sys.executable, str(ROOT / "scripts" / "make_readme.py"), *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def test_the_command_writes_the_page_and_checks_it(tmp_path):
+    page = tmp_path / "README.md"
+    page.write_text(PAGE, encoding="utf-8")
+    stale = make_readme("--readme", page, "--check")
+    assert (stale.returncode, page.read_text(encoding="utf-8")) == (1, PAGE)
+    assert "scripts/make_readme.py" in stale.stderr and stale.stderr.count("\n") == 1
+    assert make_readme("--readme", page).returncode == 0
+    assert "| CAReLU |" in page.read_text(encoding="utf-8")
+    assert make_readme("--readme", page, "--check").returncode == 0
+
+
+def test_a_page_that_is_not_there_is_answered_in_one_line(tmp_path):
+    done = make_readme("--readme", tmp_path / "nowhere.md")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "nowhere.md" in done.stderr

@@ -1,0 +1,106 @@
+"""What the terminal shows."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from experiments.configuration.composition import compose
+from experiments.configuration.identity import identify
+from experiments.training.console import Display, duration
+
+RESULT = {
+    "status": "finished",
+    "headline_metric": "top1",
+    "headline_value": 71.25,
+    "wall_seconds": 125.0,
+    "step_milliseconds": 3.25,
+    "peak_memory_mib": 1234.0,
+    "reason": "",
+}
+
+
+@pytest.fixture
+def shown():
+    """(a display, what it has printed so far)."""
+    text = io.StringIO()
+    return Display(Console(file=text, width=200, highlight=False, markup=False)), text.getvalue
+
+
+def identity(*overrides):
+    return identify(*compose(["recipe=small", "trainer.device=cpu", "trainer.precision=float32", *overrides]))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (5, "5.0 s"),
+        (9.96, "10.0 s"),
+        (42.4, "42 s"),
+        (125, "2 min 05 s"),
+        (3599.6, "1 h 00 min"),
+        (12000, "3 h 20 min"),
+    ],
+)
+def test_durations_are_readable(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_an_epoch_is_one_line_with_the_headline_its_time_and_the_time_left(shown):
+    display, text = shown
+    display.epoch({"epoch": 3, "top1": 12.5, "train/loss": 4.0, "seconds": 65.0, "step": 9}, 10, "top1", 455.0)
+    assert text() == "epoch   3/10  top1 12.5  train/loss 4  1 min 05 s, about 7 min 35 s left\n"
+
+
+@pytest.mark.parametrize(("act", "other"), [("carelu", "relu"), ("gelu", "carelu")])
+def test_the_panel_holds_headline_and_cost_and_the_command_of_a_comparable_run(shown, act, other):
+    display, text = shown
+    display.result(identity(f"act={act}", "seed=3"), RESULT)
+    for expected in ("71.25", "2 min 05 s", "3.2 ms per step", "1,234 MiB"):
+        assert expected in text()
+    (command,) = (line for line in text().splitlines() if line.startswith("compare with: "))
+    assert f"act={other}" in command.split()
+    assert "seed=3" in command.split()
+
+
+def test_a_result_that_was_already_there_is_marked(shown):
+    display, text = shown
+    display.result(identity("act=relu"), RESULT, again=True)
+    assert "already done" in text()
+
+
+def test_a_run_without_headline_shows_its_status_and_reason(shown):
+    display, text = shown
+    display.result(identity("act=relu"), {**RESULT, "status": "diverged", "headline_value": None, "reason": "step 5"})
+    assert "diverged: step 5" in text()
+
+
+def test_the_header_names_what_runs_and_where(shown):
+    display, text = shown
+    run = identity("act=gelu")
+    display.header(run, 1234567, "a device", "float32", "at step 3 of 9")
+    for expected in ("gelu", "1,234,567 parameters", "a device, float32", str(Path(run.directory)), "at step 3 of 9"):
+        assert expected in text()
+
+
+def test_without_a_terminal_steps_are_not_shown(shown):
+    display, text = shown
+    display.start(10, 0)
+    assert not display.wants_step()
+    display.step(1, 1, 2, {"loss": 1.0})
+    display.stop()
+    assert text() == ""
+
+
+def test_on_a_terminal_the_bar_shows_steps_twice_a_second_at_most():
+    text = io.StringIO()
+    display = Display(Console(file=text, width=200, force_terminal=True))
+    display.start(10, 0)
+    assert display.wants_step()
+    assert not display.wants_step()
+    display.step(4, 1, 2, {"loss": 1.5})
+    display.stop()
+    assert "epoch 1/2" in text.getvalue()
+    assert "4/10" in text.getvalue()
+    assert "loss 1.5" in text.getvalue()

@@ -1,0 +1,442 @@
+"""The training loop against a plain loop of torch, for each task: steps, learning rates, batches, evaluation, ends."""
+
+import math
+import random
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from carelu import ActivationFactory
+from experiments.tasks.cifar100 import dataset as cifar100
+from experiments.tasks.cifar100.resnet import resnet18
+from experiments.tasks.cifar100.task import CIFAR100
+from experiments.tasks.contract import Task
+from experiments.tasks.superres.task import SuperResolution
+from experiments.tasks.text.task import TextClassification
+from tests.experiments.watched_run import watch
+
+MULTIPLIER = 0.5
+"""Learning rate of activation parameters, relative to that of the others; exact in floating point."""
+
+SETTINGS = ["trainer.device=cpu", "trainer.precision=float32", f"optim.activation_lr_multiplier={MULTIPLIER}"]
+
+
+@dataclass(frozen=True)
+class Plain:
+    """How a run of two epochs goes, in torch's own words."""
+
+    task: type[Task]
+    settings: list[str]
+    steps_per_epoch: int
+    learning_rates: list[float]
+    """Of all but the activations, at each step."""
+    weight_decay: float
+    clip: float
+    is_of_activation: Callable[[str], bool]
+    """By the name of a parameter."""
+    optimizer: Callable[[list[dict[str, object]]], torch.optim.Optimizer]
+    loss: Callable[[nn.Module, object], tuple[Tensor, int]]
+    """The loss of a training batch, and its number of examples."""
+    metrics: Callable[[nn.Module, object], dict[str, float]]
+    """Of a model on all that `Splits` hold for evaluation."""
+
+
+# CIFAR-100: SGD with momentum, a warm-up of two of four steps and a cosine
+
+
+def cifar100_loss(model, batch):
+    images, labels = batch
+    return F.cross_entropy(model(images), labels, label_smoothing=0.1), len(labels)
+
+
+def normalised(images):
+    """Of the published means and standard deviations of CIFAR-100."""
+    mean, std = torch.tensor([0.5071, 0.4866, 0.4409]), torch.tensor([0.2673, 0.2564, 0.2762])
+    return (images / 255 - mean.view(3, 1, 1)) / std.view(3, 1, 1)
+
+
+def cifar100_metrics(model, splits):
+    test = cifar100.load_sample()[1]
+    logits = model(normalised(test.images))
+    right = logits.argsort(dim=1, descending=True)[:, :5] == test.labels.view(-1, 1)
+    return {
+        "top1": 100 * right[:, 0].float().mean().item(),
+        "top5": 100 * right.any(1).float().mean().item(),
+        "loss": F.cross_entropy(logits, test.labels).item(),
+    }
+
+
+@pytest.fixture
+def plain_cifar100(monkeypatch, sample, tmp_path):
+    few = [part[torch.arange(len(part)) % (len(part) // 100) < 2] for part in sample]
+    monkeypatch.setattr(cifar100, "load_sample", lambda: few)
+    return Plain(
+        task=CIFAR100,
+        settings=[
+            *("task=cifar100", "data=sample", "act=carelu", "recipe=small", "model.width=2", "trainer.epochs=2"),
+            *("trainer.batch_size=60", "trainer.evaluation_batch_size=70", "task.label_smoothing=0.1"),
+            *("optim.optimizer.weight_decay=0.05", "optim.gradient_clip_norm=0.5"),
+            *("optim.schedule.name=cosine", "optim.schedule.warmup_epochs=0.5", *SETTINGS),
+            f"output_root={tmp_path / 'runs'}",
+        ],
+        steps_per_epoch=4,
+        learning_rates=[0.05, 0.1, *(0.1 * ((1 + math.cos(math.pi * (step / 6))) / 2) for step in range(6))],
+        weight_decay=0.05,
+        clip=0.5,
+        is_of_activation=lambda name: name.endswith((".alpha", ".beta")),
+        optimizer=lambda groups: torch.optim.SGD(groups, lr=0.1, momentum=0.9),
+        loss=cifar100_loss,
+        metrics=cifar100_metrics,
+    )
+
+
+# Super-resolution: Adam, halved after an epoch
+
+
+def superres_loss(model, batch):
+    low, high = batch
+    return F.l1_loss(model(low / 255), high / 255), len(low)
+
+
+def y(images):
+    """The luma of BT.601 of grey levels N×3×H×W."""
+    red, green, blue = images.double().unbind(1)
+    return 16 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255
+
+
+def psnr(images, references):
+    """Without a border of two pixels, the scale of these runs."""
+    images, references = (each.double()[..., 2:-2, 2:-2] for each in (images, references))
+    return (10 * torch.log10(255**2 / ((images - references) ** 2).mean())).item()
+
+
+def superres_metrics(model, splits):
+    values = {"psnr_y": [], "psnr_rgb": []}
+    for lows, highs in splits.evaluation["test"]:
+        for low, high in zip(lows.split(1), highs.split(1), strict=True):
+            output = (model(low / 255) * 255).round().clamp(0, 255)
+            values["psnr_y"].append(psnr(y(output), y(high)))
+            values["psnr_rgb"].append(psnr(output, high))
+    assert len(values["psnr_y"]) == 3
+    return {name: sum(each) / 3 for name, each in values.items()}
+
+
+@pytest.fixture
+def plain_superres(tmp_path):
+    draw = np.random.default_rng(0)
+    for part, sizes in (("train", [(20, 24), (31, 22), (25, 25)]), ("test", [(30, 34), (34, 30), (30, 34)])):
+        (tmp_path / part).mkdir()
+        for number, size in enumerate(sizes):
+            pixels = draw.integers(0, 256, (*size, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / part / f"{number}.png")
+    return Plain(
+        task=SuperResolution,
+        settings=[
+            *("task=superres", "data=folder", f"data.train={tmp_path / 'train'}", f"data.test={tmp_path / 'test'}"),
+            *("act=prelu", "recipe=small", "model.blocks=1", "model.features=4", "task.patch=6"),
+            *("task.steps_per_epoch=3", "trainer.batch_size=2", "trainer.epochs=2", "trainer.evaluate_every=1"),
+            *("optim.optimizer.lr=0.001", "optim.optimizer.weight_decay=0.05", "optim.gradient_clip_norm=0.01"),
+            *("optim.schedule.name=step", "optim.schedule.milestones=[1]", "optim.schedule.decay=0.5"),
+            *("optim.schedule.warmup_epochs=0", *SETTINGS, f"output_root={tmp_path / 'runs'}"),
+        ],
+        steps_per_epoch=3,
+        learning_rates=[0.001] * 3 + [0.0005] * 3,
+        weight_decay=0.05,
+        clip=0.01,
+        is_of_activation=lambda name: name.endswith("act.weight"),
+        optimizer=lambda groups: torch.optim.Adam(groups, lr=0.001, betas=(0.9, 0.999), eps=1e-8),
+        loss=superres_loss,
+        metrics=superres_metrics,
+    )
+
+
+# Text: AdamW, a warm-up of two of five steps and a line
+
+
+def text_loss(model, batch):
+    logits = model(batch.tokens, batch.segments, batch.mask)
+    return F.cross_entropy(logits, batch.labels, label_smoothing=0.1), len(batch.labels)
+
+
+def text_metrics(model, splits):
+    metrics = {}
+    for part, prefix, count in (("test", "", 11), ("validation", "validation/", 7)):
+        batches = list(splits.evaluation[part])
+        logits = torch.cat([model(batch.tokens, batch.segments, batch.mask) for batch in batches])
+        labels = torch.cat([batch.labels for batch in batches])
+        assert labels.bincount().tolist() == [-(-count // 2), count // 2]
+        metrics[f"{prefix}accuracy"] = 100 * (logits.argmax(1) == labels).float().mean().item()
+        metrics[f"{prefix}loss"] = F.cross_entropy(logits, labels).item()
+    return metrics
+
+
+@pytest.fixture
+def plain_text(tmp_path):
+    words = ["one", "two", "three", "four", "five", "six", "seven"]
+    draw = np.random.default_rng(0)
+    for part, count in (("train", 24), ("validation", 7), ("test", 11)):
+        rows = [f"{' '.join(draw.choice(words, 1 + row % 5))},{'odd' if row % 2 else 'even'}" for row in range(count)]
+        (tmp_path / f"{part}.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    return Plain(
+        task=TextClassification,
+        settings=[
+            *("task=text", "data=csv", *(f"data.{part}={tmp_path / part}.csv" for part in ("train", "test"))),
+            *(f"data.validation={tmp_path / 'validation.csv'}", f"data.cache={tmp_path / 'cache'}"),
+            *("data.max_length=16", "data.tokens_per_batch=128", "data.vocabulary_size=100", "data.classes=[even,odd]"),
+            *("act=carelu", "model=bilstm", "recipe=small", "model.width=8", "model.layers=1", "trainer.epochs=2"),
+            *("trainer.batch_size=5", "trainer.evaluation_batch_size=4", "task.label_smoothing=0.1"),
+            *("optim.optimizer.lr=0.001", "optim.optimizer.weight_decay=0.05", "optim.gradient_clip_norm=0.03"),
+            *("optim.schedule.name=linear", "optim.schedule.warmup_epochs=0.4", *SETTINGS),
+            f"output_root={tmp_path / 'runs'}",
+        ],
+        steps_per_epoch=5,
+        learning_rates=[0.0005, 0.001, *(0.001 * (1 - step / 8) for step in range(8))],
+        weight_decay=0.05,
+        clip=0.03,
+        is_of_activation=lambda name: name.endswith((".alpha", ".beta")),
+        optimizer=lambda groups: torch.optim.AdamW(groups, lr=0.001, betas=(0.9, 0.999)),
+        loss=text_loss,
+        metrics=text_metrics,
+    )
+
+
+@pytest.fixture(params=["plain_cifar100", "plain_superres", "plain_text"])
+def plain(request):
+    return request.getfixturevalue(request.param)
+
+
+def train_plainly(plain, seen):
+    """Trains the watched run's start on its batches; returns the model and for each epoch what is to be recorded."""
+    model, records = seen.start, []
+    named = list(model.named_parameters())
+    groups = [
+        {"params": [value for name, value in named if not plain.is_of_activation(name)]},
+        {"params": [value for name, value in named if plain.is_of_activation(name)]},
+    ]
+    groups[0]["weight_decay"], groups[1]["weight_decay"] = plain.weight_decay, 0.0
+    assert groups[1]["params"]
+    optimizer, norms = plain.optimizer(groups), []
+    torch.set_rng_state(seen.random_state)
+    for first in range(0, len(seen.batches), plain.steps_per_epoch):
+        model.train()
+        total, examples = 0.0, 0
+        for step in range(first, min(first + plain.steps_per_epoch, len(seen.batches))):
+            optimizer.param_groups[0]["lr"] = plain.learning_rates[step]
+            optimizer.param_groups[1]["lr"] = plain.learning_rates[step] * MULTIPLIER
+            optimizer.zero_grad()
+            loss, count = plain.loss(model, seen.batches[step])
+            loss.backward()
+            norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), plain.clip))
+            optimizer.step()
+            total, examples = total + loss.item() * count, examples + count
+        model.eval()
+        with torch.no_grad():
+            record = plain.metrics(model, seen.splits)
+        records.append({**record, "train/loss": total / examples, "learning_rate": plain.learning_rates[step]})
+    assert max(norms) > plain.clip  # otherwise nothing is said about clipping
+    return model, records
+
+
+def assert_equal_weights(weights, expected):
+    assert weights.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(weights[name], value, rtol=0, atol=0, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.mark.parametrize("steps", [1, "an epoch", "all"])
+def test_training_equals_a_plain_loop(plain, monkeypatch, steps):
+    wanted = {1: 1, "an epoch": plain.steps_per_epoch, "all": 2 * plain.steps_per_epoch}[steps]
+    seen = watch(monkeypatch, plain.task, [*plain.settings, f"trainer.max_steps={wanted}"])
+    assert len(seen.batches) == wanted
+    model, records = train_plainly(plain, seen)
+    assert_equal_weights(seen.checkpoint["model"], model.state_dict())
+    assert len(seen.records) == 1 + len(records)
+    for record, expected in zip(seen.records[1:], records, strict=True):
+        for name, value in expected.items():
+            assert record[name] == pytest.approx(value, rel=1e-5, abs=1e-6), name
+
+
+def test_the_optimiser_uses_the_learning_rates_of_the_schedule_and_no_weight_decay_on_activations(plain, monkeypatch):
+    seen = watch(monkeypatch, plain.task, plain.settings)
+    rates = [[rate for rate, _ in groups] for groups in seen.group_settings]
+    assert [rate for rate, _ in rates] == pytest.approx(plain.learning_rates, rel=1e-12)
+    assert [rate for _, rate in rates] == pytest.approx([MULTIPLIER * rate for rate in plain.learning_rates], rel=1e-12)
+    assert {tuple(decay for _, decay in groups) for groups in seen.group_settings} == {(plain.weight_decay, 0.0)}
+    last = [record["learning_rate"] for record in seen.records[1:]]
+    assert last == pytest.approx([rates[plain.steps_per_epoch - 1][0], rates[-1][0]], rel=1e-12)
+
+
+def test_the_model_trains_in_training_mode_and_is_measured_in_evaluation_mode(plain, monkeypatch):
+    seen = watch(monkeypatch, plain.task, plain.settings)
+    assert len(seen.training_modes) == 2 * plain.steps_per_epoch
+    assert all(modes == {True} for modes in seen.training_modes)
+    assert len(seen.evaluation_modes) >= 3
+    assert all(modes == {False} for modes in seen.evaluation_modes)
+    assert not any(seen.gradients_in_evaluation)
+
+
+def test_the_pictures_of_a_run_that_was_killed_before_its_result_are_made_in_evaluation_mode(plain_text, monkeypatch):
+    first = watch(monkeypatch, plain_text.task, plain_text.settings)
+    (first.outcome.identity.directory / "result.json").unlink()
+    again = watch(monkeypatch, plain_text.task, plain_text.settings)
+    assert (again.training_modes, again.evaluation_modes) == ([], [{False}])
+
+
+def test_low_precision_trains_under_autocast(plain_cifar100, monkeypatch):
+    seen = watch(monkeypatch, CIFAR100, [*plain_cifar100.settings, "trainer.precision=bfloat16", "trainer.max_steps=2"])
+
+    def loss(model, batch):
+        with torch.autocast("cpu", torch.bfloat16):
+            return cifar100_loss(model, batch)
+
+    def metrics(model, splits):
+        return {}
+
+    model, _ = train_plainly(replace(plain_cifar100, loss=loss, metrics=metrics), seen)
+    assert_equal_weights(seen.checkpoint["model"], model.state_dict())
+
+
+def test_a_scaled_loss_changes_nothing_and_its_scale_is_kept_over_a_stop(plain_cifar100, monkeypatch, tmp_path):
+    """With powers of two, scaling is exact as long as gradients are unscaled before they are clipped."""
+    expected = watch(monkeypatch, CIFAR100, [*plain_cifar100.settings, f"output_root={tmp_path / 'unscaled'}"])
+    usual = torch.amp.GradScaler
+
+    def scaler(device, enabled):
+        assert not enabled  # the run is one of float32
+        return usual(device, init_scale=1024.0, growth_interval=3, enabled=True)
+
+    monkeypatch.setattr(torch.amp, "GradScaler", scaler)
+    scaled = watch(monkeypatch, CIFAR100, plain_cifar100.settings)
+    assert_equal_weights(scaled.checkpoint["model"], expected.checkpoint["model"])
+    assert scaled.checkpoint["scaler"]["scale"] == 1024 * 2**2  # it grew after three and after six steps
+    stopped = [*plain_cifar100.settings, f"output_root={tmp_path / 'stopped'}"]
+    stop_at_step(monkeypatch, 5, lambda: watch(monkeypatch, CIFAR100, stopped))
+    assert watch(monkeypatch, CIFAR100, stopped).checkpoint["scaler"] == scaled.checkpoint["scaler"]
+
+
+def stop_at_step(monkeypatch, number, action):
+    """Does `action`, in which the training batch of that number is followed by a signal."""
+    usual, drawn = CIFAR100.loss, []
+
+    def loss(self, model, batch):
+        drawn.append(1)
+        if len(drawn) == number:
+            signal.raise_signal(signal.SIGTERM)
+        return usual(self, model, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CIFAR100, "loss", loss)
+        assert action().outcome.result is None
+
+
+# Random numbers
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_the_initial_weights_are_those_of_the_seed(plain_cifar100, monkeypatch, seed):
+    seen = watch(monkeypatch, CIFAR100, [*plain_cifar100.settings, f"seed={seed}", "trainer.max_steps=1"])
+    torch.manual_seed(seed)
+    expected = resnet18(ActivationFactory("carelu"), 100, width=2)
+    assert_equal_weights(seen.start.state_dict(), expected.state_dict())
+
+
+def test_another_seed_has_other_initial_weights(plain, monkeypatch):
+    first, other = (
+        watch(monkeypatch, plain.task, [*plain.settings, f"seed={seed}", "trainer.max_steps=1"]).start.state_dict()
+        for seed in (0, 1)
+    )
+    drawn = [name for name, value in first.items() if value.is_floating_point() and len(value.unique()) > 1]
+    assert len(drawn) >= 5
+    assert not any(torch.equal(first[name], other[name]) for name in drawn if name != "mean")
+
+
+def test_every_step_of_every_epoch_and_seed_has_a_batch_of_its_own(plain, monkeypatch):
+    """Texts are batched by length, so that a batch may come again; their epochs may not."""
+    epochs, batches = set(), []
+    for seed in (0, 1):
+        seen = watch(monkeypatch, plain.task, [*plain.settings, f"seed={seed}"])
+        contents = [b"".join(side.contiguous().numpy().tobytes() for side in batch) for batch in seen.batches]
+        batches += contents
+        for start in range(0, len(contents), plain.steps_per_epoch):
+            epochs.add(tuple(contents[start : start + plain.steps_per_epoch]))
+    assert len(epochs) == 4
+    if plain.task is not TextClassification:
+        assert len(set(batches)) == len(batches)
+
+
+def test_the_batches_of_an_epoch_are_all_images_normalised_in_an_order_of_its_own(plain_cifar100, monkeypatch):
+    still = ["task.augmentation.crop_padding=0", "task.augmentation.flip=false"]
+    seen = watch(monkeypatch, CIFAR100, [*plain_cifar100.settings, *still])
+    train = cifar100.load_sample()[0]
+    table = normalised(train.images).flatten(1)
+    orders = []
+    for batches in (seen.batches[:4], seen.batches[4:]):
+        images, labels = (torch.cat(side) for side in zip(*batches, strict=True))
+        nearest = torch.cdist(images.flatten(1), table).argmin(1)
+        torch.testing.assert_close(images.flatten(1), table[nearest], rtol=1e-5, atol=1e-5)
+        assert sorted(nearest.tolist()) == list(range(200))
+        assert torch.equal(labels, train.labels[nearest])
+        orders.append(nearest.tolist())
+    assert orders[0] != orders[1]
+    assert list(range(200)) not in orders
+
+
+def test_a_resumed_run_goes_on_with_every_random_generator(plain_cifar100, monkeypatch, tmp_path):
+    usual, drawn = CIFAR100.loss, []
+
+    def loss(self, model, batch):
+        drawn.append((random.random(), np.random.rand(), torch.rand(1).item()))
+        return usual(self, model, batch)
+
+    monkeypatch.setattr(CIFAR100, "loss", loss)
+    watch(monkeypatch, CIFAR100, [*plain_cifar100.settings, f"output_root={tmp_path / 'undisturbed'}"])
+    expected = drawn.copy()
+    drawn.clear()
+    stop_at_step(monkeypatch, 3, lambda: watch(monkeypatch, CIFAR100, plain_cifar100.settings))
+    watch(monkeypatch, CIFAR100, plain_cifar100.settings)
+    assert drawn == expected
+    assert len(set(drawn)) == 8
+
+
+# What a run is judged by
+
+
+def judged(plain, monkeypatch, metrics_of_epochs, *overrides):
+    """The result of a run whose evaluations return the given metrics, by the number of images that are evaluated."""
+    left = {count: list(values) for count, values in metrics_of_epochs.items()}
+
+    def evaluate(self, model, batches):
+        return left[sum(len(labels) for _, labels in batches)].pop(0)
+
+    monkeypatch.setattr(CIFAR100, "evaluate", evaluate)
+    epochs = f"trainer.epochs={len(next(iter(metrics_of_epochs.values())))}"
+    seen = watch(monkeypatch, CIFAR100, [*plain.settings, "act=relu", "trainer.batch_size=200", epochs, *overrides])
+    assert not any(left.values())
+    return seen.outcome.result
+
+
+TEST_IMAGES, HELD_OUT = 200, 100
+
+
+def test_the_headline_is_the_last_epoch_and_not_the_best(plain_cifar100, monkeypatch):
+    values = [{"top1": value, "loss": value / 10} for value in (30.0, 50.0, 40.0)]
+    result = judged(plain_cifar100, monkeypatch, {TEST_IMAGES: values})
+    assert (result["headline_value"], result["headline_epoch"]) == (40.0, 3)
+    assert (result["top1"], result["loss"]) == (40.0, 4.0)
+
+
+@pytest.mark.parametrize(("higher_is_better", "chosen"), [(True, 2), (False, 1)])
+def test_selection_looks_at_the_held_out_part_alone(plain_cifar100, monkeypatch, higher_is_better, chosen):
+    monkeypatch.setattr(CIFAR100, "headline", ("top1", higher_is_better))
+    test, held_out = ([{"top1": value} for value in values] for values in ([50.0, 40.0, 60.0], [10.0, 30.0, 20.0]))
+    wanted = ["trainer.selection=validation", f"data.held_out={HELD_OUT}"]
+    result = judged(plain_cifar100, monkeypatch, {TEST_IMAGES: test, HELD_OUT: held_out}, *wanted)
+    assert (result["headline_value"], result["headline_epoch"]) == (test[chosen - 1]["top1"], chosen)
+    assert result["validation/top1"] == held_out[chosen - 1]["top1"]
