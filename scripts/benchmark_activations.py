@@ -2,10 +2,10 @@
 
 python scripts/benchmark_activations.py                                    # everything, in minutes
 python scripts/benchmark_activations.py --activations carelu gelu --network resnet18 --dtype float32 --out outputs
-python scripts/benchmark_activations.py --activations carelu --kernel auto autograd eager --out outputs
-python scripts/benchmark_activations.py --redraw results/benchmarks/nvidia-h100.csv    # the figure, without measuring
+python scripts/benchmark_activations.py --activations carelu --kernel auto torch_ops eager --out outputs
+python scripts/benchmark_activations.py --render results/benchmarks/nvidia-h100.csv   # page and figure again
 
-Tables are written after each shape, so that one that is stopped leaves what it has measured.
+The files are written after each shape, so what was measured is kept when it is stopped.
 """
 
 import argparse
@@ -28,7 +28,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--kernel", nargs="+", default=[kernel], help=f"{', '.join(options.KERNELS)}; default: {kernel}"
     )
-    parser.add_argument("--redraw", type=Path, metavar="CSV", help="draw the figure beside an earlier table instead")
     options.add_common(parser)
     return parser.parse_args()
 
@@ -36,13 +35,22 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Measures and writes; returns the exit code."""
     arguments = _arguments()
-    return options.exit_code_of(lambda: _draw(arguments.redraw or _measure(arguments)))
+    return options.exit_code_of(lambda: _draw(_render(arguments.render) if arguments.render else _measure(arguments)))
+
+
+def _render(table: Path) -> Path:
+    from experiments.benchmarking.activations_page import page
+    from experiments.benchmarking.operations import Measurement
+    from experiments.benchmarking.results import render_page
+
+    print(*render_page(table, Measurement, page), sep="\n")
+    return table
 
 
 def _draw(table: Path) -> None:
     from experiments.benchmarking.bandwidth_figure import bandwidth_figure
     from experiments.benchmarking.operations import Measurement
-    from experiments.benchmarking.rows import from_csv
+    from experiments.benchmarking.results import from_csv
     from experiments.files import write_files
 
     figure = bandwidth_figure(from_csv(table, Measurement), table.stem)
@@ -50,14 +58,13 @@ def _draw(table: Path) -> None:
 
 
 def _measure(arguments: argparse.Namespace) -> Path:
-    """Returns the table of numbers that it wrote."""
+    """Returns the table that it wrote."""
     # torch is imported only now, so that --help is answered at once.
     from carelu import activation_names
     from experiments.benchmarking import machine
     from experiments.benchmarking.activations_page import page
     from experiments.benchmarking.operations import SITES, Plan, measure
-    from experiments.benchmarking.rows import to_csv
-    from experiments.files import write_files
+    from experiments.benchmarking.results import write_results
     from experiments.training.allocator import keep_freed_memory
 
     options.check_writable(arguments.out)
@@ -79,11 +86,10 @@ def _measure(arguments: argparse.Namespace) -> Path:
         least_seconds=0.002,
     )
     keep_freed_memory()
-    others, table, rows = machine.OtherProcesses(), arguments.out / f"{machine.slug(device)}.csv", []
+    others, table, rows = machine.OtherProcesses(), arguments.out / f"{machine.file_name(device)}.csv", []
     for of_setting in measure(plan, device, machine.labels(device), note=lambda line: print(line, file=sys.stderr)):
         rows += of_setting
-        text = page(rows, machine.about(device, others))
-        files = write_files({table: to_csv(rows).encode(), table.with_suffix(".md"): text.encode()})
+        files = write_results(table, rows, machine.conditions(device, others), page)
     print(*files, sep="\n")
     return table
 

@@ -1,10 +1,11 @@
-"""Times training of every task with every activation, and against the plain way; writes results/benchmarks/.
+"""Times training of every task with every activation, and with reference loops; writes results/benchmarks/.
 
 python scripts/benchmark_training.py                               # everything, on the bundled samples
 python scripts/benchmark_training.py --task cifar100 --activations relu carelu gelu --set model.width=64 --out outputs
-python scripts/benchmark_training.py --benchmark plain --data-root data --also trainer.precision=bfloat16
+python scripts/benchmark_training.py --benchmark reference_loop --data-root data --also trainer.precision=bfloat16
+python scripts/benchmark_training.py --render results/benchmarks/nvidia-h100_training.csv    # the page again
 
-Tables are written after each row, so that one that is stopped leaves what it has measured.
+The files are written after each row, so what was measured is kept when it is stopped.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from experiments.benchmarking import options
 from experiments.configuration.command_line import check_command
 from experiments.configuration.composition import options_of
+from experiments.configuration.task_spec import spec_of
 from experiments.errors import BadInput
 
 if TYPE_CHECKING:
@@ -25,23 +27,19 @@ if TYPE_CHECKING:
 
     from experiments.benchmarking.comparisons import Comparison
 
-DATA = {
-    "cifar100": {"cifar-100-python": ["data=full", "data.root={root}"]},
-    "superres": {"bsds300/images": ["data=bsds300", "data.root={root}/bsds300"]},
-    "text": {
-        "snli/train.parquet": ["data=snli", "data.root={root}/snli"],
-        "snli/train-subset.parquet": ["data=snli_subset", "data.root={root}/snli"],
-    },
-}
-"""By task: what shows that `--data-root` holds a set, and the settings that choose it."""
-
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     benchmarks, tasks = tuple(options.BENCHMARKS), options.TASKS
+    files = ", ".join(file for task in tasks for file in spec_of(task).benchmark.data)
     parser.add_argument("--benchmark", nargs="+", choices=benchmarks, default=benchmarks, help="default: all")
     parser.add_argument("--task", nargs="+", choices=tasks, default=tasks, help="default: all")
-    parser.add_argument("--activations", nargs="+", metavar="NAME", help="options of act=; default: all")
+    parser.add_argument(
+        "--activations",
+        nargs="+",
+        metavar="NAME",
+        help="of act=, settings may follow in quotes; default: all",
+    )
     parser.add_argument("--recipe", help="default: small on a CPU, fast on a GPU")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="further settings of every run")
     parser.add_argument(
@@ -49,16 +47,16 @@ def _arguments() -> argparse.Namespace:
         action="append",
         default=[],
         metavar="SETTINGS",
-        help="also hold the suite with these settings, in one word, against the plain way; may be repeated",
+        help="also compare the suite with these settings, in one quoted word, with the reference loop; may be repeated",
     )
-    parser.add_argument("--data-root", type=Path, help="holds cifar-100-python/, bsds300/, snli/; default: the samples")
-    parser.add_argument("--steps", type=options.positive, help="a turn; default: 3 on a CPU, 30 on a GPU")
+    parser.add_argument("--data-root", type=Path, help=f"holds {files}; default: the samples")
+    parser.add_argument("--steps", type=options.positive, help="of training a round; default: 3 on a CPU, 30 on a GPU")
     processes = min(4, os.cpu_count() or 1)
     parser.add_argument(
         "--processes",
         type=options.positive,
         default=processes,
-        help="of the plain way's DataLoader; default: %(default)s",
+        help="of the reference loop's DataLoader; default: %(default)s",
     )
     options.add_common(parser)
     return parser.parse_args()
@@ -66,8 +64,8 @@ def _arguments() -> argparse.Namespace:
 
 def _data(task: str, root: Path | None) -> list[str]:
     """The settings that choose a task's data: what `root` holds of it, else the bundled sample."""
-    for sign, settings in DATA[task].items():
-        if root and (root / sign).exists():
+    for file, settings in spec_of(task).benchmark.data.items():
+        if root and (root / file).exists():
             return [*(setting.format(root=root) for setting in settings), "data.download=false"]
     return ["data=sample"]
 
@@ -75,14 +73,23 @@ def _data(task: str, root: Path | None) -> list[str]:
 def main() -> int:
     """Measures and writes; returns the exit code."""
     arguments = _arguments()
-    return options.exit_code_of(lambda: _measure(arguments))
+    return options.exit_code_of(lambda: _render(arguments.render) if arguments.render else _measure(arguments))
+
+
+def _render(table: Path) -> None:
+    from experiments.benchmarking.comparisons import Comparison
+    from experiments.benchmarking.results import render_page
+    from experiments.benchmarking.training_page import page
+
+    print(*render_page(table, Comparison, page), sep="\n")
 
 
 def _measure(arguments: argparse.Namespace) -> None:
     if not any(task in options.BENCHMARKS[benchmark] for benchmark in arguments.benchmark for task in arguments.task):
         raise BadInput(
             f"--benchmark {' '.join(arguments.benchmark)} has nothing to measure for --task "
-            f"{' '.join(arguments.task)}; augmentation is of cifar100, plain of cifar100 and text"
+            f"{' '.join(arguments.task)}; accepted: "
+            + ", ".join(f"{name} of {' and '.join(options.BENCHMARKS[name])}" for name in arguments.benchmark)
         )
     options.check_writable(arguments.out)
     device = options.find_device(arguments.device)
@@ -92,22 +99,20 @@ def _measure(arguments: argparse.Namespace) -> None:
     activations = arguments.activations or list(options_of("act"))
     variants = [[], *(each.split() for each in arguments.also)]
     for settings in overrides.values():
-        for further in [*([f"act={name}"] for name in activations), *variants]:
+        for further in [*(f"act={name}".split() for name in activations), *variants]:
             check_command([*settings, *further, f"output_root={tempfile.gettempdir()}"])
 
     # torch is imported only now, so that what is checked above is answered at once.
     from experiments.benchmarking import machine
-    from experiments.benchmarking.rows import to_csv
+    from experiments.benchmarking.results import write_results
     from experiments.benchmarking.training_page import page
-    from experiments.files import write_files
 
-    others, table, rows = machine.OtherProcesses(), arguments.out / f"{machine.slug(device)}_training.csv", []
+    others, table, rows = machine.OtherProcesses(), arguments.out / f"{machine.file_name(device)}_training.csv", []
     for row in _rows(arguments, device, overrides, activations, variants):
         rows.append(row)
-        text = page(rows, machine.about(device, others))
-        files = write_files({table: to_csv(rows).encode(), table.with_suffix(".md"): text.encode()})
+        files = write_results(table, rows, machine.conditions(device, others), page)
     if not rows:
-        raise BadInput("nothing could be measured; what was left out, and why, stands above")
+        raise BadInput("nothing could be measured; the lines above say why")
     print(*files, sep="\n")
 
 
@@ -135,8 +140,10 @@ def _rows(
             match benchmark if task in options.BENCHMARKS[benchmark] else None:
                 case "augmentation":
                     yield from comparisons.compare_augmentation(settings, rounds, **measuring)
-                case "plain":
-                    yield from comparisons.compare_plain(settings, variants, arguments.processes, effort, **measuring)
+                case "reference_loop":
+                    yield from comparisons.compare_with_reference_loop(
+                        settings, variants, arguments.processes, effort, **measuring
+                    )
                 case "activations":
                     yield from comparisons.compare_activations(settings, activations, effort, **measuring)
 

@@ -1,12 +1,12 @@
-"""The page of `scripts/benchmark_activations.py`: its measurements as tables, beside what they can be at best."""
+"""The page of `scripts/benchmark_activations.py`: its measurements as tables, beside the bound of memory bandwidth."""
 
 from collections.abc import Sequence
 
 from experiments.analysis.numbers import ABSENT, fixed
-from experiments.benchmarking.machine import About
-from experiments.benchmarking.operations import BASELINE, COPY, SITES, TOUCHES, Measurement, Site
+from experiments.benchmarking.machine import Conditions
+from experiments.benchmarking.operations import ACCESSES, BASELINE, COPY, SITES, Measurement, Site
 from experiments.benchmarking.options import DIRECTIONS
-from experiments.benchmarking.rows import markdown_table
+from experiments.benchmarking.results import markdown_table
 from experiments.benchmarking.targets import SUBJECT, activation_targets, geometric_mean, targets_section
 
 RESNET = "resnet18"
@@ -14,38 +14,38 @@ RESNET = "resnet18"
 
 def label(row: Measurement) -> str:
     """The activation, and its kernel where one was forced."""
-    return f"{row.activation} ({row.forced_kernel})" if row.forced_kernel else row.activation
+    return f"{row.activation}({row.forced_kernel})" if row.forced_kernel else row.activation
 
 
 def predicted_ratio(site: Site, element_bytes: int, cache_bytes: int) -> float:
-    """CAReLU's forward and backward over ReLU's, if both only wait for memory.
+    """CAReLU's forward and backward over ReLU's, if both are limited by memory bandwidth.
 
-    Forward reads z twice, for the sum and for the scale, unless the sample stays close to its core in between;
+    Forward reads z twice, for the sum and for the scale, unless the sample stays in the cache of its core in between;
     backward likewise the gradient and z.
     """
     sample = site.sample_elements * element_bytes
     forward = 2 if sample <= cache_bytes else 3
     backward = 3 if 2 * sample <= cache_bytes else 5
-    return (forward + backward) / TOUCHES["both"]
+    return (forward + backward) / ACCESSES["both"]
 
 
-def page(rows: Sequence[Measurement], about: About) -> str:
+def page(rows: Sequence[Measurement], conditions: Conditions) -> str:
     """The page in Markdown."""
     first = rows[0]
     rounds = sorted({row.rounds for row in rows})
     parts = [
         f"# Activations by themselves: {first.device}",
         f"PyTorch {first.torch}, commit {first.git_commit[:10]}, {'/'.join(map(str, rounds))} rounds. Each round times "
-        "every activation once, in turn; a ratio is that of two times of one round, and the median over the rounds is "
-        f"shown, with its quartiles in brackets. {about.sentences()}",
-        "Forward is the module's call with gradients recorded, backward the gradients of its input and its parameters, "
-        f"both the one after the other. `{COPY}` is the copy of such a tensor into another that is there already.",
-        f"Made by\n\n```bash\n{about.command}\n```",
-        *targets_section(activation_targets(rows, about.on_gpu)),
+        "every activation once; a ratio compares two times of one round. Shown are medians over the rounds, with "
+        f"quartiles in brackets. {conditions.sentences()}",
+        "`forward` is the module's call with gradients recorded, `backward` the gradients of its input and its "
+        f"parameters, `both` one after the other. `{COPY}` copies such a tensor into another that exists already.",
+        f"Made by\n\n```bash\n{conditions.command}\n```",
+        *targets_section(activation_targets(rows, conditions.on_gpu)),
         *_resnet_means(rows),
         *_shapes(rows),
-        *_beside_the_floor(rows, about.cache_bytes),
-        *_floor(rows, about.cache_bytes),
+        *_beside_the_bound(rows, conditions.cache_bytes),
+        *_bound(rows, conditions.cache_bytes),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -103,7 +103,7 @@ def _ratio(row: Measurement | None) -> str:
     return f"{fixed(row.relu_ratio, 2)} [{fixed(row.relu_ratio_q1, 2)}, {fixed(row.relu_ratio_q3, 2)}]"
 
 
-def _beside_the_floor(rows: Sequence[Measurement], cache_bytes: int | None) -> list[str]:
+def _beside_the_bound(rows: Sequence[Measurement], cache_bytes: int | None) -> list[str]:
     both = [row for row in rows if row.direction == "both"]
     relu = {(row.network, row.shape, row.dtype, row.layout): row for row in both if row.activation == BASELINE}
     lines = []
@@ -126,7 +126,10 @@ def _beside_the_floor(rows: Sequence[Measurement], cache_bytes: int | None) -> l
         return []
     head = ["shape", "dtype", "layout", "kernel", "µs", "time / ReLU's", "least / ReLU's least", "predicted"]
     head += ["of copy bandwidth", "ReLU", "extra MiB", "ReLU"]
-    return [f"## {SUBJECT}, forward and backward, beside its floor", markdown_table(head, lines, names=4)]
+    return [
+        f"## {SUBJECT}, beside the bound of memory bandwidth",
+        markdown_table(head, lines, names=4),
+    ]
 
 
 def _predicted(row: Measurement, cache_bytes: int | None) -> str:
@@ -136,22 +139,21 @@ def _predicted(row: Measurement, cache_bytes: int | None) -> str:
     return fixed(predicted_ratio(site, 4 if row.dtype == "float32" else 2, cache_bytes), 2)
 
 
-def _floor(rows: Sequence[Measurement], cache_bytes: int | None) -> list[str]:
-    close = "an unknown amount" if cache_bytes is None else f"{cache_bytes / 2**10:.0f} KiB"
+def _bound(rows: Sequence[Measurement], cache_bytes: int | None) -> list[str]:
+    cache = "of unknown size" if cache_bytes is None else f"of {cache_bytes / 2**10:.0f} KiB"
     return [
-        "## Floor and prediction",
+        "## Bound and prediction",
         "\n".join(
             [
-                "- An activation must read z and write its output, and for the gradients read two tensors and write "
-                "one: 2 + 3 times the bytes of z. The share of the copy's bandwidth counts just these, so that 100 % "
-                "is the floor and a second reading shows as a loss. Small tensors stay in a cache, the copy's too.",
-                "- CAReLU needs the sum over a whole sample before it can scale any of it. It reaches ReLU's floor "
-                f"where a sample stays close to its core until then, and a core of this machine keeps {close} close. "
-                "Where z does not stay, forward touches it 3 times instead of 2; where the gradient and z together do "
-                "not, backward 5 times instead of 3. `predicted` is what follows from that alone, for a kernel that "
-                "waits for nothing but memory.",
-                "- Extra memory is the most that forward and backward hold at a time beside z and the incoming "
-                "gradient: the output and the gradient of z are the least.",
+                "- An activation must read z and write its output; its gradients read two tensors and write one. That "
+                "is 2 + 3 times the bytes of z. The share of the copy's bandwidth counts only these, so 100 % is the "
+                "bound and a second read shows as a loss. Small tensors stay in a cache, those of the copy too.",
+                "- CAReLU needs the sum over a whole sample before it can scale any of it. It reaches ReLU's bound "
+                f"where a sample stays in the cache of a core until then; here that is a cache {cache}. Where z does "
+                "not fit, forward reads or writes it 3 times instead of 2; where the gradient and z together do not, "
+                "backward 5 times instead of 3. `predicted` follows from that alone, for a kernel limited by memory.",
+                "- Extra memory is the peak of forward and backward beyond z and the incoming gradient. It is at least "
+                "the output and the gradient of z.",
             ]
         ),
     ]

@@ -10,15 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 
 from experiments.benchmarking.activations_page import label
-from experiments.benchmarking.operations import COPY, TOUCHES, Measurement
+from experiments.benchmarking.operations import ACCESSES, COPY, Measurement
 from experiments.report.figures.canvas import Figure, canvas
 from experiments.report.figures.ends import height_for_labels, label_ends, space_for_labels
 from experiments.report.figures.style import INK, RC, Look, looks
 
 _READING = (
     "Each point is one of the shapes of the networks; bandwidth counts what must be read and written, 2 tensors "
-    "forward and 3 backward, so that a second reading shows as a loss. The black line is the copy of a tensor of that "
-    "size: the roof of whatever waits for memory alone. Small tensors stay in a cache, where everything is faster."
+    "forward and 3 backward, so that a second read shows as a loss. The black line is the copy of a tensor of that "
+    "size: the roof of all that is limited by memory. Small tensors stay in a cache, where everything is faster."
 )
 
 
@@ -60,7 +60,7 @@ def _points(rows: Sequence[Measurement], act: str) -> tuple[list[float], list[fl
     best: dict[float, float] = {}
     for row in rows:
         if label(row) == act:
-            size = row.least_mib / TOUCHES[row.direction]
+            size = row.least_mib / ACCESSES[row.direction]
             best[size] = max(best.get(size, 0.0), _bandwidth(row))
     return sorted(best), [best[size] for size in sorted(best)]
 

@@ -1,4 +1,4 @@
-"""Whole training steps compared in turn: activation with activation, and the suite with the plain way."""
+"""Whole training steps compared, interleaved: activation with activation, and the suite with the reference loop."""
 
 import itertools
 import subprocess
@@ -11,21 +11,21 @@ import torch
 from torch.utils.data import default_collate
 
 from experiments.benchmarking.operations import BASELINE
-from experiments.benchmarking.pacing import PHASES, Answer, Evaluate, Turn, train_in_turns
-from experiments.benchmarking.plain import PaddedBatches, PilImages, train_plainly, training_images
+from experiments.benchmarking.reference_loop import PaddedBatches, PilImages, train_reference_loop, training_images
+from experiments.benchmarking.timed_run import PHASES, EvaluateBatches, Timing, TrainSteps, train_on_request
 from experiments.benchmarking.timing import interleaved, ratios, spread
 from experiments.benchmarking.workers import Worker
 from experiments.configuration.composition import compose
 from experiments.configuration.identity import identify, label, under
 from experiments.configuration.schema import validate
-from experiments.configuration.task_spec import spec_of
+from experiments.configuration.task_spec import TORCHVISION, spec_of
 from experiments.errors import BadInput
 from experiments.record.environment import ROOT
 from experiments.tasks.cifar100 import dataset as cifar100
 from experiments.tasks.cifar100.batches import Augmentation, ImageBatches
 from experiments.training.resolution import resolve_auto
 
-SUITE, PLAIN = "suite", "plain"
+SUITE, REFERENCE_LOOP = "suite", "reference_loop"
 
 Labels = dict[str, str]
 Note = Callable[[str], None]
@@ -37,12 +37,12 @@ class Comparison:
 
     Args:
         device, torch, git_commit: what it was measured on and with.
-        benchmark: "activations", "plain", "augmentation" or "start-up".
+        benchmark: "activations", "reference_loop", "augmentation" or "start-up".
         task, model, data, recipe, precision, activation: of the run, as in the ledger.
-        way: "suite", "plain", or what was started.
-        baseline: the activation or way that the ratios are held against, measured in the same rounds.
+        way: "suite" or "reference_loop": what computes it; at start-up "help" or "first step".
+        baseline: the activation, or "reference_loop", that ratios divide by; measured in the same rounds.
         unit: what `per_second` counts: images, patches, tokens or starts.
-        rounds: times it was measured, in turn with the baseline.
+        rounds: how often it was measured, interleaved with the baseline.
         per_second, per_second_q1, per_second_q3, per_second_most: median, quartiles and most.
         step_ms: milliseconds of a step, a batch or a start, median.
         time_ratio, time_ratio_q1, time_ratio_q3: time for one of the unit over the baseline's in the same round.
@@ -89,8 +89,8 @@ class Effort:
     """How much is measured.
 
     Args:
-        rounds: turns of each process.
-        steps: optimiser steps a turn.
+        rounds: how often each process is measured.
+        steps: optimiser steps a round.
         evaluation_batches: batches of an evaluation.
     """
 
@@ -101,22 +101,22 @@ class Effort:
 
 @dataclass
 class Series:
-    """The answers of one process: a turn, a turn split in phases where those cost time, and an evaluation a round."""
+    """The timings of one process: each round steps, steps split in phases where that costs time, and an evaluation."""
 
-    turns: list[Answer] = field(default_factory=list)
-    split_turns: list[Answer] = field(default_factory=list)
-    evaluations: list[Answer] = field(default_factory=list)
+    steps: list[Timing] = field(default_factory=list)
+    split_steps: list[Timing] = field(default_factory=list)
+    evaluations: list[Timing] = field(default_factory=list)
 
     def measure(self, worker: Worker, effort: Effort, device: torch.device, evaluate: bool) -> None:
-        """One round more."""
-        self.turns.append(worker.ask(Turn(effort.steps)))
+        """Adds a round."""
+        self.steps.append(worker.ask(TrainSteps(effort.steps)))
         if device.type == "cuda":
-            self.split_turns.append(worker.ask(Turn(effort.steps, split=True)))
+            self.split_steps.append(worker.ask(TrainSteps(effort.steps, split=True)))
         if evaluate:
-            self.evaluations.append(worker.ask(Evaluate(effort.evaluation_batches)))
+            self.evaluations.append(worker.ask(EvaluateBatches(effort.evaluation_batches)))
 
     def seconds_per_item(self) -> list[float]:
-        return [answer.seconds / answer.items for answer in self.turns]
+        return [answer.seconds / answer.items for answer in self.steps]
 
 
 def labels_of(overrides: list[str], **further: str) -> Labels:
@@ -135,8 +135,8 @@ def labels_of(overrides: list[str], **further: str) -> Labels:
     return {**names, "precision": cfg.trainer.precision, **further}
 
 
-def in_turns(workers: Sequence[Worker], effort: Effort, device: torch.device, evaluate: bool) -> list[Series]:
-    """Measures each of the workers once a round, after a first round that does not count."""
+def interleave(workers: Sequence[Worker], effort: Effort, device: torch.device, evaluate: bool) -> list[Series]:
+    """Measures each of the workers once a round, after a warm-up round."""
     series = [Series() for _ in workers]
     for number in range(effort.rounds + 1):
         for worker, measured in zip(workers, series, strict=True):
@@ -147,26 +147,29 @@ def in_turns(workers: Sequence[Worker], effort: Effort, device: torch.device, ev
 def compare_activations(
     overrides: list[str], activations: Sequence[str], effort: Effort, device: torch.device, machine: Labels, note: Note
 ) -> Iterator[Comparison]:
-    """Training of one task with each of the activations that its model takes, each in turn with ReLU."""
-    start = {"benchmark": "activations", "way": SUITE, "baseline": BASELINE, **machine}
-    with Worker(train_in_turns, overrides=[*overrides, f"act={BASELINE}"]) as baseline:
+    """Training of one task with each of the activations that its model takes, each interleaved with ReLU.
+
+    An activation is an option of `act=`; settings of its own may follow, as in "carelu act.options.over=channel".
+    """
+    columns = {"benchmark": "activations", "way": SUITE, "baseline": BASELINE, **machine}
+    with Worker(train_on_request, overrides=[*overrides, f"act={BASELINE}"]) as baseline:
         for name in activations:
-            labels = labels_of([*overrides, f"act={name}"], **start)
+            labels = labels_of([*overrides, *f"act={name}".split()], **columns)
             note(f"{labels['task']}: {name}")
             if name == BASELINE:
-                [own] = in_turns([baseline], effort, device, evaluate=True)
+                [own] = interleave([baseline], effort, device, evaluate=True)
                 yield _of_training(labels, own, own, effort.steps)
                 continue
             try:
-                with Worker(train_in_turns, overrides=[*overrides, f"act={name}"]) as worker:
-                    base, own = in_turns([baseline, worker], effort, device, evaluate=True)
+                with Worker(train_on_request, overrides=[*overrides, *f"act={name}".split()]) as worker:
+                    base, own = interleave([baseline, worker], effort, device, evaluate=True)
             except BadInput as error:
                 note(f"left out: {error}")
                 continue
             yield _of_training(labels, own, base, effort.steps)
 
 
-def compare_plain(
+def compare_with_reference_loop(
     overrides: list[str],
     variants: Sequence[list[str]],
     processes: int,
@@ -175,23 +178,24 @@ def compare_plain(
     machine: Labels,
     note: Note,
 ) -> Iterator[Comparison]:
-    """Training of one task by the suite, as it is and with further settings, each in turn with the plain way."""
+    """Training of one task by the suite, as it is and with each variant, interleaved with the reference loop."""
     overrides = [*overrides, f"act={BASELINE}"]
-    plain_labels = labels_of(overrides, benchmark="plain", way=PLAIN, baseline=PLAIN, **machine)
-    if plain_labels["task"] == "cifar100":
-        overrides_of_plain = [*overrides, "trainer.precision=float32", "trainer.channels_last=false"]
-        plain_labels = labels_of(overrides_of_plain, benchmark="plain", way=PLAIN, baseline=PLAIN, **machine)
-        plain = Worker(train_plainly, overrides=overrides_of_plain, processes=processes)
+    columns = {"benchmark": REFERENCE_LOOP, "baseline": REFERENCE_LOOP, **machine}
+    task = labels_of(overrides)["task"]
+    if spec_of(task).benchmark.reference_loop == TORCHVISION:
+        own_overrides = [*overrides, "trainer.precision=float32", "trainer.channels_last=false"]
+        reference = Worker(train_reference_loop, overrides=own_overrides, processes=processes)
     else:
-        plain = Worker(train_in_turns, overrides=overrides, replace_batches=PaddedBatches)
-    with plain:
+        own_overrides = overrides
+        reference = Worker(train_on_request, overrides=overrides, replace_batches=PaddedBatches)
+    with reference:
         for number, settings in enumerate(variants):
-            note(f"{plain_labels['task']}: the suite {' '.join(settings)} and the plain way")
-            labels = labels_of([*overrides, *settings], benchmark="plain", way=SUITE, baseline=PLAIN, **machine)
-            with Worker(train_in_turns, overrides=[*overrides, *settings]) as worker:
-                base, own = in_turns([plain, worker], effort, device, evaluate=False)
+            note(f"{task}: the suite {' '.join(settings)} and the reference loop")
+            labels = labels_of([*overrides, *settings], way=SUITE, **columns)
+            with Worker(train_on_request, overrides=[*overrides, *settings]) as worker:
+                base, own = interleave([reference, worker], effort, device, evaluate=False)
             if number == 0:
-                yield _of_training(plain_labels, base, base, effort.steps)
+                yield _of_training(labels_of(own_overrides, way=REFERENCE_LOOP, **columns), base, base, effort.steps)
             yield _of_training(labels, own, base, effort.steps)
 
 
@@ -210,15 +214,15 @@ def compare_augmentation(
         endless = itertools.chain.from_iterable(batches.epoch(0, epoch) for epoch in itertools.count())
         pil, order = PilImages(images, augmentation), itertools.cycle(torch.randperm(len(images)).tolist())
         calls = {
-            PLAIN: lambda pil=pil, order=order: default_collate([pil[next(order)] for _ in range(size)]),
+            REFERENCE_LOOP: lambda pil=pil, order=order: default_collate([pil[next(order)] for _ in range(size)]),
             SUITE: lambda endless=endless: next(endless),
         }
         times = interleaved(calls, rounds, least_seconds=0.02, device=device)
-        labels = labels_of(overrides, benchmark="augmentation", unit="images", baseline=PLAIN, **machine)
+        labels = labels_of(overrides, benchmark="augmentation", unit="images", baseline=REFERENCE_LOOP, **machine)
         labels.update(recipe=recipes, activation="", model="", precision="")
         for way, seconds in times.items():
             per_item = [each / size for each in seconds]
-            base = [each / size for each in times[PLAIN]]
+            base = [each / size for each in times[REFERENCE_LOOP]]
             yield _comparison({**labels, "way": way}, per_item, base, size)
 
 
@@ -234,8 +238,8 @@ def measure_start_up(
         subprocess.run([sys.executable, str(ROOT / "run.py"), "--help"], check=True, capture_output=True)
 
     def first_step(overrides: list[str]) -> None:
-        with Worker(train_in_turns, overrides=overrides) as worker:
-            worker.ask(Turn(1))
+        with Worker(train_on_request, overrides=overrides) as worker:
+            worker.ask(TrainSteps(1))
 
     yield _comparison({**labels, **nothing, "way": "help"}, _seconds(show_help, rounds), None, 1)
     for overrides in tasks.values():
@@ -254,14 +258,14 @@ def _seconds(call: Callable[[], None], rounds: int) -> list[float]:
 
 
 def _of_training(labels: Labels, own: Series, baseline: Series, steps: int) -> Comparison:
-    split = own.split_turns or own.turns
-    memory, base_memory = own.turns[-1].memory_mib, baseline.turns[-1].memory_mib
+    split = own.split_steps or own.steps
+    memory, base_memory = own.steps[-1].memory_mib, baseline.steps[-1].memory_mib
     evaluations = [answer.items / answer.seconds for answer in own.evaluations]
     return _comparison(
         {"unit": spec_of(labels["task"]).benchmark.unit, **labels},
         own.seconds_per_item(),
         baseline.seconds_per_item(),
-        spread([answer.items for answer in own.turns]).median / steps,
+        spread([answer.items for answer in own.steps]).median / steps,
         **{f"{phase}_ms": spread([1000 * answer.phases[phase] / steps for answer in split]).median for phase in PHASES},
         evaluation_per_second=spread(evaluations).median if evaluations else None,
         memory_mib=memory,

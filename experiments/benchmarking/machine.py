@@ -1,4 +1,4 @@
-"""The machine that is measured: its name in a file's name, its caches, and who else is at work on it."""
+"""The machine that is measured: its name, its cache, and its load from other processes."""
 
 import os
 import re
@@ -13,13 +13,19 @@ import torch
 from experiments.record.environment import device_name, git_state
 
 
-def slug(device: torch.device) -> str:
+def full_name(device: torch.device) -> str:
+    """The device's name, on a CPU with the number of threads in use."""
+    name = device_name(device)
+    return name if device.type == "cuda" else f"{name} ({torch.get_num_threads()} threads)"
+
+
+def file_name(device: torch.device) -> str:
     """The device's name as part of a file's name, like amd-epyc-2-threads."""
-    return re.sub(r"[^a-z0-9]+", "-", device_name(device).lower()).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", full_name(device).lower()).strip("-")
 
 
 def cache_bytes(device: torch.device) -> int | None:
-    """What one core keeps close (a CPU's level 2, a GPU's shared memory), in bytes; None where it does not say."""
+    """The cache of one core (a CPU's level 2, a GPU's shared memory), in bytes; None where the system does not say."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).shared_memory_per_multiprocessor
     for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
@@ -30,13 +36,13 @@ def cache_bytes(device: torch.device) -> int | None:
 
 
 class OtherProcesses:
-    """How busy other processes kept the machine since this object was made."""
+    """The load from other processes since this object was made."""
 
     def __init__(self):
         self._all, self._own, self._begun_at = _busy_seconds(), _own_seconds(), time.monotonic()
 
     def share(self) -> float | None:
-        """Their part of the time of all processors; None where the system does not say.
+        """Their share of the time of all processors; None where the system does not say.
 
         What this process and the children that it has waited for took does not count.
         """
@@ -62,14 +68,14 @@ def _own_seconds() -> float:
 
 
 @dataclass(frozen=True)
-class About:
-    """What a page says of the measuring.
+class Conditions:
+    """How a benchmark was run.
 
     Args:
-        command: makes the page again.
+        command: repeats it.
         on_gpu: whether a GPU was measured.
-        cache_bytes: what one core keeps close, in bytes.
-        others_share: the part of the machine's processors that other processes had meanwhile.
+        cache_bytes: the cache of one core, see `cache_bytes`.
+        others_share: the share of the machine's processor time that other processes took meanwhile.
     """
 
     command: str
@@ -79,19 +85,19 @@ class About:
 
     def sentences(self) -> str:
         if self.others_share is None:
-            return "How busy other processes kept the machine meanwhile is not known."
+            return "The load from other processes is not known."
         return (
-            f"Other processes had {self.others_share:.0%} of the machine's processors meanwhile; where that is much, "
-            "small differences mean nothing."
+            f"Other processes took {self.others_share:.0%} of the machine's processor time meanwhile; the higher that "
+            "is, the less small differences mean."
         )
 
 
-def about(device: torch.device, others: OtherProcesses) -> About:
-    """What can be said so far of this process's measuring on `device`."""
+def conditions(device: torch.device, others: OtherProcesses) -> Conditions:
+    """Those of this process so far, which measures on `device`."""
     command = shlex.join(["python", *sys.argv])
-    return About(command, device.type == "cuda", cache_bytes(device), others.share())
+    return Conditions(command, device.type == "cuda", cache_bytes(device), others.share())
 
 
 def labels(device: torch.device) -> dict[str, str]:
     """The columns of a row that say what was measured on, and with what."""
-    return {"device": device_name(device), "torch": torch.__version__, "git_commit": git_state()[0]}
+    return {"device": full_name(device), "torch": torch.__version__, "git_commit": git_state()[0]}

@@ -19,16 +19,16 @@ from experiments.tasks.activation_sites import IMAGE_DIMS
 
 BASELINE = "relu"
 COPY = "copy"
-"""Stands for the copy of a tensor into another, whose bandwidth the others are held against."""
-TOUCHES = {"forward": 2, "backward": 3, "both": 5, COPY: 2}
-"""What is timed, and how often it must touch each element: forward reads z and writes y; backward reads the gradient
-and z (or y) and writes the gradient of z; both are one after the other."""
+"""Names the copy of a tensor into another, whose bandwidth the others are compared with."""
+ACCESSES = {"forward": 2, "backward": 3, "both": 5, COPY: 2}
+"""What is timed, and how often it must read or write each element: forward reads z and writes y; backward reads the
+gradient and z (or y) and writes the gradient of z; both are one after the other."""
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where an activation stands in a network.
+    """A place of an activation in a network.
 
     Args:
         network: its name.
@@ -70,12 +70,12 @@ class Measurement:
         activation: its name, or "copy".
         kernel: which one computed it; empty for activations that have but one.
         forced_kernel: the one that was asked for, empty where the choice was CAReLU's own.
-        network, shape, dtype, layout, direction: of the input, and which of `TOUCHES`.
-        rounds: times it was measured, in turn with the others.
+        network, shape, dtype, layout, direction: of the input, and which of `ACCESSES`.
+        rounds: how often it was measured, interleaved with the others.
         microseconds, microseconds_q1, microseconds_q3, microseconds_least: median, quartiles and least.
         relu_ratio, relu_ratio_q1, relu_ratio_q3: the time over that of ReLU in the same round; none for a copy.
-        copy_fraction: bandwidth, counted as if each element was touched as often as it must be, over that of a copy
-            of the same tensor in the same rounds.
+        copy_fraction: bandwidth, counting the reads and writes that must be, over that of a copy of the same tensor in
+            the same rounds.
         least_mib: what must be read and written, in MiB.
         extra_mib: the most memory that forward and backward take in addition to their inputs, in MiB.
     """
@@ -151,7 +151,7 @@ def measure(
         draw = torch.Generator(device).manual_seed(0)
         like = {"dtype": getattr(torch, dtype), "memory_format": MEMORY_FORMATS[layout]}
         tensors = [torch.randn(site.size, generator=draw, device=device).to(**like) for _ in range(3)]
-        with kernel_choice_kept():
+        with kernel_environment_restored():
             calls = _calls(plan, site, tensors, note)
             memory = {case: peak_extra_bytes(call, device) for case, call in calls.items() if case.direction == "both"}
             wanted = {case: call for case, call in calls.items() if case.direction in (COPY, *plan.directions)}
@@ -214,7 +214,7 @@ def kernel_of(output: Tensor) -> str:
 
 
 @contextlib.contextmanager
-def kernel_choice_kept() -> Iterator[None]:
+def kernel_environment_restored() -> Iterator[None]:
     """Puts CARELU_KERNEL back as it was."""
     before = os.environ.get(KERNEL_VARIABLE)
     try:
@@ -234,7 +234,7 @@ def force_kernel(kernel: str) -> None:
 def _row(
     of_setting: dict[str, str], case: Case, times: dict[Case, list[float]], tensor_bytes: int, extra_bytes: int
 ) -> Measurement:
-    taken, touches = times[case], TOUCHES[case.direction]
+    taken, accesses = times[case], ACCESSES[case.direction]
     time = spread([1e6 * seconds for seconds in taken])
     baseline = times.get(Case(BASELINE, case.direction))
     ratio = spread(ratios(taken, baseline)) if baseline else None
@@ -250,8 +250,8 @@ def _row(
         relu_ratio=ratio and ratio.median,
         relu_ratio_q1=ratio and ratio.low,
         relu_ratio_q3=ratio and ratio.high,
-        copy_fraction=copy_ratio * touches / TOUCHES[COPY],
-        least_mib=touches * tensor_bytes / 2**20,
+        copy_fraction=copy_ratio * accesses / ACCESSES[COPY],
+        least_mib=accesses * tensor_bytes / 2**20,
         extra_mib=extra_bytes / 2**20,
     )
 

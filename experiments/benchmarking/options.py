@@ -1,4 +1,4 @@
-"""What both benchmarks can be told to measure, and their options.
+"""The options of both benchmarks, and what they accept.
 
 torch is imported only where a device is looked for, so that `--help` and a typing error are answered at once.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.configuration.composition import options_of
-from experiments.configuration.task_spec import spec_of
+from experiments.configuration.task_spec import TORCHVISION, spec_of
 from experiments.errors import BadInput
 from experiments.training.job import report_error
 
@@ -27,21 +27,24 @@ KERNELS = ("auto", "eager", "torch_ops", "cpp", "triton")
 TASKS = tuple(task for task in options_of("task") if spec_of(task).benchmark)
 """The tasks whose speed can be measured."""
 BENCHMARKS = {
-    name: tuple(task for task in TASKS if not further or name in spec_of(task).benchmark.further)
-    for name, further in (("start-up", False), ("augmentation", True), ("plain", True), ("activations", False))
+    "start-up": TASKS,
+    "augmentation": tuple(task for task in TASKS if spec_of(task).benchmark.reference_loop == TORCHVISION),
+    "reference_loop": tuple(task for task in TASKS if spec_of(task).benchmark.reference_loop),
+    "activations": TASKS,
 }
-"""What is measured of training, and the tasks that it can be measured on."""
+"""What is measured of training, and the tasks that have it."""
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
-    """The options that both have."""
+    """The options that both benchmarks have."""
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda; default: %(default)s")
-    parser.add_argument("--rounds", type=positive, help="times each is measured; default: 5 on a CPU, 20 on a GPU")
+    parser.add_argument("--rounds", type=positive, help="how often each is measured; default: 5 on a CPU, 20 on a GPU")
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks"), help="folder; default: %(default)s")
+    parser.add_argument("--render", type=Path, metavar="CSV", help="write the page of this table, measure nothing")
 
 
 def default_rounds(device: "torch.device") -> int:
-    """As `--rounds` says."""
+    """The number of rounds where `--rounds` is not given."""
     return 20 if device.type == "cuda" else 5
 
 

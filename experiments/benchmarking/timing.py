@@ -1,4 +1,4 @@
-"""Times of calls that are measured in turns, and what is said of them: median, quartiles, ratios within a round."""
+"""Times of interleaved calls, and their summary: median, quartiles, ratios within a round."""
 
 import statistics
 import time

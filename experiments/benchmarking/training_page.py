@@ -3,25 +3,26 @@
 from collections.abc import Callable, Sequence
 
 from experiments.analysis.numbers import ABSENT, fixed
-from experiments.benchmarking.comparisons import PLAIN, SUITE, Comparison
-from experiments.benchmarking.machine import About
-from experiments.benchmarking.pacing import PHASES
-from experiments.benchmarking.rows import markdown_table
+from experiments.benchmarking.comparisons import REFERENCE_LOOP, SUITE, Comparison
+from experiments.benchmarking.machine import Conditions
+from experiments.benchmarking.results import markdown_table
 from experiments.benchmarking.targets import targets_section, training_targets
+from experiments.benchmarking.timed_run import PHASES
 
 
-def page(rows: Sequence[Comparison], about: About) -> str:
+def page(rows: Sequence[Comparison], conditions: Conditions) -> str:
     """The page in Markdown."""
     first = rows[0]
     parts = [
         f"# Training: {first.device}",
-        f"PyTorch {first.torch}, commit {first.git_commit[:10]}. Each row has a process of its own, which is measured "
-        "in turn with that of its baseline, a few steps at a time, while the others stand still. A ratio is that of "
-        "two times of one round; shown are medians over the rounds, with quartiles in brackets. " + about.sentences(),
-        f"Made by\n\n```bash\n{about.command}\n```",
-        *targets_section(training_targets(rows, about.on_gpu)),
+        f"PyTorch {first.torch}, commit {first.git_commit[:10]}. Each row has a process of its own, which is timed "
+        "a few steps at a time, interleaved with that of its baseline; the other processes are suspended meanwhile. A "
+        "ratio compares two times of one round. Shown are medians over the rounds, with quartiles in brackets. "
+        + conditions.sentences(),
+        f"Made by\n\n```bash\n{conditions.command}\n```",
+        *targets_section(training_targets(rows, conditions.on_gpu)),
         *_activations([row for row in rows if row.benchmark == "activations"]),
-        *_plain([row for row in rows if row.benchmark == "plain"]),
+        *_reference_loop([row for row in rows if row.benchmark == "reference_loop"]),
         *_augmentation([row for row in rows if row.benchmark == "augmentation"]),
         *_start_up([row for row in rows if row.benchmark == "start-up"]),
     ]
@@ -54,17 +55,17 @@ def _activations(rows: Sequence[Comparison]) -> list[str]:
         parts += [f"{task}: {model}, {data}, recipe {first.recipe}, {first.precision}", markdown_table(head, lines)]
     if parts:
         parts.append(
-            "The phases are milliseconds of a step: making the batch; model and loss; gradients; update; the rest, "
-            "like sums of metrics. Peak memory is that of the whole process on a CPU, what tensors take on a GPU."
+            "Phases in milliseconds a step: making the batch; model and loss; gradients; update; the rest, like sums "
+            "of metrics. Peak memory is that of the whole process on a CPU, and of the tensors on a GPU."
         )
     return parts
 
 
-def _plain(rows: Sequence[Comparison]) -> list[str]:
-    parts = ["## The suite and the plain way"] if rows else []
+def _reference_loop(rows: Sequence[Comparison]) -> list[str]:
+    parts = ["## The suite and the reference loop"] if rows else []
     for (task, model, data), group in _groups(rows).items():
         unit = group[0].unit
-        head = ["way", "recipe", "precision", f"{unit}/s", "times the plain way's speed", "step, ms", *PHASES]
+        head = ["implementation", "recipe", "precision", f"{unit}/s", "speed / reference loop's", "step, ms", *PHASES]
         lines = [
             [
                 *(row.way, row.recipe, row.precision, _speed(row), _speed_up(row), fixed(row.step_ms, 1)),
@@ -75,10 +76,10 @@ def _plain(rows: Sequence[Comparison]) -> list[str]:
         parts += [f"{task}: {model}, {data}, {group[0].activation}", markdown_table(head, lines, names=3)]
     if parts:
         parts.append(
-            "The plain way of CIFAR-100 is the usual script: torchvision's transforms of PIL images in DataLoader "
-            "workers, float32, contiguous, the loss read off after every step; model, batch size, augmentation and "
-            "optimiser are the suite's. The plain way of text is the suite's but for its batches: texts in a random "
-            "order, all padded to the longest of the set; padding is not counted in tokens."
+            "For images the reference loop is a plain PyTorch script: torchvision's transforms of PIL images in "
+            "DataLoader workers, float32, contiguous, `loss.item()` after every step; model, batch size, augmentation "
+            "and optimiser are the suite's. For text it is the suite with other batches: texts in random order, all "
+            "padded to the longest of the dataset. Padding is not counted as tokens."
         )
     return parts
 
@@ -86,13 +87,13 @@ def _plain(rows: Sequence[Comparison]) -> list[str]:
 def _augmentation(rows: Sequence[Comparison]) -> list[str]:
     if not rows:
         return []
-    head = ["recipes", "way", "images/s", "times the plain way's speed", "batch, ms"]
+    head = ["recipes", "implementation", "images/s", "speed / torchvision's", "batch, ms"]
     lines = [[row.recipe, row.way, _speed(row), _speed_up(row), fixed(row.step_ms, 2)] for row in rows]
     return [
         "## Augmentation",
         markdown_table(head, lines, names=2),
-        f"Normalised training batches, made in one process: `{SUITE}` by batched tensor code with all its threads, "
-        f"`{PLAIN}` by torchvision's transforms of PIL images, one by one.",
+        f"Normalised training batches, made in one process: `{SUITE}` by batched tensor code with all threads, "
+        f"`{REFERENCE_LOOP}` by torchvision's transforms of PIL images, one by one.",
     ]
 
 
@@ -102,9 +103,9 @@ def _start_up(rows: Sequence[Comparison]) -> list[str]:
     lines = [[row.way, row.task, row.data, fixed(row.step_ms / 1000, 2)] for row in rows]
     return [
         "## Start-up",
-        markdown_table(["what", "task", "data", "seconds"], lines, names=3),
+        markdown_table(["until", "task", "data", "seconds"], lines, names=3),
         "`help` is `python run.py --help`; `first step` is from the start of a new process to the end of its first "
-        "training step, data and first measurement of the activations included.",
+        "training step, which includes loading the data and the first statistics of the activations.",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Processes that work in turns: while one is measured, the others, with whatever they started, stand still."""
+"""Processes that are timed in turn: while one works, the others are suspended with all that they started."""
 
 import contextlib
 import multiprocessing
@@ -18,10 +18,10 @@ class WorkerFailed(Exception):
 
 
 class Worker:
-    """A process of its own that answers requests, one after the other, and is stopped in between.
+    """A process of its own that answers requests one by one and is suspended in between.
 
-    Each configuration that is measured has such a process, so that memory, compiled code, threads and data-loading
-    processes of one never touch the figures of another.
+    Each configuration has its own, so that memory, compiled code, threads and data-loading processes of one never
+    influence the timings of another.
 
     Args:
         work: a module-level function `work(receive, send, **arguments)` that the process runs: it takes each
@@ -38,7 +38,7 @@ class Worker:
         theirs.close()
 
     def ask(self, request: object) -> Any:
-        """Lets the process go on, hands it the request, waits for its answer and stops it again.
+        """Resumes the process, sends it the request, waits for the answer and suspends it again.
 
         Raises:
             WorkerFailed: the process raised an error or ended.

@@ -41,6 +41,11 @@ class Metric:
         return f"{self.title}, {self.unit}" if self.unit else self.title
 
 
+TORCHVISION, PADDED = "torchvision", "padded"
+"""The reference loops: a plain PyTorch script with torchvision's transforms; the suite, every text padded to the
+longest of the dataset."""
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """How the speed of a task is measured.
@@ -48,12 +53,19 @@ class Benchmark:
     Args:
         unit: what is counted, like "images".
         count: how many of them a training batch holds; padding does not count.
-        further: the benchmarks that only some tasks have, like "plain".
+        data: the settings that choose a dataset, by the file under `--data-root` that shows that it is there; `{root}`
+            stands for that folder. Without any of them the bundled sample is used.
+        reference_loop: what training by the suite is compared with, `TORCHVISION` or `PADDED`; None: nothing.
+        targets: bounds by the names that `experiments.benchmarking.targets` knows.
+        full_size: examples for training and for testing of the whole dataset, for the time that an epoch takes.
     """
 
     unit: str
     count: Callable[[Any], Any]
-    further: tuple[str, ...] = ()
+    data: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reference_loop: str | None = None
+    targets: Mapping[str, float] = field(default_factory=dict)
+    full_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

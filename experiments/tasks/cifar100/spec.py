@@ -14,7 +14,7 @@ from experiments.configuration.options import (
     Share,
     TaskOptions,
 )
-from experiments.configuration.task_spec import Benchmark, Metric, TaskSpec
+from experiments.configuration.task_spec import TORCHVISION, Benchmark, Metric, TaskSpec
 
 IMAGE_SIDE = 32
 """Height and width of an image, in pixels."""
@@ -70,5 +70,18 @@ SPEC = TaskSpec(
     task=CIFAR100Options,
     data={"torchvision": TorchvisionData, "sample": CIFAR100Data},
     models={"resnet18": ResNetOptions},
-    benchmark=Benchmark("images", lambda batch: len(batch[1]), further=("augmentation", "plain")),
+    benchmark=Benchmark(
+        "images",
+        lambda batch: len(batch[1]),
+        data={"cifar-100-python": ("data=full", "data.root={root}")},
+        reference_loop=TORCHVISION,
+        targets={
+            "time_ratio": 1.05,
+            "memory_ratio": 1.35,
+            "speedup": 2.5,
+            "speedup_on_gpu": 5,
+            "minutes_for_200_epochs_on_gpu": 10,
+        },
+        full_size=(50_000, 10_000),
+    ),
 )

@@ -99,5 +99,9 @@ SPEC = TaskSpec(
     task=SuperResolutionOptions,
     data={"bsds300": BSDS300Data, "sample": ImageData, "div2k": DIV2KData, "folder": FolderData},
     models={"edsr": EDSROptions, "espcn": ModelOptions},
-    benchmark=Benchmark("patches", lambda batch: len(batch[0])),
+    benchmark=Benchmark(
+        "patches",
+        lambda batch: len(batch[0]),
+        data={"bsds300/images": ("data=bsds300", "data.root={root}/bsds300")},
+    ),
 )

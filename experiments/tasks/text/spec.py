@@ -18,7 +18,7 @@ from experiments.configuration.options import (
     TaskOptions,
     Text,
 )
-from experiments.configuration.task_spec import Benchmark, Metric, TaskSpec
+from experiments.configuration.task_spec import PADDED, Benchmark, Metric, TaskSpec
 
 
 class TextOptions(TaskOptions):
@@ -109,5 +109,14 @@ SPEC = TaskSpec(
     task=TextOptions,
     data={"sample": SampleData, "folder": FolderData, "files": TextDataWithHeldOut},
     models={"bert": BertOptions, "bilstm": BiLSTMOptions},
-    benchmark=Benchmark("tokens", lambda batch: batch.mask.sum(), further=("plain",)),
+    benchmark=Benchmark(
+        "tokens",
+        lambda batch: batch.mask.sum(),
+        data={
+            "snli/train.parquet": ("data=snli", "data.root={root}/snli"),
+            "snli/train-subset.parquet": ("data=snli_subset", "data.root={root}/snli"),
+        },
+        reference_loop=PADDED,
+        targets={"speedup": 3, "speedup_on_gpu": 3},
+    ),
 )

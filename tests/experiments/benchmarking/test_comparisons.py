@@ -9,9 +9,9 @@ from experiments.benchmarking.comparisons import (
     Series,
     compare_activations,
     compare_augmentation,
-    compare_plain,
+    compare_with_reference_loop,
 )
-from experiments.benchmarking.pacing import PHASES, Answer, Evaluate, Turn
+from experiments.benchmarking.timed_run import PHASES, EvaluateBatches, Timing, TrainSteps
 
 CPU = torch.device("cpu")
 MEASURING = {"device": CPU, "machine": {"device": "a machine", "torch": "2", "git_commit": "abc"}}
@@ -29,10 +29,10 @@ class FakeWorker:
 
     def ask(self, request):
         self.requests.append((self.name, request))
-        steps = request.steps if isinstance(request, Turn) else request.batches
+        steps = request.steps if isinstance(request, TrainSteps) else request.batches
         seconds = steps * (2.0 if self.slow else 1.0)
         phases = dict.fromkeys(PHASES, seconds / len(PHASES))
-        return Answer(seconds, items=100 * steps, phases=phases, memory_mib=300.0 if self.slow else 200.0)
+        return Timing(seconds, items=100 * steps, phases=phases, memory_mib=300.0 if self.slow else 200.0)
 
     def __enter__(self):
         return self
@@ -48,7 +48,7 @@ def requests(monkeypatch):
     return FakeWorker.requests
 
 
-def test_activations_are_held_against_relu_in_the_same_rounds(requests):
+def test_activations_are_compared_with_relu_in_the_same_rounds(requests):
     effort = Effort(rounds=2, steps=3, evaluation_batches=1)
     relu, gelu = compare_activations(OVERRIDES, ["relu", "gelu"], effort, **MEASURING, note=lambda line: None)
     assert (relu.time_ratio, relu.memory_ratio) == (1, 1)
@@ -56,18 +56,18 @@ def test_activations_are_held_against_relu_in_the_same_rounds(requests):
     assert (gelu.per_second, gelu.step_ms, gelu.forward_ms) == (50, 2000, 400)
     assert (gelu.evaluation_per_second, gelu.unit, gelu.rounds) == (50, "images", 2)
     together = requests[-12:]  # three rounds, the first to warm up
-    turn = [(act, request) for act in ("act=relu", "act=gelu") for request in (Turn(3), Evaluate(1))]
+    turn = [(act, request) for act in ("act=relu", "act=gelu") for request in (TrainSteps(3), EvaluateBatches(1))]
     assert together == turn * 3
 
 
 @pytest.mark.parametrize("task", ["cifar100", "text"])
-def test_the_suite_is_held_against_the_plain_way_with_each_of_the_settings(requests, task):
+def test_the_suite_and_each_variant_are_compared_with_the_reference_loop(requests, task):
     overrides = [f"task={task}", *OVERRIDES[1:]]
     variants = [[], ["trainer.precision=bfloat16"]]
     effort = Effort(rounds=1, steps=1, evaluation_batches=1)
-    rows = list(compare_plain(overrides, variants, 2, effort, **MEASURING, note=lambda line: None))
+    rows = list(compare_with_reference_loop(overrides, variants, 2, effort, **MEASURING, note=lambda line: None))
     assert [(row.way, row.precision) for row in rows] == [
-        ("plain", "float32"),
+        ("reference_loop", "float32"),
         ("suite", "float32"),
         ("suite", "bfloat16"),
     ]
@@ -77,8 +77,8 @@ def test_the_suite_is_held_against_the_plain_way_with_each_of_the_settings(reque
 def test_time_on_a_gpu_is_measured_apart_from_its_phases(requests):
     series = Series()
     series.measure(FakeWorker(None, ["act=relu"]), Effort(1, 3, 1), torch.device("cuda"), evaluate=False)
-    assert [request for _, request in requests] == [Turn(3), Turn(3, split=True)]
-    assert (len(series.turns), len(series.split_turns), series.evaluations) == (1, 1, [])
+    assert [request for _, request in requests] == [TrainSteps(3), TrainSteps(3, split=True)]
+    assert (len(series.steps), len(series.split_steps), series.evaluations) == (1, 1, [])
 
 
 def test_augmentation_is_timed_with_and_without_rotation(tiny_cifar100, monkeypatch):
@@ -86,14 +86,14 @@ def test_augmentation_is_timed_with_and_without_rotation(tiny_cifar100, monkeypa
 
     def clock(calls, rounds, least_seconds, device):
         made.extend(call()[0] for call in calls.values())
-        return {"plain": [2.0], "suite": [0.5]}
+        return {"reference_loop": [2.0], "suite": [0.5]}
 
     monkeypatch.setattr(comparisons, "interleaved", clock)
     rows = list(compare_augmentation(OVERRIDES, 1, **MEASURING, note=lambda line: None))
     assert [(row.recipe, row.way, row.time_ratio) for row in rows] == [
-        ("small and fast", "plain", 1),
+        ("small and fast", "reference_loop", 1),
         ("small and fast", "suite", 0.25),
-        ("standard", "plain", 1),
+        ("standard", "reference_loop", 1),
         ("standard", "suite", 0.25),
     ]
     assert [batch.shape for batch in made] == [(128, 3, 32, 32)] * 4

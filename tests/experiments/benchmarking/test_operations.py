@@ -55,7 +55,7 @@ def test_a_layout_is_asked_of_images_only():
     assert [layout for _, _, layout in plan(sites=[text, TINY], layouts=LAYOUTS).settings()] == ["contiguous", *LAYOUTS]
 
 
-def test_an_activation_that_a_site_cannot_have_is_left_out_aloud():
+def test_an_activation_that_a_site_cannot_have_is_left_out_with_a_note():
     notes = []
     rows = measured(notes, activations=["carelu_pre_norm"], sites=[Site("edsr", (2, 3, 4, 4))])
     assert {row.activation for row in rows} == {"relu", COPY}
@@ -71,7 +71,7 @@ def test_times_become_ratios_and_fractions(monkeypatch):
     monkeypatch.setattr(operations, "interleaved", clock)
     rows = {row.activation: row for row in measured(directions=["both"])}
     assert (rows["carelu"].relu_ratio, rows["carelu"].relu_ratio_q1, rows["carelu"].relu_ratio_q3) == (2.5, 2.25, 2.5)
-    assert rows["relu"].copy_fraction == pytest.approx(0.5 * 5 / 2)  # touches 5 tensors in the time that 4 can be
+    assert rows["relu"].copy_fraction == pytest.approx(0.5 * 5 / 2)  # accesses 5 tensors in the time that 4 can be
     assert rows["relu"].least_mib == 5 * 96 * 4 / 2**20
     assert (rows["relu"].microseconds, rows["relu"].microseconds_least) == (2e6, 2e6)
     assert rows[COPY].relu_ratio is None

@@ -1,6 +1,7 @@
 """The command lines of the benchmarks: answered at once where they ask for help or for what cannot be."""
 
 import os
+import runpy
 import subprocess
 import sys
 
@@ -8,8 +9,8 @@ import pytest
 import torch
 
 from experiments.benchmarking.options import BENCHMARKS, TASKS, find_device
-from experiments.benchmarking.pacing import ITEMS
 from experiments.configuration.composition import options_of
+from experiments.configuration.task_spec import PADDED, TORCHVISION, spec_of
 from experiments.errors import BadInput
 from tests.conftest import ROOT
 
@@ -30,9 +31,11 @@ def start(name, *arguments):
     return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
 
 
-def test_the_tasks_are_those_of_the_suite_and_each_has_a_unit():
-    assert set(TASKS) == set(options_of("task")) == set(ITEMS)
-    assert all(set(tasks) <= set(TASKS) for tasks in BENCHMARKS.values())
+def test_the_tasks_are_those_whose_spec_says_how_to_measure_them():
+    assert set(TASKS) == {task for task in options_of("task") if spec_of(task).benchmark}
+    assert TASKS == BENCHMARKS["start-up"] == BENCHMARKS["activations"]
+    assert {spec_of(task).benchmark.reference_loop for task in BENCHMARKS["reference_loop"]} == {TORCHVISION, PADDED}
+    assert [spec_of(task).benchmark.reference_loop for task in BENCHMARKS["augmentation"]] == [TORCHVISION]
 
 
 def test_a_device_that_is_not_here_is_answered_with_those_that_are():
@@ -58,7 +61,10 @@ def test_help_does_not_wait_for_torch(name):
         (["training", "--activations", "rulu"], "error: unknown act 'rulu'; did you mean relu"),
         (["training", "--set", "trainer.batch_size=-1"], "error: trainer.batch_size=-1 is not accepted"),
         (["training", "--rounds", "0"], "argument --rounds: 0 is not accepted; accepted: a whole number from 1 on"),
-        (["training", "--task", "superres", "--benchmark", "plain"], "error: --benchmark plain has nothing to measure"),
+        (
+            ["training", "--task", "superres", "--benchmark", "reference_loop"],
+            "error: --benchmark reference_loop has nothing to measure for --task superres; accepted: reference_loop of",
+        ),
         (["training", "--out", "/dev/null/here"], "error: --out=/dev/null/here cannot be written"),
     ],
 )
@@ -71,27 +77,41 @@ def test_a_mistake_is_answered_in_one_line_with_code_2(arguments, answer, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_activation_is_measured_alone_and_the_figure_drawn(tmp_path):
+def test_activations_are_measured_and_page_and_figure_can_be_rendered_again(tmp_path):
     arguments = ["--network", "bilstm", "--dtype", "float32", "--pass", "forward", "--rounds", "1", "--out", tmp_path]
-    done = start("activations", *arguments)
+    done = start("activations", "--activations", "relu", "carelu", *arguments)
     assert done.returncode == 0, done.stderr
-    assert "left out: carelu_pre_norm: competition_input='pre_norm' needs a model" in done.stderr
     made = sorted(tmp_path.iterdir())
-    assert [file.suffix for file in made] == [".csv", ".md", ".png", ".svg"]
+    assert [file.suffix for file in made] == [".csv", ".json", ".md", ".pdf", ".png", ".svg"]
+    before = [file.read_bytes() for file in made]
     for file in made[2:]:
         file.unlink()
-    assert start("activations", "--redraw", made[0]).returncode == 0
-    assert sorted(tmp_path.iterdir()) == made
+    assert start("activations", "--render", made[0]).returncode == 0
+    assert [file.read_bytes() for file in made] == before
 
 
+@pytest.mark.slow
 def test_an_activation_that_a_model_cannot_take_is_left_out_of_its_training(tmp_path):
     arguments = ["--benchmark", "activations", "--task", "superres", "--rounds", "1", "--steps", "1", "--out", tmp_path]
-    done = start("training", *arguments, "--activations", "carelu_pre_norm")
+    pre_norm = "carelu act.options.competition_input=pre_norm"
+    done = start("training", *arguments, "--activations", pre_norm)
     assert done.returncode == 2
-    assert "left out: model=edsr-4x32 with act=carelu_pre_norm cannot be built" in done.stderr
+    assert "left out: model=edsr-4x32 with act=carelu cannot be built" in done.stderr
     assert "error: nothing could be measured" in done.stderr
-    done = start("training", *arguments, "--activations", "carelu_pre_norm", "relu")
+    done = start("training", *arguments, "--activations", pre_norm, "relu")
     assert done.returncode == 0, done.stderr
     [table] = tmp_path.glob("*.csv")
     [_, row] = table.read_text().splitlines()
     assert ",relu,suite,relu,patches,1," in row
+    page = table.with_suffix(".md").read_bytes()
+    table.with_suffix(".md").unlink()
+    assert start("training", "--render", table).returncode == 0
+    assert table.with_suffix(".md").read_bytes() == page
+
+
+def test_data_under_data_root_are_used_where_they_are(tmp_path):
+    (tmp_path / "snli").mkdir()
+    (tmp_path / "snli" / "train-subset.parquet").touch()
+    data = runpy.run_path(str(ROOT / "scripts" / "benchmark_training.py"))["_data"]
+    assert data("text", tmp_path) == ["data=snli_subset", f"data.root={tmp_path}/snli", "data.download=false"]
+    assert data("cifar100", tmp_path) == data("text", None) == ["data=sample"]

@@ -42,7 +42,7 @@ def comes_to(pid, *states):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
-def test_a_worker_and_what_it_started_stand_still_between_requests_and_end_with_it():
+def test_a_worker_and_what_it_started_are_suspended_between_requests_and_end_with_it():
     with Worker(answer) as worker:
         processes = worker.ask("processes")
         assert all(comes_to(pid, "T") for pid in processes)

@@ -1,11 +1,11 @@
-"""The plain ways do the same work as the suite."""
+"""The reference loops do the same work as the suite."""
 
 import numpy as np
 import pytest
 import torch
 
-from experiments.benchmarking.pacing import Turn
-from experiments.benchmarking.plain import PaddedBatches, PilImages, train_plainly
+from experiments.benchmarking.reference_loop import PaddedBatches, PilImages, train_reference_loop
+from experiments.benchmarking.timed_run import TrainSteps
 from experiments.tasks.cifar100 import dataset as cifar100
 from experiments.tasks.cifar100.batches import ImageBatches
 from experiments.tasks.text.batches import TextBatches
@@ -14,16 +14,16 @@ from experiments.tasks.text.batches import TextBatches
 def test_images_from_pil_are_the_suites_where_nothing_is_moved(sample):
     _, test = sample
     still = {"crop_padding": 0, "flip": False, "rotation_degrees": 0.0}
-    plain = PilImages(test, still)
+    images_of_pil = PilImages(test, still)
     images, labels = next(iter(ImageBatches(test, 5, cifar100.MEAN, cifar100.STD, False)))
     for index in range(5):
-        image, label = plain[index]
+        image, label = images_of_pil[index]
         torch.testing.assert_close(image, images[index])
         assert label == labels[index]
 
 
-def test_plain_training_answers_turns_until_nobody_asks(tiny_cifar100):
-    requests, answers = iter([Turn(1), Turn(2)]), []
+def test_the_reference_loop_answers_requests_until_none_comes(tiny_cifar100):
+    requests, answers = iter([TrainSteps(1), TrainSteps(2)]), []
 
     def receive():
         for request in requests:
@@ -32,7 +32,7 @@ def test_plain_training_answers_turns_until_nobody_asks(tiny_cifar100):
 
     overrides = ["task=cifar100", "data=sample", "recipe=small", "model.width=2", "trainer.batch_size=20"]
     with pytest.raises(EOFError):
-        train_plainly(receive, answers.append, [*overrides, "trainer.device=cpu"], processes=0)
+        train_reference_loop(receive, answers.append, [*overrides, "trainer.device=cpu"], processes=0)
     assert [answer.items for answer in answers] == [20, 40]
     for answer in answers:
         assert sum(answer.phases.values()) == pytest.approx(answer.seconds, rel=0.05, abs=1e-3)

@@ -1,8 +1,8 @@
-"""Runs that are measured from inside and pause between turns; the work of a `Worker`.
+"""Runs that are timed from inside and wait between requests; what a `Worker` executes.
 
-`train_in_turns` performs the run that a command line describes, with the suite's own engine, and lets it go on for so
-many steps at a time. The phases of a step are told apart from outside of the engine: by its questions for data, by the
-task's `loss`, and by torch's hooks around an optimiser step.
+`train_on_request` performs the run that a command line describes, with the suite's own engine, a few steps a request.
+The engine is not changed: phases of a step are told apart by its requests for data, by the task's `loss`, and by
+torch's hooks around an optimiser step.
 """
 
 import itertools
@@ -29,17 +29,17 @@ PHASES = ("data", "forward", "backward", "optimiser", "other")
 what is left, like the sums of metrics and the schedule."""
 
 MANY_STEPS = 10**6
-"""Steps of an epoch, and epochs, of a run that is measured: never reached, so that its end plays no part."""
+"""Steps of an epoch, and epochs, of a timed run: never reached, so that the run never ends by itself."""
 
 
 @dataclass(frozen=True)
-class Turn:
+class TrainSteps:
     """A request for some steps of training.
 
     Args:
         steps: how many.
-        split: wait for the device after each phase, so that phases can be told apart. On CUDA that costs time, so
-            that speed is measured without it; a CPU needs no waiting.
+        split: synchronise the device after each phase, so that phases can be told apart. On CUDA that costs time, so
+            speed is measured without it; a CPU needs no synchronisation.
     """
 
     steps: int
@@ -47,19 +47,19 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Evaluate:
-    """A request for an evaluation on so many batches of the test set."""
+class EvaluateBatches:
+    """A request for an evaluation on that many batches of the test set."""
 
     batches: int
 
 
 @dataclass
-class Answer:
-    """What a turn took.
+class Timing:
+    """The answer to a request.
 
     Args:
         seconds: in all.
-        items: images, patches or tokens in its batches.
+        items: what its batches hold, in the unit of the task.
         phases: the seconds of each of `PHASES`; zeros where they were not told apart.
         memory_mib: the most memory in use since the run began, see `peak_memory_mib`.
     """
@@ -70,21 +70,21 @@ class Answer:
     memory_mib: float = 0.0
 
 
-class Pace:
-    """The clock of a process that is measured, and its line to the one who measures.
+class StepTimer:
+    """The clock of a timed process, and its connection to the process that asks.
 
     Args:
         receive: gives the next request.
         send: takes its answer.
     """
 
-    def __init__(self, receive: Callable[[], Turn | Evaluate], send: Callable[[Answer], None]):
+    def __init__(self, receive: Callable[[], TrainSteps | EvaluateBatches], send: Callable[[Timing], None]):
         self._receive, self._send = receive, send
         self.over = False
         self.device = torch.device("cpu")
-        self._answer, self._split, self._begun_at, self._marked_at = Answer(), False, 0.0, 0.0
+        self._answer, self._split, self._begun_at, self._marked_at = Timing(), False, 0.0, 0.0
 
-    def next_request(self) -> Turn | Evaluate:
+    def next_request(self) -> TrainSteps | EvaluateBatches:
         """Waits for a request.
 
         Raises:
@@ -98,7 +98,7 @@ class Pace:
 
     def begin(self, split: bool = False) -> None:
         """Starts the clock."""
-        self._answer, self._split = Answer(), split or self.device.type == "cpu"
+        self._answer, self._split = Timing(), split or self.device.type == "cpu"
         self._begun_at = self._marked_at = self._now()
 
     def mark(self, phase: str) -> None:
@@ -121,18 +121,18 @@ class Pace:
         return time.perf_counter()
 
 
-class PacedBatches:
-    """Training batches without end, of which a run gets as many as are asked for and then waits.
+class TimedBatches:
+    """Training batches without end; a run gets as many as are requested and then waits.
 
     Args:
         batches: the task's own.
-        pace: where requests come from; one that is no `Turn` ends the epoch and is kept in `request`.
+        timer: where requests come from; any other than `TrainSteps` ends the epoch and is kept in `request`.
         items: counts what is in a batch.
     """
 
-    def __init__(self, batches: TrainingBatches, pace: Pace, items: Callable[[Batch], Tensor | int]):
-        self.batches, self.pace, self.items = batches, pace, items
-        self.request: Turn | Evaluate | None = None
+    def __init__(self, batches: TrainingBatches, timer: StepTimer, items: Callable[[Batch], Tensor | int]):
+        self.batches, self.timer, self.items = batches, timer, items
+        self.request: TrainSteps | EvaluateBatches | None = None
         self._endless: Iterator[Batch] | None = None
 
     def __len__(self) -> int:
@@ -145,23 +145,23 @@ class PacedBatches:
     def epoch(self, seed: int, epoch: int, start: int = 0, shard: Shard = WHOLE) -> Iterator[Batch]:
         if self._endless is None:
             self._endless = itertools.chain.from_iterable(self.batches.epoch(seed, each) for each in itertools.count())
-        while isinstance(request := self.pace.next_request(), Turn):
+        while isinstance(request := self.timer.next_request(), TrainSteps):
             counts = []
-            self.pace.begin(request.split)
+            self.timer.begin(request.split)
             for _ in range(request.steps):
                 batch = next(self._endless)
                 counts.append(self.items(batch))
-                self.pace.mark("data")
+                self.timer.mark("data")
                 yield batch
-                self.pace.mark("other")
-            self.pace.end(sum(counts))
+                self.timer.mark("other")
+            self.timer.end(sum(counts))
         self.request = request
 
 
-class PacedTask(Task):
-    """A task that is paused and timed, in place of the task itself."""
+class TimedTask(Task):
+    """A task that is timed and waits for requests, in place of the task itself."""
 
-    pace: ClassVar[Pace]
+    timer: ClassVar[StepTimer]
     """Of this process."""
     replace_batches: ClassVar[list[Callable[[TrainingBatches], TrainingBatches]]] = []
     """What is done to the task's training batches."""
@@ -173,41 +173,41 @@ class PacedTask(Task):
         self.items = self.spec.benchmark.count
 
     def build_data(self, config: Config, device: torch.device) -> Splits:
-        self.pace.device = device
+        self.timer.device = device
         splits = self.task.build_data(config, device)
         train = splits.train
         for replace in self.replace_batches:
             train = replace(train)
-        self.batches = PacedBatches(train, self.pace, self.items)
+        self.batches = TimedBatches(train, self.timer, self.items)
         return Splits(self.batches, splits.evaluation)
 
     def build_model(self, *arguments: object) -> nn.Module:
         return self.task.build_model(*arguments)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor], int]:
-        self.pace.mark("other")
+        self.timer.mark("other")
         result = self.task.loss(model, batch)
-        self.pace.mark("forward")
+        self.timer.mark("forward")
         return result
 
     def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
         request, self.batches.request = self.batches.request, None
-        if not isinstance(request, Evaluate):  # the run's own, like that of the activations at the start
+        if not isinstance(request, EvaluateBatches):  # the run's own, like that of the activations at the start
             return self.task.evaluate(model, batches)
         chosen = list(itertools.islice(batches, request.batches))
-        self.pace.begin()
+        self.timer.begin()
         metrics = self.task.evaluate(model, chosen)
-        self.pace.end(sum(self.items(batch) for batch in chosen))
+        self.timer.end(sum(self.items(batch) for batch in chosen))
         return metrics
 
 
-def train_in_turns(
-    receive: Callable[[], Turn | Evaluate],
-    send: Callable[[Answer], None],
+def train_on_request(
+    receive: Callable[[], TrainSteps | EvaluateBatches],
+    send: Callable[[Timing], None],
     overrides: list[str],
     replace_batches: Callable[[TrainingBatches], TrainingBatches] | None = None,
 ) -> None:
-    """Performs the run of `python run.py` with `overrides`, a turn for each request, until `receive` raises EOFError.
+    """Performs the run of `python run.py` with `overrides`, request by request, until `receive` raises EOFError.
 
     Args:
         receive: gives the next request.
@@ -224,20 +224,20 @@ def train_in_turns(
     from experiments.training.run import Run  # here, so that a process's start-up is that of a run
 
     keep_freed_memory()  # as run.py does
-    pace = PacedTask.pace = Pace(receive, send)
-    PacedTask.replace_batches = [replace_batches] if replace_batches else []
+    timer = TimedTask.timer = StepTimer(receive, send)
+    TimedTask.replace_batches = [replace_batches] if replace_batches else []
     hooks = [
-        register_optimizer_step_pre_hook(lambda *_: pace.mark("backward")),
-        register_optimizer_step_post_hook(lambda *_: pace.mark("optimiser")),
+        register_optimizer_step_pre_hook(lambda *_: timer.mark("backward")),
+        register_optimizer_step_post_hook(lambda *_: timer.mark("optimiser")),
     ]
-    paced = [f"trainer.epochs={MANY_STEPS}"]
-    paced += ["trainer.max_steps=null", "trainer.evaluate_every=1", "trainer.checkpoint_minutes=1000", "logger=none"]
+    endless = [f"trainer.epochs={MANY_STEPS}"]
+    endless += ["trainer.max_steps=null", "trainer.evaluate_every=1", "trainer.checkpoint_minutes=1000", "logger=none"]
     try:
         with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as silence:
-            configuration = compose([*overrides, *paced, f"output_root={folder}"])
-            outcome = Run(*configuration, Display(Console(file=silence)), PacedTask).complete()
+            configuration = compose([*overrides, *endless, f"output_root={folder}"])
+            outcome = Run(*configuration, Display(Console(file=silence)), TimedTask).complete()
     finally:
         for hook in hooks:
             hook.remove()
-    if not pace.over:  # the run ended by itself, and none is that short
+    if not timer.over:  # the run ended by itself, and none is that short
         raise RuntimeError(outcome.result["reason"])

@@ -1,4 +1,4 @@
-"""The plain ways that the suite is held against: the usual CIFAR-100 script, and padding to the longest text."""
+"""What the suite is compared with: a plain PyTorch script for CIFAR-100, and texts padded to the longest of the set."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms
 
 from carelu import ActivationFactory
-from experiments.benchmarking.pacing import MANY_STEPS, Answer, Evaluate, Pace, Turn
+from experiments.benchmarking.timed_run import MANY_STEPS, EvaluateBatches, StepTimer, Timing, TrainSteps
 from experiments.configuration.composition import compose
 from experiments.configuration.schema import validate
 from experiments.distributed.sharding import WHOLE, Shard
@@ -25,7 +25,7 @@ from experiments.training.resolution import resolve_auto
 
 
 class PilImages(Dataset):
-    """CIFAR-100 as torchvision's own data set gives it: a PIL image made of an array, then transforms.
+    """CIFAR-100 as torchvision's dataset gives it: a PIL image made from an array, then transforms.
 
     Args:
         data: the images.
@@ -61,42 +61,45 @@ def training_images(data: CIFAR100Data) -> LabelledImages:
     return train
 
 
-def train_plainly(
-    receive: Callable[[], Turn | Evaluate], send: Callable[[Answer], None], overrides: list[str], processes: int
+def train_reference_loop(
+    receive: Callable[[], TrainSteps | EvaluateBatches],
+    send: Callable[[Timing], None],
+    overrides: list[str],
+    processes: int,
 ) -> None:
-    """Trains as the usual CIFAR-100 script does, a turn for each request; there are no other requests.
+    """Trains as a plain PyTorch script for CIFAR-100 does, some steps for each request, until one is no `TrainSteps`.
 
-    PIL transforms in the processes of a DataLoader, float32, contiguous, the loss read off after each step; model,
-    batch size, optimiser and augmentation are those of `overrides`, as on the command line of `run.py`.
+    torchvision's transforms in the processes of a DataLoader, float32, contiguous, `loss.item()` after each step.
+    Model, batch size, optimiser and augmentation are those of `overrides`, as on the command line of `run.py`.
     """
     cfg, _ = compose(overrides)
     cfg = resolve_auto(validate(cfg))
     device = torch.device(cfg.trainer.device)
     images = PilImages(training_images(cfg.data), cfg.task.augmentation.model_dump())
-    # One long epoch: starting the processes anew for each would make this slower still, above all on a small set.
+    # One long epoch: starting the processes for each would make this slower still, above all on a small dataset.
     sampler = RandomSampler(images, num_samples=MANY_STEPS * cfg.trainer.batch_size)
     loader = iter(DataLoader(images, cfg.trainer.batch_size, sampler=sampler, num_workers=processes))
     factory = ActivationFactory(cfg.act.name, **cfg.act.options)
     model = build_task(cfg).build_model(cfg, factory).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9, weight_decay=5e-4)
-    pace = Pace(receive, send)
-    pace.device = device
+    timer = StepTimer(receive, send)
+    timer.device = device
     model.train()
-    while isinstance(request := pace.next_request(), Turn):
-        pace.begin(request.split)
+    while isinstance(request := timer.next_request(), TrainSteps):
+        timer.begin(request.split)
         for _ in range(request.steps):
             inputs, labels = (each.to(device) for each in next(loader))
-            pace.mark("data")
+            timer.mark("data")
             optimizer.zero_grad()
             loss = F.cross_entropy(model(inputs), labels)
-            pace.mark("forward")
+            timer.mark("forward")
             loss.backward()
-            pace.mark("backward")
+            timer.mark("backward")
             optimizer.step()
-            pace.mark("optimiser")
+            timer.mark("optimiser")
             loss.item()
-            pace.mark("other")
-        pace.end(request.steps * cfg.trainer.batch_size)
+            timer.mark("other")
+        timer.end(request.steps * cfg.trainer.batch_size)
 
 
 class PaddedBatches:

@@ -1,8 +1,8 @@
-"""A run that is measured from inside: turns, phases, and what is counted."""
+"""A run that is timed from inside: requests, phases, and what is counted."""
 
 import pytest
 
-from experiments.benchmarking.pacing import PHASES, Evaluate, Turn, train_in_turns
+from experiments.benchmarking.timed_run import PHASES, EvaluateBatches, TrainSteps, train_on_request
 
 TINY = ["task=cifar100", "data=sample", "recipe=small", "model.width=2", "trainer.batch_size=100", "trainer.device=cpu"]
 
@@ -19,14 +19,14 @@ def perform(tiny_cifar100):
                 return request
             raise EOFError
 
-        train_in_turns(receive, answers.append, [*TINY, *overrides], replace_batches)
+        train_on_request(receive, answers.append, [*TINY, *overrides], replace_batches)
         return answers
 
     return answers_to
 
 
-def test_a_turn_is_so_many_steps_and_its_phases_are_all_of_its_time(perform):
-    first, second = perform(Turn(2), Turn(5))  # an epoch has 3 steps
+def test_a_request_is_that_many_steps_and_its_phases_add_up_to_its_time(perform):
+    first, second = perform(TrainSteps(2), TrainSteps(5))  # an epoch has 3 steps
     assert (first.items, second.items) == (200, 500)
     for answer in (first, second):
         assert set(answer.phases) == set(PHASES)
@@ -35,9 +35,10 @@ def test_a_turn_is_so_many_steps_and_its_phases_are_all_of_its_time(perform):
         assert answer.memory_mib > 0
 
 
-def test_evaluation_is_measured_between_turns(perform):
-    turn, evaluation, again = perform(Turn(1), Evaluate(1), Turn(1), overrides=["trainer.evaluation_batch_size=50"])
-    assert (turn.items, evaluation.items, again.items) == (100, 50, 100)
+def test_evaluation_is_timed_between_steps(perform):
+    requests = [TrainSteps(1), EvaluateBatches(1), TrainSteps(1)]
+    first, evaluation, again = perform(*requests, overrides=["trainer.evaluation_batch_size=50"])
+    assert (first.items, evaluation.items, again.items) == (100, 50, 100)
     assert evaluation.seconds > 0
 
 
@@ -50,7 +51,7 @@ def test_other_batches_can_take_the_place_of_the_tasks_own(perform):
         def epoch(self, *arguments):
             return ((images[:50], labels[:50]) for images, labels in self.batches.epoch(*arguments))
 
-    [answer] = perform(Turn(2), replace_batches=Halves)
+    [answer] = perform(TrainSteps(2), replace_batches=Halves)
     assert answer.items == 100
 
 
@@ -60,10 +61,10 @@ def test_a_run_that_fails_says_why(perform, monkeypatch):
 
     monkeypatch.setattr("experiments.tasks.cifar100.task.CIFAR100.loss", broken)
     with pytest.raises(RuntimeError, match="no loss today"):
-        perform(Turn(1))
+        perform(TrainSteps(1))
 
 
 def test_nothing_of_a_measured_run_is_kept(perform, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    perform(Turn(1))
+    perform(TrainSteps(1))
     assert list(tmp_path.iterdir()) == []
