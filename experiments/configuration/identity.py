@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from experiments.configuration.composition import SET_BY_GROUP, SHOW_KEYS, as_dict, compose, flatten, literal
 from experiments.configuration.schema import Config, validate
@@ -38,9 +38,9 @@ class Identity:
     Args:
         task, model, data, recipe, act: the plain names of what was chosen; `act` is the registry's.
         seed: of the run.
-        overrides: everything that departs from the named recipe, model, data and activation, by its dotted key; without
-            the seed, device, precision and threads, and without `KEYS_NOT_HASHED`. Another optimiser than the task's
-            usual one is `{"optim": <its name>}`.
+        overrides: everything that departs from the named recipe, model, data and activation, by its dotted key;
+            without seed, device, precision and threads, without `KEYS_NOT_HASHED`, and without what the model's name
+            holds, like the width of `resnet18-w32`. Another optimizer than the task's usual one is `{"optim": <name>}`.
         config_hash: a fingerprint of all that is computed.
         run_id: `<task>-<recipe>-<act>-s<seed>-<config_hash>`.
         command: makes the same run again.
@@ -102,6 +102,7 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str]) -> Identity:
     departures = {
         key: value for key, value in changed.items() if key in computed and key not in (*_OWN_COLUMNS, *SET_BY_GROUP)
     }
+    shown = {key: value for key, value in departures.items() if not _is_in_name(key, usual)}
     config_hash = hashlib.sha256(json.dumps(computed, sort_keys=True).encode()).hexdigest()[:10]
     settings = {**departures, **{key: computed[key] for key in _OWN_COLUMNS}}
     return Identity(
@@ -109,7 +110,7 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str]) -> Identity:
         model=config.model.name,
         data=config.data.name,
         seed=config.seed,
-        overrides={**swapped, **departures},
+        overrides={**swapped, **shown},
         config_hash=config_hash,
         run_id=f"{'-'.join((names['task'], names['recipe'], names['act']))}-s{config.seed}-{config_hash}",
         command=shlex.join(["python", "run.py", *words, *(f"{k}={literal(value)}" for k, value in settings.items())]),
@@ -126,6 +127,12 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str]) -> Identity:
             ),
         ],
     )
+
+
+def _is_in_name(key: str, usual: DictConfig) -> bool:
+    """Whether a key of the model is part of its name, like the width in `resnet18-w${.width}`."""
+    name = OmegaConf.to_container(usual, resolve=False)["model"]["name"]
+    return f"${{.{key.removeprefix('model.')}}}" in name
 
 
 def _chosen(choices: dict[str, str], *groups: str) -> dict[str, str]:

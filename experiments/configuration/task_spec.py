@@ -82,6 +82,7 @@ class TaskSpec:
         data: the options `data.*`, by `data.source`.
         models: the options `model.*`, by `model.architecture`.
         benchmark: how its speed is measured; None: it is not.
+        data_titles: proper names of data, by `data.name`.
     """
 
     name: str
@@ -93,6 +94,7 @@ class TaskSpec:
     data: Mapping[str, type[DataOptions]]
     models: Mapping[str, type[ModelOptions]]
     benchmark: Benchmark | None = field(default=None, compare=False)
+    data_titles: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def task_package(task: str) -> str:

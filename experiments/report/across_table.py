@@ -33,14 +33,18 @@ def across_table(evidence: Evidence, baseline: str, metric: str | None = None) -
     scores = _scores(evidence, contents, acts)
     blocks = len(scores[baseline])
     ranks = mean_ranks(scores)
-    names = short_names([setting for setting, _ in contents])
+    settings = [setting for setting, _ in contents]
+    names, shown = short_names(settings), proper_names(settings)
     gains = [_gains(evidence, setting, name, baseline) for setting, name in contents]
     runs = [run for run in evidence.runs if run.act in acts and run.setting in names]
     columns = (
         Column("activation", "activation", _PRINTED, numeric=False),
         Column("mean_rank", "mean rank", _PRINTED),
         Column("mean_gain_percent", "mean gain, %", _PRINTED),
-        *(Column(f"gain_percent_{key.replace(' ', '_')}", _shown(key), _PRINTED) for key in names.values()),
+        *(
+            Column(f"gain_percent_{name.replace(' ', '_')}", shown[setting], _PRINTED)
+            for setting, name in names.items()
+        ),
         Column("blocks", "blocks"),
     )
     return Table(
@@ -50,7 +54,7 @@ def across_table(evidence: Evidence, baseline: str, metric: str | None = None) -
         columns=columns,
         blocks=(
             Block(
-                title="Mean ranks and gains over " + ", ".join(map(_shown, names.values())),
+                title="Mean ranks and gains over " + ", ".join(shown.values()),
                 caption=f"{'; '.join(describe_setting(setting) for setting in names)}. {describe_runs(runs)}.",
                 rows=tuple(_row(act, ranks, blocks, gains, baseline) for act in ranks or acts),
                 notes=tuple(left_out),
@@ -69,21 +73,36 @@ def across_table(evidence: Evidence, baseline: str, metric: str | None = None) -
 
 def short_names(settings: Sequence[Setting]) -> dict[Setting, str]:
     """The shortest name of each setting that tells it from the others: the task, with its data, with all."""
+    return {
+        setting: " ".join(getattr(setting, field) for field in fields)
+        for setting, fields in _telling_apart(settings).items()
+    }
+
+
+def proper_names(settings: Sequence[Setting]) -> dict[Setting, str]:
+    """`short_names` for a reader: with the proper names of tasks and data."""
+    return {
+        setting: " ".join(_proper(setting, field) for field in fields)
+        for setting, fields in _telling_apart(settings).items()
+    }
+
+
+def _telling_apart(settings: Sequence[Setting]) -> dict[Setting, tuple[str, ...]]:
     levels = (("task",), ("task", "data_label"), ("task", "model_label", "data_label"), SETTING_LABELS)
-    named = {}
+    found = {}
     for setting in settings:
         for fields in levels:
-            parts = tuple(getattr(setting, field) for field in fields)
-            if sum(tuple(getattr(other, field) for field in fields) == parts for other in settings) == 1:
+            parts = [getattr(setting, field) for field in fields]
+            if sum([getattr(other, field) for field in fields] == parts for other in settings) == 1:
                 break
-        named[setting] = " ".join(parts)
-    return named
+        found[setting] = fields
+    return found
 
 
-def _shown(short_name: str) -> str:
-    """A short name with proper names."""
-    task, *others = short_name.split(" ")
-    return " ".join([task_name(task), *map(data_name, others)])
+def _proper(setting: Setting, field: str) -> str:
+    if field == "task":
+        return task_name(setting.task)
+    return data_name(setting) if field == "data_label" else getattr(setting, field)
 
 
 def _contents(evidence: Evidence, metric: str | None) -> Contents:
@@ -96,10 +115,10 @@ def _common_activations(evidence: Evidence, contents: Contents, baseline: str) -
     """The activations that every setting has, and a sentence for each of the others."""
     there = {setting: list(evidence.of(setting, baseline)) for setting, _ in contents}
     every = list(dict.fromkeys(act for acts in there.values() for act in acts))
-    names = short_names(list(there))
+    names = proper_names(list(there))
     common, left_out = [], []
     for act in every:
-        missing = [_shown(names[setting]) for setting, acts in there.items() if act not in acts]
+        missing = [names[setting] for setting, acts in there.items() if act not in acts]
         if missing:
             left_out.append(f"{activation_name(act)} is left out: it has no run on {', '.join(missing)}.")
         else:

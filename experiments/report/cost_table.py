@@ -65,7 +65,7 @@ def _block(evidence: Evidence, setting: Setting, baseline: str) -> Block:
     every = [run for runs in finished.values() for run in runs]
     devices = sorted({run.full_device for run in every})
     return Block(
-        title=f"Cost, {task_name(setting.task)}: {setting.model_label} on {data_name(setting.data_label)}",
+        title=f"Cost, {task_name(setting.task)}: {setting.model_label} on {data_name(setting)}",
         caption=f"{describe_conditions(setting)}. {describe_runs(every)}. On {', '.join(devices)}.",
         rows=tuple(_row(setting, act, runs, base, act == baseline) for act, runs in finished.items()),
         notes=tuple(

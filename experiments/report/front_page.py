@@ -87,7 +87,7 @@ def _of_setting(evidence: Evidence, setting: Setting, tables: str, baseline: str
     ]
     table = simple_table(setting.task, "", columns, rows)
     about = of_subject([Finding(setting, metric, entry) for entry in entries if entry.paired and entry.paired.n])
-    what = f"{setting.model_label} on {data_name(setting.data_label)}"
+    what = f"{setting.model_label} on {data_name(setting)}"
     where = f"{what}, recipe `{setting.recipe_label}`, {seeds}, {setting.device}"
     return "\n\n".join(
         [

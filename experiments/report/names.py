@@ -1,5 +1,10 @@
 """Proper names for what a person reads. The registry's and the configs' names stay the keys, in CSV files and W&B."""
 
+from experiments.analysis.evidence import Setting
+from experiments.configuration.composition import options_of
+from experiments.configuration.task_spec import spec_of
+from experiments.record.labels import data_label
+
 _ACTIVATIONS = {
     "relu": "ReLU",
     "prelu": "PReLU",
@@ -12,36 +17,21 @@ _ACTIVATIONS = {
     "carelu": "CAReLU",
     "carelu_sign": "CAReLU (sign)",
 }
-_TASKS = {"cifar100": "CIFAR-100", "superres": "Super-resolution", "text": "Text classification"}
-_DATA = {
-    "cifar100": "CIFAR-100",
-    "cifar100-sample": "CIFAR-100 (sample)",
-    "bsds300": "BSDS300",
-    "bsds300-sample": "BSDS300 (sample)",
-    "div2k": "DIV2K",
-    "snli": "SNLI",
-    "snli-sample": "SNLI (sample)",
-    "snli-38.7k-subset": "SNLI (38.7k subset)",
-    "sst2-dev": "SST-2 (dev)",
-}
 
 
 def activation_name(label: str) -> str:
     """`CAReLU (over=channel)` for the label `carelu(over=channel)`; an unknown activation keeps its own name."""
-    return _named(label, _ACTIVATIONS)
+    name, bracket, options = label.partition("(")
+    return _ACTIVATIONS.get(name, name) + (f" ({options}" if bracket else "")
 
 
 def task_name(task: str) -> str:
-    """`CIFAR-100` for the task `cifar100`."""
-    return _named(task, _TASKS)
+    """`CIFAR-100` for the task `cifar100`; a task that this checkout does not know keeps its own name."""
+    return spec_of(task).title if task in options_of("task") else task
 
 
-def data_name(label: str) -> str:
-    """`SNLI (38.7k subset)` for the data `snli-38.7k-subset`."""
-    return _named(label, _DATA)
-
-
-def _named(label: str, names: dict[str, str]) -> str:
-    """The proper name, with what the label says in brackets after it."""
-    name, bracket, rest = label.partition("(")
-    return names[name] + (f" ({rest}" if bracket else "") if name in names else label
+def data_name(setting: Setting) -> str:
+    """`SNLI (38.7k subset)` for the data `snli-38.7k-subset`, with what departs from it in brackets."""
+    titles = spec_of(setting.task).data_titles if setting.task in options_of("task") else {}
+    label = data_label("", setting.changes)
+    return " ".join(filter(None, [titles.get(setting.data, setting.data), label]))

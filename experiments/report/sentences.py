@@ -12,7 +12,7 @@ from experiments.report.names import activation_name, data_name
 def finding_sentence(finding: Finding, baseline: str) -> str:
     """Like "CAReLU vs ReLU on CIFAR-100, top-1 accuracy: +0.02 points (95 % CI …): no significant difference."""
     entry, metric = finding.entry, finding.metric
-    compared = f"{activation_name(entry.act)} vs {activation_name(baseline)} on {data_name(finding.setting.data_label)}"
+    compared = f"{activation_name(entry.act)} vs {activation_name(baseline)} on {data_name(finding.setting)}"
     return f"{compared}, {metric.title}: {difference_text(entry, metric)}: {conclusion(entry)}."
 
 

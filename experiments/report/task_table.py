@@ -75,7 +75,7 @@ def _block(
     rows = [_Row(setting, name, metric, baseline, entry, tuning) for entry in entries]
     notes = remarks(entries, baseline, name) + (tuning.notes.get(setting, ()) if tuning else ())
     return Block(
-        title=f"{_capitalised(metric.title)}: {setting.model_label} on {data_name(setting.data_label)}",
+        title=f"{_capitalised(metric.title)}: {setting.model_label} on {data_name(setting)}",
         caption=f"{describe_conditions(setting)}. {describe_runs(runs)}.",
         rows=tuple(tuple(cell(row) for _, cell in fields) for row in rows),
         notes=notes,

@@ -7,12 +7,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 from experiments.configuration.command_line import SweepPlan
 from experiments.configuration.composition import literal
-from experiments.sweep.record import SweepFolder
+from experiments.errors import BadInput
+from experiments.sweep.record import Job, SweepFolder
 from experiments.sweep.report import exit_code, is_done, labels, outcome, progress, summary
 from experiments.sweep.slurm import prepare_launcher
 from experiments.training.job import STOPPED
@@ -41,11 +42,27 @@ def coordinate(plan: SweepPlan, hydra_main: Callable[[], None]) -> int:
         was_stopped = _perform(hydra_main, folder)
     jobs = folder.jobs()
     print(summary(jobs, time.time() - began, str(folder.path)), flush=True)
+    _print_comparison(plan, jobs)
     if plan.logger.name == "wandb" and any(map(is_done, jobs)):
         from experiments.report.wandb_comparison import log_comparison  # imports what draws the figures
 
         log_comparison(plan.ledger, plan.logger, print)
     return exit_code(jobs, was_stopped or folder.stop_requested())
+
+
+def _print_comparison(plan: SweepPlan, jobs: Sequence[Job]) -> None:
+    """Prints what the runs that are done say of their activations."""
+    run_ids = {job.ending.run_id for job in jobs if job.ending and job.ending.value is not None}
+    if not run_ids:
+        return
+    from experiments.report.terminal import comparison_text  # SciPy takes a second to import
+
+    try:
+        text = comparison_text(plan.ledger, run_ids)
+    except BadInput as error:
+        text = f"no comparison: {error}"
+    if text:
+        print(f"\n{text}", flush=True)
 
 
 def _perform(hydra_main: Callable[[], None], folder: SweepFolder) -> bool:

@@ -48,7 +48,7 @@ def finished(runs: Sequence[Run]) -> list[Run]:
 def describe(setting: Setting) -> str:
     """A setting as a sentence of a caption."""
     conditions = f"recipe {setting.recipe_label}, {setting.device_label}, {setting.precision}"
-    return f"{setting.model_label} on {data_name(setting.data_label)}, {conditions}."
+    return f"{setting.model_label} on {data_name(setting)}, {conditions}."
 
 
 def joined(*sentences: str) -> str:

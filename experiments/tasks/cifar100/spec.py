@@ -84,4 +84,5 @@ SPEC = TaskSpec(
         },
         full_size=(50_000, 10_000),
     ),
+    data_titles={"cifar100": "CIFAR-100", "cifar100-sample": "CIFAR-100 (sample)"},
 )

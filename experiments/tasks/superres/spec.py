@@ -87,7 +87,7 @@ class EDSROptions(ModelOptions):
 
 SPEC = TaskSpec(
     name="superres",
-    title="super-resolution",
+    title="Super-resolution",
     headline="psnr_y",
     metrics={
         "psnr_y": Metric("PSNR (luma)", "dB", 3, higher_is_better=True),
@@ -104,4 +104,5 @@ SPEC = TaskSpec(
         lambda batch: len(batch[0]),
         data={"bsds300/images": ("data=bsds300", "data.root={root}/bsds300")},
     ),
+    data_titles={"bsds300": "BSDS300", "bsds300-sample": "BSDS300 (sample)", "div2k": "DIV2K"},
 )

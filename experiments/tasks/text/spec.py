@@ -98,7 +98,7 @@ class BiLSTMOptions(ModelOptions):
 
 SPEC = TaskSpec(
     name="text",
-    title="text classification",
+    title="Text classification",
     headline="accuracy",
     metrics={
         "accuracy": Metric("accuracy", "%", 2, higher_is_better=True, best_possible=100.0),
@@ -119,4 +119,10 @@ SPEC = TaskSpec(
         reference_loop=PADDED,
         targets={"speedup": 3, "speedup_on_gpu": 3},
     ),
+    data_titles={
+        "snli": "SNLI",
+        "snli-sample": "SNLI (sample)",
+        "snli-38.7k-subset": "SNLI (38.7k subset)",
+        "sst2-dev": "SST-2 (dev)",
+    },
 )

@@ -117,7 +117,7 @@ def test_what_departs_from_the_names_is_in_the_overrides():
         "optim.optimizer.lr": 0.1,
     }
     other = identity_of("model.width=32")
-    assert (other.model, other.overrides) == ("resnet18-w32", {"model.width": 32})
+    assert (other.model, other.overrides) == ("resnet18-w32", {})
 
 
 def test_device_precision_and_threads_are_in_the_command_and_not_in_the_overrides():

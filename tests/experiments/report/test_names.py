@@ -1,7 +1,10 @@
 """Proper names of activations, tasks and data."""
 
+from dataclasses import replace
+
 import pytest
 
+from experiments.analysis.evidence import Setting
 from experiments.report.names import activation_name, data_name, task_name
 
 
@@ -11,7 +14,7 @@ from experiments.report.names import activation_name, data_name, task_name
         ("carelu", "CAReLU"),
         ("carelu(gain=2, over=channel)", "CAReLU (gain=2, over=channel)"),
         ("leaky_relu", "Leaky ReLU"),
-        ("mine(slope=0.1)", "mine(slope=0.1)"),
+        ("mine(slope=0.1)", "mine (slope=0.1)"),
     ],
 )
 def test_a_known_activation_has_its_proper_name_and_another_keeps_its_own(label, name):
@@ -20,4 +23,6 @@ def test_a_known_activation_has_its_proper_name_and_another_keeps_its_own(label,
 
 def test_tasks_and_data_have_proper_names_too():
     assert (task_name("cifar100"), task_name("toy")) == ("CIFAR-100", "toy")
-    assert data_name("cifar100(held_out=5000)") == "CIFAR-100 (held_out=5000)"
+    held_out = Setting("cifar100", "small", "m", "cifar100", "cpu", "float32", overrides='{"data.held_out": 5000}')
+    assert data_name(held_out) == "CIFAR-100 (held_out=5000)"
+    assert data_name(replace(held_out, task="toy", data="mine", overrides="{}")) == "mine"

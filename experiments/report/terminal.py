@@ -1,0 +1,85 @@
+"""The answer at the end of a sweep, as text for a terminal: one table for each setting that its runs belong to."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from experiments.analysis.comparison import Entry, compare
+from experiments.analysis.evidence import Evidence, Setting, read_evidence
+from experiments.analysis.findings import Finding
+from experiments.analysis.metrics import describe_metric
+from experiments.analysis.numbers import fixed, p_text, with_deviation
+from experiments.analysis.provenance import table_command
+from experiments.configuration.task_spec import Metric
+from experiments.report.names import activation_name, data_name, task_name
+from experiments.report.remarks import remarks
+from experiments.report.sentences import difference_unit, finding_sentence, verdict
+
+_BASELINES = ("relu", "carelu")
+"""What the others are compared with: the first of these that a setting has, else its first activation."""
+
+
+def comparison_text(ledger: Path, run_ids: Collection[str]) -> str:
+    """The comparison of the runs of a sweep with each other and with what the ledger holds in the same settings.
+
+    Args:
+        ledger: where the runs are recorded.
+        run_ids: the runs of the sweep.
+
+    Returns:
+        A table and a sentence for each setting in which two activations can be compared, and the command of the full
+        tables; nothing where there is no such setting.
+
+    Raises:
+        BadInput: the ledger cannot be read.
+    """
+    evidence = read_evidence(ledger)
+    settings = sorted({run.setting for run in evidence.runs if run.run_id in run_ids})
+    parts = [part for setting in settings if (part := _of_setting(evidence, setting))]
+    if not parts:
+        return ""
+    command = table_command(ledger, out=str(ledger.parent / "tables"), recipe="each" if len(settings) > 1 else None)
+    return "\n\n".join([*parts, f"all statistics: {command}"])
+
+
+def _of_setting(evidence: Evidence, setting: Setting) -> str:
+    acts = list(evidence.of(setting))
+    if len(acts) < 2:
+        return ""
+    baseline = next((act for act in _BASELINES if act in acts), acts[0])
+    name = next(run.metric for run in evidence.runs if run.setting == setting)
+    metric = describe_metric(setting.task, name)
+    entries = compare(evidence, setting, name, baseline)
+    heading = f"{task_name(setting.task)}: {metric.heading}{_chance(metric)}"
+    where = f"{setting.model_label} on {data_name(setting)}, recipe {setting.recipe_label}, {setting.device_label}"
+    found = [Finding(setting, metric, entry) for entry in entries if entry.paired and entry.paired.n]
+    notes = remarks(entries, baseline, name)
+    lines = [heading, where, *_grid(entries, metric, baseline), *notes]
+    return "\n".join([*lines, *(finding_sentence(finding, baseline) for finding in found)])
+
+
+def _chance(metric: Metric) -> str:
+    return "" if metric.chance is None else f" (chance: {metric.chance:g} {metric.unit})"
+
+
+def _grid(entries: Sequence[Entry], metric: Metric, baseline: str) -> list[str]:
+    unit = f", {difference_unit(metric)}" if difference_unit(metric) else ""
+    difference = f"difference to {activation_name(baseline)}{unit} (95 % CI)"
+    rows = [["activation", "seeds", "mean ± sd", difference, "p (Holm)", "verdict"]]
+    rows += [_row(entry, metric, entry.act == baseline) for entry in entries]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    return [
+        "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def _row(entry: Entry, metric: Metric, is_baseline: bool) -> list[str]:
+    mean = with_deviation(entry.summary.mean if entry.summary.n else None, entry.summary.sd, metric.decimals)
+    cells = [activation_name(entry.act), str(len(entry.values)), mean]
+    paired = entry.paired
+    if is_baseline or paired is None or not paired.n:
+        return [*cells, "baseline" if is_baseline else "no common seed", "", ""]
+    size = fixed(paired.difference, metric.decimals, signed=True)
+    if paired.low is not None:
+        low, high = (fixed(end, metric.decimals, signed=True) for end in (paired.low, paired.high))
+        size += f" ({low} to {high})"
+    return [*cells, size, p_text(entry.p_holm), verdict(entry)]

@@ -1,0 +1,50 @@
+"""The answer at the end of a sweep."""
+
+from experiments.report.terminal import comparison_text
+from tests.experiments.ledgers import grid, row, write
+
+RELU = {0: 40.0, 1: 41.0, 2: 42.0}
+CARELU = {0: 43.0, 1: 44.1, 2: 44.9}
+
+
+def rows_of(**values):
+    return [row(act, seed, value) for act, by_seed in values.items() for seed, value in by_seed.items()]
+
+
+def text_of(tmp_path, rows, mine=None):
+    ledger = write(tmp_path / "ledger.csv", rows)
+    return comparison_text(ledger, {each["run_id"] for each in (rows if mine is None else mine)})
+
+
+def test_each_activation_has_its_mean_its_difference_and_the_verdict(tmp_path):
+    lines = text_of(tmp_path, rows_of(relu=RELU, carelu=CARELU)).split("\n")
+    assert "top-1 accuracy, %" in lines[0] and "chance: 1 %" in lines[0]
+    (relu,) = [line for line in lines if line.startswith("  ReLU")]
+    (carelu,) = [line for line in lines if line.startswith("  CAReLU")]
+    assert relu.split() == ["ReLU", "3", "41.00", "±", "1.00", "baseline"]
+    # Differences 3, 3.1, 2.9: mean 3, sd 0.1, and t with two degrees of freedom is 4.303.
+    assert "+3.00 (+2.75 to +3.25)" in carelu and carelu.endswith("significantly better")
+    assert "CAReLU vs ReLU on CIFAR-100, top-1 accuracy: +3.00 points" in lines[-3]
+    assert lines[-1].startswith("all statistics: python scripts/make_tables.py --ledger ")
+
+
+def test_only_settings_with_a_run_of_the_sweep_are_shown(tmp_path):
+    rows = grid(("relu", "carelu"), range(2), ("cifar100", "text"))
+    mine = [each for each in rows if each["task"] == "text"]
+    text = text_of(tmp_path, rows, mine)
+    assert text.startswith("Text classification") and "CIFAR-100" not in text
+
+
+def test_one_activation_alone_is_no_comparison(tmp_path):
+    assert text_of(tmp_path, rows_of(relu=RELU)) == ""
+
+
+def test_without_relu_the_others_are_compared_with_carelu(tmp_path):
+    text = text_of(tmp_path, rows_of(carelu=CARELU, gelu=RELU))
+    assert "difference to CAReLU" in text and "GELU vs CAReLU" in text
+
+
+def test_a_diverged_run_is_named(tmp_path):
+    rows = [*rows_of(relu=RELU, carelu=CARELU), row("carelu", 3, status="diverged")]
+    text = text_of(tmp_path, rows)
+    assert "1 of 4 runs diverged" in text and "significantly better" not in text
