@@ -378,7 +378,10 @@ def test_a_failing_run_is_recorded_with_its_reason_and_tried_again(run, monkeypa
 @pytest.mark.parametrize(
     ("overrides", "answer"),
     [
-        (["trainer.device=cuda:99"], r"trainer\.device=cuda:99 is not on this machine; accepted here: auto, cpu"),
+        (
+            ["trainer.device=cuda:99"],
+            r"trainer\.device=cuda:99 is not available on this machine; accepted here: auto, cpu",
+        ),
         (["trainer.precision=float16", "trainer.device=cpu"], "accepted on cpu: float32, bfloat16"),
         (["act=carelu", "act.options.gain=0.5"], "gain > 1"),
         (["act=carelu", "act.options.competition=energie"], "did you mean 'energy'"),

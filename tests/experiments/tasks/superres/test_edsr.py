@@ -71,5 +71,5 @@ def test_an_output_pixel_depends_on_no_input_pixel_beyond_the_convolutions_reach
 
 
 def test_a_model_without_normalisation_refuses_a_competition_before_it():
-    with pytest.raises(ValueError, match="hands over the tensor before its normalisation"):
+    with pytest.raises(ValueError, match="competition_input='pre_norm'"):
         small("carelu_pre_norm")
