@@ -251,9 +251,9 @@ def measure_start_up(
 def _seconds(call: Callable[[], None], rounds: int) -> list[float]:
     times = []
     for _ in range(rounds):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         call()
-        times.append(time.perf_counter() - begun)
+        times.append(time.perf_counter() - started)
     return times
 
 

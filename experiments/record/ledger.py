@@ -67,7 +67,7 @@ def _header(file: Path, line: str) -> list[str]:
         raise BadInput(f"{file} is not a ledger: column {missing[0]!r} is missing; rebuild it with {REBUILD}")
     repeated = [column for column in header if header.count(column) > 1]
     if repeated:
-        raise BadInput(f"{file} is not a ledger: column {repeated[0]!r} is there twice; rebuild it with {REBUILD}")
+        raise BadInput(f"{file} is not a ledger: column {repeated[0]!r} is repeated; rebuild it with {REBUILD}")
     return header
 
 
@@ -150,7 +150,7 @@ def record(file: Path, *results: Mapping[str, object]) -> None:
     with _locked(file):
         rows, problems = read(file)
         if problems:
-            raise BadInput(f"{file} is left unchanged: {problems[0]} Mend or delete that line, or {REBUILD}")
+            raise BadInput(f"{file} is left unchanged: {problems[0]} Repair or delete that line, or {REBUILD}")
         write(file, [*(row for row in rows if row.run_id not in replacing), *replacing.values()])
 
 

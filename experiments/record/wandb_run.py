@@ -207,7 +207,7 @@ class WandbRun:
         self._run.log(media)
 
     def finish(self, result: Mapping[str, object] | None) -> None:
-        """Closes it; `result` becomes its summary, None says that the run will go on later."""
+        """Closes it; `result` becomes its summary, None: the run will be resumed later."""
         if result is None:
             self._run.mark_preempting()
         else:

@@ -28,13 +28,13 @@ def seconds_left(jobs: Sequence[Job], now: float) -> float | None:
     Runs that were finished before the sweep took no time and are not counted.
     """
     ended = [job for job in jobs if is_done(job) and job.state != "skipped"]
-    begun = [job for job in jobs if job.began and job.state != "skipped"]
+    started = [job for job in jobs if job.began and job.state != "skipped"]
     to_do = [job for job in jobs if not is_done(job)]
     if not ended or not to_do:
         return None
     mean = sum(job.ended - job.began for job in ended) / len(ended)
-    work = sum((job.ended or now) - job.began for job in begun)
-    elapsed = max(now - min(job.began for job in begun), 1e-9)
+    work = sum((job.ended or now) - job.began for job in started)
+    elapsed = max(now - min(job.began for job in started), 1e-9)
     left = sum(max(mean - (now - job.began if job.began else 0), 0) for job in to_do)
     return left / max(work / elapsed, 1)
 

@@ -88,7 +88,7 @@ def test_a_wrong_argument_is_answered_in_one_line_that_names_key_and_accepted_va
         ("-m --cfg job", ["leave one out"]),
         ("+experiment=paper_all", ["is a sweep, not one run", "python run.py -m +experiment=paper_all"]),
         ("-m +experiment=paper_al", ["unknown experiment 'paper_al'", "did you mean paper_all"]),
-        ("-m +experiment=paper_all,paper_text", ["one after the other"]),
+        ("-m +experiment=paper_all,paper_text", ["+experiment=paper_all,paper_text"]),
         ("-m +experiment=paper_all act=relu,gleu", ["gleu", "did you mean gelu"]),
         ("-m +experiment=paper_all seed=0,-1", ["seed=-1 is not accepted"]),
     ],

@@ -172,16 +172,16 @@ def test_where_lower_is_better_the_difference_keeps_its_sign_and_the_probability
     found = cells(tables_of(tmp_path / "ledger.csv", rows_of(values, headline_metric="loss"))["cifar100"])
     assert found["gelu"]["difference"].value == pytest.approx(sum(values["gelu"]) / 3 - sum(values["relu"]) / 3)
     assert found["gelu"]["difference_high"].value < 0
-    assert found["gelu"]["difference"].stands and not found["carelu"]["difference"].stands
+    assert found["gelu"]["difference"].bold and not found["carelu"]["difference"].bold
     assert [found[act]["probability_of_improvement"].value for act in ("gelu", "carelu")] == [1.0, 0.0]
 
 
-def test_a_corrected_p_of_exactly_the_level_does_not_stand(tmp_path, table, monkeypatch):
+def test_a_corrected_p_of_exactly_the_level_is_not_significant(tmp_path, table, monkeypatch):
     p_value = cells(table)["carelu"]["p_holm"].value
-    for level, stands in ((p_value, "no"), (p_value * 1.0001, "better")):
+    for level, significant in ((p_value, "no"), (p_value * 1.0001, "better")):
         monkeypatch.setattr(comparison, "LEVEL", level)
         again = tables_of(tmp_path / "ledger.csv", rows_of(VALUES))["cifar100"]
-        assert cells(again)["carelu"]["stands"].value == stands
+        assert cells(again)["carelu"]["significant"].value == significant
 
 
 def test_with_one_seed_nothing_is_claimed_and_the_table_says_so(tmp_path):

@@ -110,7 +110,7 @@ def test_folders_must_be_named():
 
 
 def test_div2k_is_found_in_its_usual_folders(tmp_path):
-    with pytest.raises(BadInput, match=r"DIV2K_train_HR is not there\n.*data\.root=…"):
+    with pytest.raises(BadInput, match=r"DIV2K_train_HR is missing\n.*data\.root=…"):
         image_folders.div2k(str(tmp_path), None, None)
     for name in ("DIV2K_train_HR", "DIV2K_valid_HR"):
         (tmp_path / name).mkdir()
