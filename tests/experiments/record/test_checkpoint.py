@@ -170,7 +170,7 @@ def test_the_checkpoint_of_another_run_is_refused(run, stopped, tmp_path):
         run()
 
 
-def test_force_goes_on_with_a_stopped_run_only_if_force_began_it(run, stopped, monkeypatch):
+def test_force_resumes_a_stopped_run_only_if_force_started_it(run, stopped, monkeypatch):
     def steps_of(*overrides):
         usual, done = CIFAR100.loss, []
 

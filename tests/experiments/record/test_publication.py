@@ -75,7 +75,7 @@ def test_results_of_uncommitted_code_are_not_published_without_allow_dirty(runs,
     if git_dirty == "missing":
         del made["git_dirty"]
     (runs / "relu" / "s0" / RESULT).write_text(json.dumps(made))
-    with pytest.raises(BadInput, match="relu-s0 .*--allow-dirty"):
+    with pytest.raises(BadInput, match=r"relu-s0 .*--allow-dirty"):
         publish(runs, tmp_path / "results", {"act": "relu"})
     assert not (tmp_path / "results").exists()
     assert publish(runs, tmp_path / "results", {"act": "relu"}, allow_dirty=True) == ["relu-s0", "relu-s1"]

@@ -66,7 +66,7 @@ def test_curves_are_drawn_over_epochs(run):
     assert mirrored.step_metrics == {"*": "epoch"}
 
 
-def test_a_resumed_run_goes_on_in_the_same_wandb_run(run, monkeypatch):
+def test_a_resumed_run_resumes_the_same_wandb_run(run, monkeypatch):
     usual, begun = ImageBatches.__iter__, []
 
     def interrupted(self):

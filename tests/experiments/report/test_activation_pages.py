@@ -1,4 +1,4 @@
-"""Pages of activations, made from what stands elsewhere."""
+"""Pages of activations, made from registry, configs and benchmarks."""
 
 import pytest
 from torch import nn

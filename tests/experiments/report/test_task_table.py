@@ -225,7 +225,7 @@ def test_an_activation_that_never_finished_still_has_its_row(tmp_path):
     assert (found["n"].text, found["mean"].text, found["mean"].value) == ("0 of 1 (1 diverged)", "–", None)
 
 
-def test_each_setting_is_a_block_of_its_own(tmp_path):
+def test_each_setting_is_a_separate_block(tmp_path):
     rows = [
         *grid(["relu", "carelu"], range(3), ["text"], data="sst2-dev"),
         *grid(["relu"], range(2), ["text"], data="snli"),
@@ -259,7 +259,7 @@ def test_named_test_sets_are_blocks_and_a_held_out_part_is_not(tmp_path):
     assert table.blocks[1].notes[0] == "Bicubic interpolation of the same images: 33.700 dB."
 
 
-def test_a_finished_run_without_the_metric_is_told(tmp_path):
+def test_a_finished_run_without_the_metric_is_reported(tmp_path):
     rows = rows_of(VALUES, top5=70.0)
     rows[4]["top5"] = None
     table = tables_of(tmp_path / "ledger.csv", rows, metric="top5")["cifar100"]

@@ -47,7 +47,7 @@ def test_a_damaged_sample_is_named(tmp_path, damage):
         bsds300.sample(tmp_path / "sample")
 
 
-def test_a_missing_set_is_named_with_both_ways_out_in_two_lines(tmp_path):
+def test_a_missing_set_is_named_with_both_remedies_in_two_lines(tmp_path):
     with pytest.raises(BadInput) as caught:
         bsds300.folders(str(tmp_path), download=False)
     first, second = str(caught.value).split("\n")

@@ -23,7 +23,7 @@ def test_the_baseline_has_the_published_number_of_parameters(scale, parameters):
     assert sum(p.numel() for p in built(scale=scale).parameters()) == parameters
 
 
-def test_each_block_has_an_activation_of_its_own():
+def test_each_block_has_its_own_activation():
     model = built("carelu", features=4)
     assert len({id(module.alpha) for _, module in activation_modules(model)}) == 16
     assert sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in built(features=4).parameters()) + 32

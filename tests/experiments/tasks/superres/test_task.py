@@ -77,7 +77,7 @@ def test_every_scale_trains(superres, scale):
 
 @pytest.mark.parametrize("raised", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("number", [2, 3])
-def test_a_stopped_run_goes_on_as_if_it_had_not_been(superres, monkeypatch, tmp_path, number, raised):
+def test_a_resumed_run_equals_an_uninterrupted_run(superres, monkeypatch, tmp_path, number, raised):
     expected = superres("act=carelu", f"output_root={tmp_path / 'undisturbed'}")
     usual, drawn = TrainingPatches._batch, []
 
