@@ -51,7 +51,7 @@ class Mish(nn.Mish):
 
 @register("prelu")
 class PReLU(nn.Module):
-    """max(z, 0) + a · min(z, 0) with a learned slope a, one a channel. He et al., arXiv 1502.01852.
+    """max(z, 0) + a · min(z, 0) with a learned slope a, one per channel. He et al., arXiv 1502.01852.
 
     torch's PReLU takes its channels from dimension 1; this one also serves tokens, whose features
     come last.

@@ -64,7 +64,7 @@ def with_results(page: str, block: str) -> str:
 
 
 def _of_setting(evidence: Evidence, setting: Setting, tables: str, baseline: str = "relu") -> str:
-    """A table of the headline, a row an activation, and the sentence on the subject."""
+    """A table of the headline, a row per activation, and the sentence on the subject."""
     name = next(run.metric for run in evidence.runs if run.setting == setting)
     metric = describe_metric(setting.task, name)
     entries = compare(evidence, setting, name, baseline)

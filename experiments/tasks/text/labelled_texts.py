@@ -70,7 +70,7 @@ class Rows:
     Args:
         file: where it was read.
         texts: one list of strings for each text column.
-        labels: integers or names, one a row.
+        labels: integers or names, one per row.
         numbers: the number of each row in the file; the first row after the header is 1.
         total: rows in the file.
         unlabelled: how many of them were dropped for having no label.

@@ -110,7 +110,6 @@ def test_the_mean_its_deviation_and_its_interval_are_those_computed_by_hand(tabl
     assert found["mean_interval"].text == f"[{mean - margin:.2f}, {mean + margin:.2f}]"
 
 
-@pytest.mark.xfail(reason="the interval is that of a bootstrap, not yet of Student's t", strict=True)
 @pytest.mark.parametrize("act", ["carelu", "gelu", "elu"])
 def test_the_printed_interval_of_a_difference_is_the_paired_t_interval_computed_by_hand(table, act):
     mean, _, margin = by_hand([a - b for a, b in zip(VALUES[act], VALUES["relu"], strict=True)])
