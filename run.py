@@ -20,14 +20,14 @@ exit_codes: list[int] = []
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="config")
 def job(cfg: DictConfig) -> float | None:
-    """One run, composed by Hydra; returns its headline value, which a sweeper may use."""
+    """One run, composed by Hydra; returns its headline value for sweepers."""
     ending = perform_job(cfg, HydraConfig.get())
     exit_codes.append(ending.code)
     return ending.value
 
 
 def main() -> int:
-    """Checks the command line, then runs; returns the exit code, the largest of a sweep's."""
+    """Checks the command line, then runs; returns the exit code, for a sweep the largest."""
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants them first
     try:
         add_config_folders(sys.argv[1:])
@@ -35,7 +35,9 @@ def main() -> int:
             print(help_text())
             return 0
         check_torchrun(sys.argv[1:])
-        sweep = None if joins_pool() else check_command(sys.argv[1:])  # the coordinator has checked a pool's jobs
+        sweep = (
+            None if joins_pool() else check_command(sys.argv[1:])
+        )  # the coordinator has already checked the jobs of a pool
         if sweep:
             return coordinate(sweep, job)
     except BadInput as error:

@@ -1,4 +1,4 @@
-"""carelu: CAReLU, the activations it is compared with, and putting either into a model. Needs only torch."""
+"""carelu: CAReLU, the activations it is compared with, and replacing the activations of a model. Needs only torch."""
 
 from carelu import functional
 from carelu.activations import CAReLU, PReLU

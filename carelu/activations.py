@@ -1,7 +1,6 @@
 """Every activation of the suite as a module: CAReLU, its variants, and what it is compared with.
 
-One line of maths and one citation each. The classes on top of torch's own add nothing but those:
-the computation stays torch's.
+One line of maths and one citation each. Where torch has an activation, the class only adds those to it.
 """
 
 import math
@@ -52,7 +51,7 @@ class Mish(nn.Mish):
 
 @register("prelu")
 class PReLU(nn.Module):
-    """max(z, 0) + a · min(z, 0) with a learned slope a, one a channel. He et al., arXiv 1502.01852.
+    """max(z, 0) + a · min(z, 0) with a learned slope a, one per channel. He et al., arXiv 1502.01852.
 
     torch's PReLU takes its channels from dimension 1; this one also serves tokens, whose features
     come last.
@@ -89,18 +88,17 @@ class PReLU(nn.Module):
 class CAReLU(nn.Module):
     """ReLU(K tanh(α p + β) z), p the share of the positive values. Chen and Pan, arXiv 2407.19441.
 
-    α and β are learned, one pair a module. By default the module starts exactly as ReLU (α = 0,
-    K tanh β = 1 in float32). Adapted beside batch normalisation (ours, not the paper's): with
-    `competition_input="pre_norm"` p is measured on the tensor before normalisation, which the model
-    hands over as the second argument of `forward`.
+    α and β are learned, one pair per module. By default the module starts exactly as ReLU (α = 0,
+    K tanh β = 1 in float32). With `competition_input="pre_norm"` (ours, not the paper's) p is measured on the
+    tensor before batch normalisation, which the model passes as the second argument of `forward`.
 
     Args:
         competition: how p is measured: "energy", "l1" or "count", see `carelu.functional`.
         alpha: α at the start.
-        beta: β at the start; None stands for artanh(1/gain), the start as ReLU.
+        beta: β at the start; None: artanh(1/gain), which starts as ReLU.
         gain: K, the largest absolute scale.
         over: what competes: "sample", "channel", "feature" or dimensions, see `competition_dims`.
-            At a site of a model, "sample" stands for the dimensions that hold one input's
+            At a site of a model, "sample" means the dimensions that hold one input's
             pre-activations there: all but the batch for an image, one token's features in text.
         eps: ε of the share.
         competition_input: "normalised" (p of the input itself) or "pre_norm".
@@ -153,8 +151,8 @@ class CAReLU(nn.Module):
         module = cls(**options)
         if module.needs_pre_norm and not pre_norm:
             raise ValueError(
-                "competition_input='pre_norm' needs a model that hands over the tensor before its normalisation, "
-                "and this one has none there; use competition_input='normalised'"
+                "competition_input='pre_norm' needs a model that passes the tensor before its normalisation, "
+                "and this site has none; use competition_input='normalised'"
             )
         return module
 

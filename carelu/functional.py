@@ -59,12 +59,12 @@ def carelu(
         gain: K, the largest absolute scale.
         over: what competes, see `competition_dims`.
         eps: ε of the share.
-        share: a p measured elsewhere, of a shape that broadcasts to that of `z`; then `competition`,
+        share: a precomputed p, of a shape that broadcasts to that of `z`; then `competition`,
             `over` and `eps` are not used.
 
     Returns:
         A tensor of the shape and dtype of `z`. Its gradients are finite while gain · Σ |g · z|, with g the
-        gradient that comes in, is finite in float32 (float64 for a float64 input).
+        incoming gradient, is finite in float32 (float64 for a float64 input).
 
     Raises:
         TypeError: `z` is not floating point.

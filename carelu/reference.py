@@ -1,6 +1,6 @@
-"""The mathematics of CAReLU, written to be read: eager PyTorch, every reduction in float32.
+"""The reference implementation of CAReLU: eager PyTorch, every reduction in float32.
 
-The kernels are held to this; it also runs wherever none of them can, and is differentiated for second gradients.
+The kernels are tested against it. It runs where none of them can, and gives the second gradients.
 
 Source: J. Chen and Z. Pan, "Competition-based Adaptive ReLU for Deep Neural Networks",
 arXiv 2407.19441. The L1 and count shares follow the paper's words by analogy with its energy share.
@@ -15,8 +15,8 @@ from torch import Tensor
 Over = str | Sequence[int]
 
 GAIN = 1.5
-"""K, the largest absolute scale. The paper's value is not known to us; 1.5 lets a scale of 1 sit
-well inside the range of tanh, so that training can move it both ways."""
+"""K, the largest absolute scale. The paper does not state its value; 1.5 puts a scale of 1 well
+inside the range of tanh, so that training can change it in both directions."""
 
 EPS = 1e-6
 """Added to the norm of the input, so that an all-zero input has share 0 and gradient 0."""
@@ -73,7 +73,7 @@ def competition_dims(ndim: int, over: Over) -> tuple[int, ...]:
 
 
 def widen(z: Tensor) -> Tensor:
-    """`z` in float32, or as it is if float64: the arithmetic of every reduction.
+    """`z` in float32, or unchanged if float64: the precision of every reduction.
 
     Raises:
         TypeError: `z` is not floating point.
@@ -158,7 +158,7 @@ SHARES: dict[str, Callable[..., Tensor]] = {"energy": energy_share, "l1": l1_sha
 def competition_scale(share: Tensor, alpha: Tensor | float, beta: Tensor | float, gain: float = GAIN) -> Tensor:
     """The competition-based scale of a share: gain · tanh(α p + β), of the shape of `share`.
 
-    Source: arXiv 2407.19441; tanh takes the place of the discontinuous sign of the winner.
+    Source: arXiv 2407.19441; tanh replaces the discontinuous sign of the winner.
     """
     return gain * torch.tanh(alpha * share + beta)
 
@@ -173,7 +173,7 @@ def carelu(
     over: Over = "sample",
     eps: float = EPS,
 ) -> Tensor:
-    """ReLU(s · z) with the scale s = gain · tanh(α p + β), as `carelu.functional.carelu`, which checks and explains."""
+    """ReLU(s · z) with the scale s = gain · tanh(α p + β), as `carelu.functional.carelu`, without its checks."""
     wide = widen(z)
     share = SHARES[competition](wide, over=over, eps=eps)
     return scaled_relu(wide, competition_scale(share, alpha, beta, gain)).to(z.dtype)

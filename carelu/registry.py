@@ -18,7 +18,7 @@ _ENTRIES: dict[str, _Entry] = {}
 
 
 def register(name: str, **defaults: object) -> Callable[[type[nn.Module]], type[nn.Module]]:
-    """Class decorator: makes an activation known by `name`, with `defaults` in place of the constructor's own.
+    """Class decorator: registers an activation under `name`, with `defaults` replacing those of the constructor.
 
     A class may be registered under several names. If it has a class method
     `for_site(channels, sample_dims, pre_norm, **kwargs)`, that builds the module of one site;
@@ -38,7 +38,7 @@ def register(name: str, **defaults: object) -> Callable[[type[nn.Module]], type[
 
 
 def unregister(name: str) -> None:
-    """Takes `name` out of the registry again (for tests and notebooks)."""
+    """Removes `name` from the registry (for tests and notebooks)."""
     _ENTRIES.pop(name, None)
 
 
@@ -53,7 +53,7 @@ def activation_classes() -> tuple[type[nn.Module], ...]:
 
 
 def is_activation(module: nn.Module) -> bool:
-    """Whether `module` is one of the registered activations, exactly (not one of their parents)."""
+    """Whether `module` is one of the registered activations, exactly (not a parent class)."""
     return type(module) in activation_classes()
 
 
@@ -84,7 +84,7 @@ def activation_options(name: str) -> dict[str, object]:
 
 
 _SET_BY_SITE = {"inplace", "channels", "channel_dim"}
-"""Constructor arguments that are no options: a site knows its channels, and an activation that
+"""Constructor arguments that are not options: a site knows its channels, and an activation that
 overwrites its input would break a residual branch that still needs it."""
 
 
@@ -118,11 +118,11 @@ class ActivationFactory:
             channels: number of channels (features) of the pre-activations there.
             sample_dims: the dimensions that hold one input's pre-activations, channels first in the
                 list: (1, 2, 3) for images N×C×H×W, (2,) for the tokens of N×L×D.
-            pre_norm: whether the model hands over, as a second argument, the tensor before
+            pre_norm: whether the model passes, as a second argument, the tensor before
                 normalisation (needed by `competition_input="pre_norm"`).
 
         Raises:
-            ValueError: the activation cannot stand at this site.
+            ValueError: the activation cannot be used at this site.
         """
         module = _ENTRIES[self.name].module
         for_site = getattr(module, "for_site", module)
@@ -131,7 +131,7 @@ class ActivationFactory:
         return for_site(channels, sample_dims, pre_norm, **self.options)
 
     def stand_alone(self) -> nn.Module:
-        """A new module that knows nothing of its site: for a model that was not written for a factory.
+        """A new module without knowledge of its site, for a model that was not written for a factory.
 
         A slope per channel becomes one slope, and `over="sample"` means all dimensions but the first.
         """

@@ -1,4 +1,4 @@
-"""Changing the activations of a model that somebody else wrote."""
+"""Replaces the activations of an existing model."""
 
 from torch import nn
 
@@ -19,7 +19,7 @@ TORCH_ACTIVATIONS: tuple[type[nn.Module], ...] = (
     nn.Hardswish,
     nn.Softplus,
 )
-"""What `replace_activations` replaces unless told: activations between layers, no gates or outputs."""
+"""The default classes that `replace_activations` replaces: activations between layers, not gates or outputs."""
 
 
 def replace_activations(
@@ -29,19 +29,18 @@ def replace_activations(
     replace: tuple[type[nn.Module], ...] | None = None,
     **options: object,
 ) -> list[str]:
-    """Puts a new activation module in the place of each activation module of `model`, in place.
+    """Replaces each activation module of `model` by a new one, in place.
 
-    Each name in the model gets a module of its own, on the device of the model's parameters. An
-    activation that is made of others is replaced as a whole. A
-    module that the model calls at several places stays one module there, with one set of
-    parameters (torchvision's ResNet blocks call their `relu` twice, for one); an activation called
-    as a function is not seen.
+    Each name in the model gets its own module, on the device of the model's parameters. An activation
+    that is made of others is replaced as a whole. A module that the model calls at several places stays
+    one module, with one set of parameters (like `relu` in torchvision's ResNet blocks). Activations
+    called as functions are not replaced.
 
     Args:
         model: any module that has activations as submodules.
         name: a registered activation, see `activation_names`.
         replace: the classes to replace; default: torch's usual ones and those of this library.
-        **options: options of the activation, see `activation_options`. For transformers say
+        **options: options of the activation, see `activation_options`. For transformers use
             `over="feature"`, so that tokens, and with them padding, do not compete.
 
     Returns:
@@ -55,7 +54,7 @@ def replace_activations(
     if getattr(factory.stand_alone(), "needs_pre_norm", False):
         raise ValueError(
             f"{name!r} with competition_input='pre_norm' needs the tensor before normalisation, which a model that was "
-            "not written for it does not hand over; use competition_input='normalised'"
+            "not written for it does not pass; use competition_input='normalised'"
         )
     if replace is None:
         replace = TORCH_ACTIVATIONS + activation_classes()
@@ -68,7 +67,7 @@ def replace_activations(
     if not paths:
         raise ValueError(
             f"{type(model).__name__} has no activation module to replace; activations called as functions "
-            "are not seen, and other classes can be named with replace=(…,)"
+            "are not found, and other classes can be named with replace=(…,)"
         )
     for path in paths:
         parent, _, child = path.rpartition(".")

@@ -1,20 +1,20 @@
-"""The errors that a person is told in one message, without a traceback."""
+"""Errors that are shown as one message, without a traceback."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class BadInput(Exception):
-    """A user's mistake or a state of the machine that the user can mend.
+    """A mistake or a state of the machine that the user can correct.
 
-    The message names the key or file, the value that came in, what is accepted and the way out.
+    The message names the key or file, its value, what is accepted and how to correct it.
     """
 
 
 class OtherProcessFailed(Exception):
-    """Several processes share a run, and this one ends because of another.
+    """This process of a distributed run ends because another one failed.
 
-    The message is empty where that one, or the first, tells the person why.
+    The message is empty if another process reports the reason.
     """
 
 

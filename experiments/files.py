@@ -1,4 +1,4 @@
-"""Writing files so that a crash at any moment leaves the old content or the new, never half of it."""
+"""Atomic writing of files."""
 
 import contextlib
 import os
@@ -9,10 +9,10 @@ from experiments.errors import BadInput
 
 
 def write_atomically(file: Path, content: bytes) -> None:
-    """Puts `content` in `file`; after a crash at any moment the file holds the old or the new content.
+    """Writes `content` to `file`; after a crash at any moment the file holds the old or the new content.
 
     Raises:
-        BadInput: the folder cannot be written or the disk is full; the old file is as it was.
+        BadInput: the folder cannot be written or the disk is full; the old file is unchanged.
     """
     part = file.with_name(file.name + ".part")
     try:
@@ -25,13 +25,13 @@ def write_atomically(file: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise BadInput(
-            f"{file} cannot be written: {error.strerror}; what was there before is kept. "
+            f"{file} cannot be written: {error.strerror}; the old content is kept. "
             "Make room (or name another folder with output_root=FOLDER) and give the same command again"
         ) from error
 
 
 def write_files(contents: Mapping[Path, bytes]) -> list[Path]:
-    """Writes each file, with its folder where there is none; returns the files.
+    """Writes each file, making its folder if needed; returns the files.
 
     Raises:
         BadInput: one cannot be written.
@@ -41,7 +41,7 @@ def write_files(contents: Mapping[Path, bytes]) -> list[Path]:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BadInput(
-                f"{file.parent} cannot be written: {error.strerror}; name another place with --out"
+                f"{file.parent} cannot be written: {error.strerror}; name another folder with --out"
             ) from error
         write_atomically(file, content)
     return list(contents)

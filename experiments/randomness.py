@@ -19,7 +19,7 @@ def generator(device: torch.device | str, *counters: int | str) -> torch.Generat
 
 
 def seed_everything(seed: int) -> None:
-    """Starts the global generators of Python, NumPy and torch (all devices) from `seed`."""
+    """Seeds the global generators of Python, NumPy and torch (all devices) from `seed`."""
     random.seed(seed)
     np.random.seed(derived_seed(seed) % 2**32)
     torch.manual_seed(seed)
@@ -37,7 +37,7 @@ def random_states(device: torch.device) -> dict[str, object]:
 
 
 def restore_random_states(states: dict[str, object], device: torch.device) -> None:
-    """Puts back what `random_states` returned."""
+    """Restores what `random_states` returned."""
     version, internal, gauss_next = states["python"]
     random.setstate((version, tuple(internal), gauss_next))
     name, keys, position, has_gauss, gauss = states["numpy"]

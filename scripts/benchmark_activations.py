@@ -1,11 +1,11 @@
-"""Times every activation by itself, at the shapes of the three networks, and writes results/benchmarks/<device>.*.
+"""Times every activation alone, at the shapes of the three networks, and writes results/benchmarks/<device>.*.
 
 python scripts/benchmark_activations.py                                    # everything, in minutes
 python scripts/benchmark_activations.py --activations carelu gelu --network resnet18 --dtype float32 --out outputs
 python scripts/benchmark_activations.py --activations carelu --kernel auto torch_ops eager --out outputs
-python scripts/benchmark_activations.py --render results/benchmarks/nvidia-h100.csv   # page and figure again
+python scripts/benchmark_activations.py --render results/benchmarks/nvidia-h100.csv   # only page and figure
 
-The files are written after each shape, so what was measured is kept when it is stopped.
+The files are written after each shape, so a stopped run keeps its measurements.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def _draw(table: Path) -> None:
 
 def _measure(arguments: argparse.Namespace) -> Path:
     """Returns the table that it wrote."""
-    # torch is imported only now, so that --help is answered at once.
+    # torch is imported here, so that --help answers at once.
     from carelu import activation_names
     from experiments.benchmarking import machine
     from experiments.benchmarking.activations_page import page

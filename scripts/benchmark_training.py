@@ -3,9 +3,9 @@
 python scripts/benchmark_training.py                               # everything, on the bundled samples
 python scripts/benchmark_training.py --task cifar100 --activations relu carelu gelu --set model.width=64 --out outputs
 python scripts/benchmark_training.py --benchmark reference_loop --data-root data --also trainer.precision=bfloat16
-python scripts/benchmark_training.py --render results/benchmarks/nvidia-h100_training.csv    # the page again
+python scripts/benchmark_training.py --render results/benchmarks/nvidia-h100_training.csv    # only the page
 
-The files are written after each row, so what was measured is kept when it is stopped.
+The files are written after each row, so a stopped run keeps its measurements.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _data(task: str, root: Path | None) -> list[str]:
-    """The settings that choose a task's data: what `root` holds of it, else the bundled sample."""
+    """The settings that choose a task's data: the dataset under `root` if it is there, else the bundled sample."""
     for file, settings in spec_of(task).benchmark.data.items():
         if root and (root / file).exists():
             return [*(setting.format(root=root) for setting in settings), "data.download=false"]
@@ -102,7 +102,7 @@ def _measure(arguments: argparse.Namespace) -> None:
         for further in [*(f"act={name}".split() for name in activations), *variants]:
             check_command([*settings, *further, f"output_root={tempfile.gettempdir()}"])
 
-    # torch is imported only now, so that what is checked above is answered at once.
+    # torch is imported here, so that the checks above answer at once.
     from experiments.benchmarking import machine
     from experiments.benchmarking.results import write_results
     from experiments.benchmarking.training_page import page

@@ -3,7 +3,7 @@
 python scripts/log_comparison.py                                # the published evidence
 python scripts/log_comparison.py --ledger outputs/ledger.csv    # the runs of this checkout
 
-Given again after more runs, it brings the same W&B run up to date.
+Repeating it after more runs updates the same W&B run.
 """
 
 import argparse
@@ -21,11 +21,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ledger", type=Path, default=Path("results/ledger.csv"), help="what is compared")
     parser.add_argument("--figures", type=Path, help="folder of PNG files (default: made from the ledger)")
-    parser.add_argument("--suite", help="what the comparison is called (default: the name of the ledger's folder)")
-    parser.add_argument("--baseline", default="relu", help="the activation that the others are compared with")
-    parser.add_argument("--recipe", help="the only recipe to use (default: each by itself where a task has several)")
-    parser.add_argument("--metric", help="what is compared (default: the headline of each task)")
-    parser.add_argument("--tuned", metavar="KEY", help="a key of which each activation gets its best value")
+    parser.add_argument("--suite", help="name of the comparison (default: the name of the ledger's folder)")
+    parser.add_argument("--baseline", default="relu", help="the activation to compare with")
+    parser.add_argument("--recipe", help="the only recipe to use (default: each separately if a task has several)")
+    parser.add_argument("--metric", help="metric to compare (default: the headline of each task)")
+    parser.add_argument("--tuned", metavar="KEY", help="a key, set to its best value for each activation")
     parser.add_argument("--output-root", type=Path, default=Path("outputs"), help="W&B's own files go to its wandb/")
     parser.add_argument("--project", help="W&B project (default: carelu)")
     parser.add_argument("--entity", help="W&B team or user (default: yours)")
@@ -38,7 +38,7 @@ def main() -> int:
     except BadInput as error:
         return report_error(error)
     except Exception as error:
-        print(f"error: W&B did not take the comparison: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: W&B did not accept the comparison: {' '.join(str(error).split())}", file=sys.stderr)
         return FAILED
     return 0
 

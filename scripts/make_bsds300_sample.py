@@ -1,8 +1,8 @@
-"""Copies the bundled BSDS300 sample out of the full set: the first images of each part, as they are.
+"""Copies the bundled BSDS300 sample out of the full set: the first images of each part, unchanged.
 
 python scripts/make_bsds300_sample.py ROOT
 
-ROOT holds images/train and images/test. Writes experiments/tasks/superres/sample/{train,test}/*.jpg and
+ROOT contains images/train and images/test. Writes experiments/tasks/superres/sample/{train,test}/*.jpg and
 prints the checksums that experiments/tasks/superres/bsds300.py states.
 """
 

@@ -3,7 +3,7 @@
 python scripts/make_cifar100_sample.py ROOT
 
 ROOT holds cifar-100-python/. Writes experiments/tasks/cifar100/sample/{train,test}.webp, lossless
-sheets of 32×32 tiles with one row a class, and classes.txt with the name of each row.
+sheets of 32×32 tiles with one row per class, and classes.txt with the name of each row.
 """
 
 import argparse

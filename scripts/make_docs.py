@@ -1,4 +1,4 @@
-"""Generates what the guide does not hold by hand: a page for each activation, and the picture of the front page.
+"""Generates a docs page for each activation, and the picture of the front page.
 
 python scripts/make_docs.py                # registry and results/benchmarks -> docs/activations/ (not committed)
 python scripts/make_docs.py --front-page   # results/tables -> results/figures/front_page.{svg,png} (committed)

@@ -1,6 +1,6 @@
-"""Draws the figures of a ledger as SVG, PDF and PNG, from it and from the metrics and pictures beside it.
+"""Draws the figures of a ledger as SVG, PDF and PNG, from it and from the metrics and pictures next to it.
 
-Their captions stand in captions.md, and in figures.tex for LaTeX.
+Their captions are in captions.md, and in figures.tex for LaTeX.
 
 python scripts/make_figures.py                                     # results/ledger.csv -> results/figures/
 python scripts/make_figures.py --ledger outputs/ledger.csv --out figures --recipe small
@@ -20,8 +20,8 @@ def main() -> int:
     """Reads, draws and writes; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ledger", type=Path, default=Path("results/ledger.csv"), help="default: %(default)s")
-    parser.add_argument("--out", type=Path, help="folder of the figures; default: figures/ beside the ledger")
-    parser.add_argument("--baseline", default="relu", metavar="ACT", help="compared with it; default: %(default)s")
+    parser.add_argument("--out", type=Path, help="folder of the figures; default: figures/ next to the ledger")
+    parser.add_argument("--baseline", default="relu", metavar="ACT", help="baseline activation; default: %(default)s")
     parser.add_argument("--recipe", help="a recipe as the ledger labels it, or each: figures of every recipe")
     arguments = parser.parse_args()
     try:

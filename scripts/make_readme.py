@@ -1,7 +1,7 @@
 """Writes the results on the front page: README.md between <!-- results --> and <!-- /results -->, from the ledgers.
 
 python scripts/make_readme.py            # rewrites README.md
-python scripts/make_readme.py --check    # exit code 1 where README.md is not what the ledgers give
+python scripts/make_readme.py --check    # exit code 1 if README.md is out of date
 """
 
 import argparse
@@ -36,7 +36,7 @@ def main() -> int:
     """Reads, writes or compares; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--readme", type=Path, default=ROOT / "README.md", help="the page; default: %(default)s")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where the page is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if the page is out of date")
     arguments = parser.parse_args()
     try:
         try:
@@ -49,7 +49,7 @@ def main() -> int:
         if arguments.check and made != page:
             print(
                 f"error: the results in {arguments.readme} are not those of the ledgers; run "
-                "python scripts/make_readme.py and commit what it writes",
+                "python scripts/make_readme.py and commit the result",
                 file=sys.stderr,
             )
             return FAILED

@@ -21,8 +21,8 @@ def main() -> int:
     """Reads, builds, draws and writes; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ledger", type=Path, default=Path("results/ledger.csv"), help="default: %(default)s")
-    parser.add_argument("--out", type=Path, help="the file, or the folder of report.html; default: beside the ledger")
-    parser.add_argument("--baseline", default="relu", metavar="ACT", help="compared with it; default: %(default)s")
+    parser.add_argument("--out", type=Path, help="the file, or the folder of report.html; default: next to the ledger")
+    parser.add_argument("--baseline", default="relu", metavar="ACT", help="baseline activation; default: %(default)s")
     parser.add_argument(
         "--recipe", help="a recipe as the ledger labels it, or each: tables and figures of every recipe"
     )

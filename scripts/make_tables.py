@@ -1,4 +1,4 @@
-"""Writes the tables of a ledger as Markdown, LaTeX and CSV: one a task, one across tasks, one of costs.
+"""Writes the tables of a ledger as Markdown, LaTeX and CSV: one per task, one across tasks, one of costs.
 
 python scripts/make_tables.py                                     # results/ledger.csv -> results/tables/
 python scripts/make_tables.py --ledger outputs/ledger.csv --out tables --recipe small
@@ -19,8 +19,8 @@ def main() -> int:
     """Reads, builds and writes; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ledger", type=Path, default=Path("results/ledger.csv"), help="default: %(default)s")
-    parser.add_argument("--out", type=Path, help="folder of the tables; default: tables/ beside the ledger")
-    parser.add_argument("--baseline", default="relu", metavar="ACT", help="compared with it; default: %(default)s")
+    parser.add_argument("--out", type=Path, help="folder of the tables; default: tables/ next to the ledger")
+    parser.add_argument("--baseline", default="relu", metavar="ACT", help="baseline activation; default: %(default)s")
     parser.add_argument("--recipe", help="a recipe as the ledger labels it, or each: tables of every recipe")
     parser.add_argument("--metric", help="a metric column, like set5/psnr_y; default: the headline of each task")
     parser.add_argument("--tuned", metavar="KEY", help="a key, like optim.optimizer.lr: its best value per activation")

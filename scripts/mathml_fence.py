@@ -1,4 +1,4 @@
-"""Turns a ```math block of a docs page into MathML, which browsers show without any script."""
+"""Turns a ```math block of a docs page into MathML, which browsers render without scripts."""
 
 from latex2mathml.converter import convert
 

@@ -1,6 +1,6 @@
 """Copies finished runs into the committed evidence.
 
-Their rows go into results/ledger.csv; metrics, pictures, configurations and environments into the folders beside it.
+Their rows go into results/ledger.csv; metrics, pictures, configurations and environments into the folders next to it.
 
 python scripts/publish_results.py task=cifar100 recipe=small     # runs whose columns have these values
 """

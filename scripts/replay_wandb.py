@@ -1,9 +1,9 @@
-"""Writes runs to W&B from their record, as if they had been mirrored live.
+"""Uploads finished runs to W&B from their records.
 
 python scripts/replay_wandb.py outputs/cifar100/small/relu/s0-efed2c6511    # one run, or all below a folder
 python scripts/replay_wandb.py --ledger results/ledger.csv                  # the published evidence
 
-A run that was offline or lost comes online this way. Replay is idempotent: it finds the matching W&B run and
+Replay is idempotent: it finds the matching W&B run and
 uploads what is missing.
 """
 
@@ -18,12 +18,12 @@ from experiments.training.job import FAILED, report_error
 
 
 def main() -> int:
-    """Reads everything that is asked for, then replays it; returns the exit code."""
+    """Reads the requested runs, then uploads them; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "folders", nargs="*", type=Path, metavar="RUN_DIR", help="a run's folder, or one that holds some"
+        "folders", nargs="*", type=Path, metavar="RUN_DIR", help="a run's folder, or a folder with runs below it"
     )
-    parser.add_argument("--ledger", type=Path, help="take the runs of this ledger, with what lies beside it")
+    parser.add_argument("--ledger", type=Path, help="take the runs of this ledger and their published files")
     parser.add_argument("--run-id", action="append", default=[], help="with --ledger: only this run (may be repeated)")
     parser.add_argument("--output-root", type=Path, default=Path("outputs"), help="W&B's own files go to its wandb/")
     parser.add_argument("--project", help="W&B project (default: that of the run, else carelu)")
@@ -45,18 +45,18 @@ def main() -> int:
     for problem in problems:
         print(f"note: {problem}")
     for folder in (unfinished for each in arguments.folders for unfinished in unfinished_in(each)):
-        print(f"note: {folder} is left out: the run is not finished; give its command again")
+        print(f"note: {folder} is left out: the run is not finished; repeat its command")
     for done, run in enumerate(runs):
         try:
             place = replay(run, given, arguments.output_root)
-        except Exception as error:  # W&B has many, and each means that this run is not there
+        except Exception as error:  # W&B raises many types; each means that this run was not uploaded
             reason = " ".join(str(error).split())
-            print(f"error: W&B did not take {run.run_id}: {reason} ({done} of {len(runs)} done)", file=sys.stderr)
+            print(f"error: W&B did not accept {run.run_id}: {reason} ({done} of {len(runs)} done)", file=sys.stderr)
             return FAILED
         print(f"{run.run_id}: {place}" + (f" ({run.note})" if run.note else ""))
     if given["mode"] == "offline":
         print(
-            "written offline; the same command sends them when W&B can be reached "
+            "written offline; repeat the command to upload them when W&B is reachable "
             f"(elsewhere, once: wandb sync {arguments.output_root}/wandb/offline-run-*)"
         )
     return 0

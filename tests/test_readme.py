@@ -18,7 +18,7 @@ def test_its_first_command_compares_and_its_second_runs_the_tests():
     assert second.rstrip().endswith("pytest -n auto")
 
 
-def test_its_results_stand_between_markers_for_the_script_that_writes_them():
+def test_its_results_are_between_markers_for_the_script_that_writes_them():
     (results,) = re.findall(r"<!-- results -->\n(.+?)<!-- /results -->", README, re.S)
     assert "| carelu |" in results.lower()
 

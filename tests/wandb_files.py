@@ -12,7 +12,7 @@ BLOCK = 32768
 HEADER = 7
 
 OF_THE_CLOCK = ("_timestamp", "_runtime", "_wandb")
-"""What W&B adds by itself and no two runs share."""
+"""What W&B adds to each run."""
 
 
 @dataclass

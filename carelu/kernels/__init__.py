@@ -1,7 +1,7 @@
 """The kernels behind `carelu.functional.carelu`.
 
 `CARELU_KERNEL` forces one: eager (the reference), torch_ops (plain PyTorch with its own backward), cpp (fused, on the
-CPU) or triton (fused, on the GPU). Without it the fastest that can compute an input is taken.
+CPU) or triton (fused, on the GPU). By default, the fastest that supports the input is used.
 """
 
 import torch
@@ -21,7 +21,7 @@ def _is_plain(*values: object) -> bool:
 def _only_autograd_looks_on() -> bool:
     """Whether nothing but autograd follows the computation: no export, tracer, transform or mode.
 
-    Those get the reference, which they can take apart; an exported program then needs nothing but torch.
+    Those get the reference, which they can trace; an exported program then depends only on torch.
     """
     return not (
         torch.compiler.is_compiling()
@@ -41,7 +41,7 @@ def _as_tensor(value: Tensor | float, z: Tensor) -> Tensor:
 
 
 def carelu(z: Tensor, alpha: Tensor | float, beta: Tensor | float, settings: Settings) -> Tensor:
-    """CAReLU of `z` by the kernel that fits it; the arguments have been checked."""
+    """CAReLU of `z` by the dispatched kernel; the caller has checked the arguments."""
     traced = torch.compiler.is_dynamo_compiling()
     if (traced or (_is_plain(z, alpha, beta) and _only_autograd_looks_on())) and forced_kernel() != "eager":
         scalars = _as_tensor(alpha, z), _as_tensor(beta, z)

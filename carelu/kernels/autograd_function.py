@@ -8,11 +8,11 @@ from torch import Tensor
 from carelu import reference
 
 COMPETITIONS = {"energy": 0, "l1": 1, "count": 2}
-"""By name, the number that stands for a competition in carelu.cpp and in triton_loops."""
+"""Competition → its code in carelu.cpp and in triton_loops."""
 
 
 class Settings(NamedTuple):
-    """What one CAReLU computes.
+    """The settings of one CAReLU.
 
     Args:
         competition: "energy", "l1" or "count".
@@ -28,12 +28,12 @@ class Settings(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """What forward keeps for backward: no mask and no scaled copy.
+    """What forward saves for backward: no mask and no scaled copy.
 
     Args:
         z: the pre-activations.
         alpha, beta: the parameters of the scale.
-        statistics: three numbers a row of competing values, see `Kernel`.
+        statistics: three numbers per row of competing values, see `Kernel`.
     """
 
     z: Tensor
@@ -43,10 +43,10 @@ class Saved(NamedTuple):
 
 
 class Kernel(Protocol):
-    """A way to compute CAReLU and its gradients; each is a module of this package.
+    """An implementation of CAReLU and its gradients; each is a module of this package.
 
-    All of them keep the same for backward, so that one may finish what another began: `statistics`, in float32
-    (float64 for a float64 input), of shape 3 × that of the share: the share p, a norm and a unit, with
+    All save the same for backward, so that the backward of one works after the forward of another: `statistics`, in
+    float32 (float64 for a float64 input), of shape 3 × that of the share: the share p, a norm and a unit, with
     ‖z‖² + ε = norm · unit² for the energy competition, ‖z‖₁ + ε = norm · unit for the L1 one. The unit keeps the
     norm in range; the count competition uses neither.
     """
@@ -54,7 +54,7 @@ class Kernel(Protocol):
     NAME: str
 
     def unsupported_reason(self, z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
-        """Why this kernel cannot compute CAReLU of `z`, or None if it can."""
+        """Why this kernel does not support `z`, or None if it does."""
         ...
 
     def forward(self, z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Building carelu.cpp at first use with the C++ compiler of the machine, once a machine and kind of processor.
+"""Builds carelu.cpp at first use with the machine's C++ compiler, once per machine and kind of processor.
 
 The library has a plain C interface and no torch headers, so it builds in seconds. Its OpenMP calls are left open and
 bind to the OpenMP runtime that torch has loaded: a second runtime would bring a second pool of threads, and the two
@@ -42,12 +42,12 @@ def cache_folder() -> Path:
 
 
 def library() -> ctypes.CDLL | None:
-    """The library, built at the first call and then kept; None, with one line in the log, where it cannot be."""
+    """The library, built at the first call and then cached; None, with a logged warning, if it cannot be built."""
     return _loaded[0] if _loaded else _load_once()
 
 
 def built_library() -> ctypes.CDLL:
-    """The library, where `library` has one.
+    """The library, if `library` has one.
 
     Raises:
         BuildError: it cannot be built or loaded here.
@@ -78,20 +78,20 @@ def _load() -> ctypes.CDLL:
         key.update(b"\0")
     file = cache_folder() / f"carelu-{key.hexdigest()[:16]}.so"
     if file.exists():
-        with contextlib.suppress(BuildError):  # a damaged file is built again
+        with contextlib.suppress(BuildError):  # a damaged file is rebuilt
             return _open(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(dir=file.parent, prefix="build-")
     except OSError:
-        folder = tempfile.TemporaryDirectory(prefix="carelu-")  # for this process alone
+        folder = tempfile.TemporaryDirectory(prefix="carelu-")  # for this process only
         file = None
     with folder:
         built = Path(folder.name) / "carelu.so"
         _build(compiler, source, built)
         if file is None:
             return _open(built)
-        os.replace(built, file)  # whole or not at all, whoever else builds it
+        os.replace(built, file)  # atomic, even if other processes build it too
     return _open(file)
 
 

@@ -13,17 +13,17 @@ NAME: str = "cpp"
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}  # as in carelu.cpp
 
 GRAIN = 2**15
-"""Elements that are worth a thread, as in torch's own loops."""
+"""Smallest number of elements per thread, as in torch's own loops."""
 
 
 def unsupported_reason(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
-    """Why the loops cannot compute `z`, or None if they can."""
+    """Why the loops do not support `z`, or None if they do."""
     if z.device.type != "cpu":
         return f"it computes on the CPU, and the input is on {z.device}"
     if z.dtype not in DTYPES or alpha.dtype not in DTYPES or alpha.dtype != beta.dtype:
-        return f"it does not know {z.dtype} with parameters of {alpha.dtype} and {beta.dtype}"
+        return f"it does not support {z.dtype} with parameters of {alpha.dtype} and {beta.dtype}"
     if rows_of(z, settings.dims) is None:
-        return "the elements that compete do not lie next to each other in memory, or there are none"
+        return "the elements that compete are not next to each other in memory, or there are none"
     if library() is None:
         return "it could not be built"
     return None
@@ -65,7 +65,7 @@ def backward(
     z, alpha, beta, statistics = saved
     competition, dims, gain, _ = settings
     layout = rows_of(z, dims)
-    if layout is None:  # hooks on saved tensors may hand z back in another layout
+    if layout is None:  # hooks on saved tensors may return z in another layout
         return torch_ops.backward(grad, saved, settings, needs_grad_z)
     grad = laid_out_as(z, grad)
     grad_z = torch.empty_like(z) if needs_grad_z else None

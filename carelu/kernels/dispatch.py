@@ -1,4 +1,4 @@
-"""Which kernel computes an input."""
+"""Chooses the kernel for an input."""
 
 import os
 
@@ -15,7 +15,7 @@ FASTEST: dict[str, Kernel] = {"cuda": triton, "cpu": cpp}
 
 
 def forced_kernel() -> str | None:
-    """What CARELU_KERNEL names, or None.
+    """The value of CARELU_KERNEL, or None.
 
     Raises:
         ValueError: it names no kernel.
@@ -28,10 +28,10 @@ def forced_kernel() -> str | None:
 
 
 def choose(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> Kernel:
-    """The kernel that CARELU_KERNEL names, or else the fastest that can compute `z`.
+    """The kernel that CARELU_KERNEL names, else the fastest that supports `z`.
 
     Raises:
-        ValueError: CARELU_KERNEL names no kernel, or one that cannot compute `z` here.
+        ValueError: CARELU_KERNEL names no kernel, or one that does not support `z` here.
     """
     name = forced_kernel()
     if name is None or name == "eager":

@@ -1,4 +1,4 @@
-"""How the elements that compete lie in memory."""
+"""Memory layout of the elements that compete."""
 
 import functools
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def rows_of(z: Tensor, dims: tuple[int, ...]) -> tuple[int, int] | None:
-    """(rows, length) of a tensor that is one row of competing elements behind the other in memory.
+    """(rows, length) of a tensor whose rows of competing elements follow one another in memory.
 
     That is, the elements that compete fill a contiguous range, and the ranges follow one another, without gaps, in the
     order of the other dimensions. None otherwise, and for a tensor without elements.
@@ -19,7 +19,7 @@ def supported_rows(z: Tensor, dims: tuple[int, ...]) -> tuple[int, int]:
     """`rows_of` a tensor that a kernel has accepted.
 
     Raises:
-        ValueError: its rows do not lie one behind the other.
+        ValueError: its rows are not contiguous.
     """
     layout = rows_of(z, dims)
     if layout is None:
@@ -54,7 +54,7 @@ def laid_out_as(z: Tensor, tensor: Tensor) -> Tensor:
 
 
 def same_layout(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors of one shape lie in memory in the same order."""
+    """Whether two tensors of equal shape have the same order in memory."""
     return a.stride() == b.stride() or all(
         size == 1 or x == y for size, x, y in zip(a.shape, a.stride(), b.stride(), strict=True)
     )

@@ -1,6 +1,6 @@
 """CAReLU as operators of torch: one node each in the graphs of torch.compile, with shapes known without computing.
 
-Eager code does not take this way, which costs tens of microseconds more a call than `CAReLUFunction`.
+Eager code uses `CAReLUFunction` instead, which costs tens of microseconds less per call.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """CAReLU and its gradients in plain PyTorch: runs everywhere, and needs neither a compiler nor a GPU.
 
-On the CPU it goes over a few rows at a time, so that an operation finds in cache what the one before it wrote, and it
-takes the short way where a look at the few numbers of the rows allows it. Elsewhere the host would wait for that look.
+On the CPU it processes a few rows at a time, so that intermediate results stay in cache, and it skips steps that the
+statistics of the rows make unnecessary. On a GPU the host would have to wait for those statistics.
 """
 
 import math
@@ -18,21 +18,21 @@ from carelu.reference import competition_scale, largest_magnitude, widen
 NAME: str = "torch_ops"
 
 BLOCK = 2**18
-"""Elements that a thread works on at a time: four float32 tensors of them fill a level 2 cache of 1 MiB."""
+"""Elements that a thread processes at a time: four float32 tensors of them fill a level 2 cache of 1 MiB."""
 
 
 def unsupported_reason(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
-    """Never: this kernel takes whatever the reference takes."""
+    """None: this kernel supports everything that the reference supports."""
     return None
 
 
 def _as_rows(
     dims: tuple[int, ...], tensors: list[Tensor], tables: list[Tensor]
 ) -> tuple[tuple[int, ...], list[Tensor], list[Tensor], int]:
-    """The tensors as rows × length and the tables of numbers of the rows as 3 × rows × 1, where the memory allows it.
+    """Views of the tensors as rows × length and of the statistics as 3 × rows × 1, if the memory layout allows it.
 
-    Also the dimensions that compete then, and how many rows to work on at a time. Else all as it was, as one block.
-    The first tensor decides: the others lie in memory as it does, or as it would without gaps.
+    Also returns the competing dimensions of the views, and how many rows to process at a time. Otherwise everything is
+    returned unchanged, as one block. The first tensor decides: the others have its layout, or its layout without gaps.
     """
     layout = rows_of(tensors[0], dims) if tensors[0].device.type == "cpu" else None
     if layout is None:
@@ -48,12 +48,12 @@ def _blocks(size: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
 
 
 def _all_known(condition: Tensor) -> bool:
-    """Whether all of `condition` holds, as far as the host can know without waiting for a device."""
+    """Whether all of `condition` holds; False if the host would have to wait for a device."""
     return condition.device.type == "cpu" and bool(condition.all())
 
 
 def _scratch(z: Tensor, size: int) -> Tensor:
-    """Memory for the intermediate results of one block after the other, which stays in cache."""
+    """Memory for intermediate results, reused for every block so that it stays in cache."""
     return torch.empty_like(z[:size], dtype=widen(z[:0]).dtype)
 
 
@@ -64,7 +64,7 @@ def _norm(z: Tensor, dims: tuple[int, ...], settings: Settings) -> Tensor:
 
 
 def _measure(z: Tensor, dims: tuple[int, ...], size: int, settings: Settings) -> Tensor:
-    """Share, norm and unit, one upon the other."""
+    """Share, norm and unit, stacked."""
     scratch = _scratch(z, size)
     if settings.competition == "count":
         competitors = max(math.prod([z.shape[dim] for dim in dims]), 1)
@@ -145,9 +145,9 @@ def backward(
 def _through_share(
     z: Tensor, of_rows: list[Tensor], competition: str, same_unit: bool, scratch: Tensor
 ) -> Tensor | float:
-    """What the share adds to the gradient of z, of the factor, share and unit of its rows.
+    """The part of the gradient of z that comes through the share.
 
-    `same_unit`: it is known that all units are 1.
+    `same_unit`: all units are known to be 1.
     """
     factor, share, unit = of_rows
     if competition == "energy":

@@ -1,4 +1,4 @@
-"""CAReLU on the GPU by the Triton kernels of `triton_loops`: how they are launched."""
+"""CAReLU on the GPU by the Triton kernels of `triton_loops`: launching them."""
 
 import contextlib
 import functools
@@ -18,7 +18,7 @@ DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 LONGEST_ROW = 2**30
 """Elements; offsets within a row are 32 bits wide."""
 BLOCK = 16384
-"""Most elements that a program works on at a time: 16 a thread."""
+"""Most elements that a program processes at a time: 16 per thread."""
 
 
 def _interpreted() -> bool:
@@ -36,16 +36,16 @@ def _multiprocessors(device: torch.device) -> int:
 
 
 def unsupported_reason(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
-    """Why Triton cannot compute `z`, or None if it can."""
+    """Why Triton does not support `z`, or None if it does."""
     if z.device.type != "cuda" and not (_interpreted() and z.device.type == "cpu"):
         return f"it computes on a GPU, and the input is on {z.device}"
     if z.dtype not in DTYPES:
-        return f"it does not know {z.dtype}"
+        return f"it does not support {z.dtype}"
     if not _is_installed():
         return "the package triton is not installed"
     layout = rows_of(z, settings.dims)
     if layout is None:
-        return "the elements that compete do not lie next to each other in memory, or there are none"
+        return "the elements that compete are not next to each other in memory, or there are none"
     if layout[1] > LONGEST_ROW:
         return f"more than {LONGEST_ROW} elements compete with each other"
     return None
@@ -98,7 +98,7 @@ def backward(
 
     competition, dims, gain, _ = settings
     layout = rows_of(z, dims)
-    if layout is None:  # hooks on saved tensors may hand z back in another layout
+    if layout is None:  # hooks on saved tensors may return z in another layout
         return torch_ops.backward(grad, saved, settings, needs_grad_z)
     grad = laid_out_as(z, grad)
     rows, length = layout

@@ -28,7 +28,7 @@ else:
 
 @triton.jit
 def _sums(z_ptr, start, stop, unit, COMPETITION: tl.constexpr, RESCALED: tl.constexpr, BLOCK: tl.constexpr):
-    """What the elements of a range add to the positive side and to both sides."""
+    """The sums of a range over the positive values and over all values."""
     positive = tl.zeros([BLOCK], tl.float32)
     both = tl.zeros([BLOCK], tl.float32)
     for at in range(start, stop, BLOCK):
@@ -79,7 +79,7 @@ def _product(grad_ptr, z_ptr, start, stop, scale, BLOCK: tl.constexpr):
 
 @triton.jit
 def _range_of(length, SPLITS: tl.constexpr, BLOCK: tl.constexpr):
-    """The part of a row that this program works on: whole blocks."""
+    """The part of a row that this program processes: whole blocks."""
     part = tl.cdiv(tl.cdiv(length, BLOCK), SPLITS) * BLOCK
     start = tl.program_id(1) * part
     return start, tl.minimum(start + part, length)
@@ -153,7 +153,7 @@ def forward_kernel(
         offsets = at + tl.arange(0, BLOCK)
         z = tl.load(z_ptr + offsets, mask=offsets < stop, other=0.0).to(tl.float32)
         scaled = scale * z
-        tl.store(y_ptr + offsets, tl.where(scaled <= 0, 0.0, scaled), mask=offsets < stop)  # a NaN stays
+        tl.store(y_ptr + offsets, tl.where(scaled <= 0, 0.0, scaled), mask=offsets < stop)  # NaN is kept
 
 
 @triton.jit
@@ -195,7 +195,7 @@ def backward_kernel(
     SPLITS: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """Writes the gradients of z and, a row, of u = α p + β; with several programs a row, from `product_kernel`."""
+    """Writes the gradients of z and, per row, of u = α p + β; with several programs a row, from `product_kernel`."""
     row = tl.program_id(0).to(tl.int64)
     start, stop = _range_of(length, SPLITS, BLOCK)
     grad_ptr += row * length

@@ -1,4 +1,4 @@
-"""From ledger rows to statements: evidence, statistics, comparisons, tuning. Numbers in, numbers out; no rendering.
+"""Analysis of ledger rows: evidence, statistics, comparisons, tuning. It computes numbers and renders nothing.
 
 May import tasks (for their metrics), record, configuration, errors, files and randomness.
 """

@@ -1,4 +1,4 @@
-"""The activations of one setting against their baseline: values by seed, summaries, tests, and what is significant."""
+"""The activations of one setting against their baseline: values by seed, summaries, tests and significance."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ class Entry:
     act: str
     runs: tuple[Run, ...]
     values: dict[int, float]
-    """By seed, of the runs that have the metric."""
+    """Value by seed, of the runs that have the metric."""
     summary: Summary
     paired: PairedComparison | None
-    """With the baseline; None for the baseline itself and where there is none."""
+    """Comparison with the baseline; None for the baseline, and if the setting has none."""
     p_holm: float | None
-    """Corrected over the activations of the setting."""
+    """Holm-corrected over the activations of the setting."""
     diverged: int
-    """Diverged runs, of the activation and of the baseline: with any, no difference is significant."""
+    """Diverged runs of the activation and the baseline; with any, no difference counts as significant."""
     better: bool
     """Whether the mean difference is in the direction of improvement."""
 
     @property
     def significant(self) -> bool:
-        """Whether the corrected p-value is below 5 % and no run diverged: the seeds left are no fair sample."""
+        """Whether the corrected p-value is below 5 % and no run diverged (a biased sample)."""
         return self.p_holm is not None and self.p_holm < LEVEL and not self.diverged
 
     @property
@@ -50,7 +50,7 @@ def compare(evidence: Evidence, setting: Setting, metric: str, baseline: str) ->
     """Every activation of a setting, the baseline first.
 
     Raises:
-        BadInput: nothing says which direction of the metric is better.
+        BadInput: the direction of the metric is unknown.
     """
     higher_is_better = describe_metric(setting.task, metric).higher_is_better
     runs_of = evidence.of(setting, baseline)
@@ -76,15 +76,15 @@ def compare(evidence: Evidence, setting: Setting, metric: str, baseline: str) ->
 
 
 def values_by_seed(runs: Iterable[Run], metric: str | None) -> dict[int, float]:
-    """The value of `metric` (None: the headline) by seed, of the runs that have one."""
+    """The value of `metric` (None: the headline) by seed, of the runs that have it."""
     values = {run.seed: run.of_metric(metric) for run in runs}
     return {seed: value for seed, value in values.items() if value is not None}
 
 
 def metrics_shown(evidence: Evidence, setting: Setting, metric: str | None) -> list[str]:
-    """What is compared in a setting: `metric` where a run has it; by default the headline and its like on test sets.
+    """The metrics to compare in a setting: `metric` if a run has it; by default the headline metric on every test set.
 
-    The part of train that a selection looks at is no test set.
+    The validation set is not a test set.
     """
     runs = [run for run in evidence.runs if run.setting == setting]
     if metric is not None:

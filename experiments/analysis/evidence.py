@@ -1,6 +1,6 @@
-"""A ledger read as evidence: typed runs, grouped by what must be equal for two of them to be compared.
+"""A ledger read as evidence: typed runs, grouped by setting.
 
-A damaged row is named and left out; it never changes what the others say.
+A damaged row is reported and left out; it does not affect the others.
 """
 
 import json
@@ -24,7 +24,7 @@ from experiments.record.run_directory import METRICS as METRICS_FILE
 
 @dataclass(frozen=True)
 class Setting:
-    """What must be equal for two values to be compared; the activation and the seed are not part of it.
+    """Everything that must be equal for two runs to be comparable; not the activation and the seed.
 
     Settings are ordered field by field.
     """
@@ -38,7 +38,7 @@ class Setting:
     threads: int | None = None
     """None on a GPU."""
     overrides: str = "{}"
-    """What departs from recipe, model and data: a JSON object with sorted keys, so that equal ones are equal."""
+    """Overrides of recipe, model and data: a JSON object with sorted keys, so that equal ones compare equal."""
 
     def __lt__(self, other: "Setting") -> bool:
         return self._place < other._place
@@ -55,27 +55,27 @@ class Setting:
 
     @property
     def recipe_label(self) -> str:
-        """The recipe as a person reads it: `small(optim.optimizer.lr=0.05, trainer.epochs=1)`."""
+        """The recipe's label: `small(optim.optimizer.lr=0.05, trainer.epochs=1)`."""
         return recipe_label(self.recipe, self.changes)
 
     @property
     def model_label(self) -> str:
-        """The model with what departs from its name."""
+        """The model's label."""
         return model_label(self.model, self.changes)
 
     @property
     def data_label(self) -> str:
-        """The data with what departs from its name: `cifar100(held_out=5000)`."""
+        """The data's label: `cifar100(held_out=5000)`."""
         return data_label(self.data, self.changes)
 
     @property
     def device_label(self) -> str:
-        """The device, with its threads if it is a processor: `AMD EPYC (2 threads)`."""
+        """The device, on a CPU with its threads: `AMD EPYC (2 threads)`."""
         return device_label(self.device, self.threads)
 
 
 SETTING_LABELS = ("task", "recipe_label", "model_label", "data_label", "device_label", "precision")
-"""The attributes of a setting, all text, that together tell it from every other."""
+"""The attributes, all text, that together identify a setting."""
 
 
 def device_label(device: str, threads: int | None) -> str:
@@ -101,7 +101,7 @@ class Run:
     act_name: str
     """Its name in the registry: `carelu`."""
     overrides: dict[str, object]
-    """Dotted key → value: all that departs from recipe, model, data and activation."""
+    """Dotted key → value: all overrides of recipe, model, data and activation."""
     seed: int
     metric: str
     """The headline metric."""
@@ -129,7 +129,7 @@ class Run:
         return self.setting.device_label
 
     def of_metric(self, metric: str | None) -> float | None:
-        """The value of `metric` (None: the headline); None where the run has none or did not finish."""
+        """The value of `metric` (None: the headline); None if the run has none or did not finish."""
         if self.status != "finished" or metric in (None, self.metric):
             return self.value
         return self.metrics.get(metric)
@@ -137,12 +137,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The usable rows of a ledger and what is wrong with the others."""
+    """The usable rows of a ledger, and the problems of the others."""
 
     file: Path
     runs: tuple[Run, ...]
     problems: tuple[str, ...]
-    """One sentence each: rows left out (line, column, value) and runs that are there twice."""
+    """One sentence each: rows left out (line, column, value) and duplicate runs."""
 
     def settings(self) -> list[Setting]:
         """All settings, sorted."""
@@ -154,7 +154,7 @@ class Evidence:
         return {act: [run for run in runs if run.act == act] for act in activations_of(runs, baseline)}
 
     def metrics_of(self, run: Run) -> list[dict[str, object]] | None:
-        """The records of a run's metrics.jsonl, or None where there is none.
+        """The records of a run's metrics.jsonl, or None.
 
         Raises:
             BadInput: a line of the file is damaged.
@@ -163,16 +163,16 @@ class Evidence:
         return None if file is None else read_metrics(file)
 
     def without_metrics(self) -> list[str]:
-        """A sentence for each finished run of which no curve can be drawn."""
+        """A sentence for each finished run without curves."""
         lacking = [run for run in self.runs if run.status == "finished" and not self.metrics_of(run)]
         return [f"{run.run_id} has no metrics.jsonl beside {self.file.name}: no curves of it" for run in lacking]
 
     def picture_of(self, run: Run) -> Path | None:
-        """The comparison picture of a run, or None where there is none."""
+        """The comparison picture of a run, or None."""
         return self._file_of(run, f"{ARTIFACTS}/{PICTURE}")
 
     def config_of(self, run: Run) -> dict[str, object] | None:
-        """The configuration of a run as nested dicts, or None where there is none.
+        """The configuration of a run as nested dicts, or None.
 
         Raises:
             BadInput: the file is damaged.
@@ -181,7 +181,7 @@ class Evidence:
         return None if file is None else read_config(file)
 
     def _file_of(self, run: Run, name: str) -> Path | None:
-        """What a run left: beside the ledger (published runs), else in the run directories beside it (own runs)."""
+        """A file of a run: published next to the ledger, else in the run directories next to it."""
         assert name in PUBLISHED
         beside = published(self.file, name, run.run_id)
         if beside.exists():
@@ -203,11 +203,11 @@ def _options(run: Run) -> tuple[tuple[str, str], ...]:
 def read_evidence(file: Path) -> Evidence:
     """Reads a ledger.
 
-    Of several rows with the same setting, activation and seed the newest is used; the others are
-    named in `problems`, as are the rows that cannot be read.
+    Of several rows with the same setting, activation and seed the newest is used. `problems` lists the
+    others and the rows that cannot be read.
 
     Raises:
-        BadInput: there is no such file, it is not a ledger, or no row of it can be used.
+        BadInput: there is no such file, it is not a ledger, or it has no usable row.
     """
     if not file.exists():
         raise BadInput(
@@ -223,7 +223,7 @@ def read_evidence(file: Path) -> Evidence:
             problems.append(ledger.left_out(file, row.line, damage))
     if not runs:
         found = " ".join(problems) or "it has no rows."
-        raise BadInput(f"{file} has no row that can be used: {found} Rebuild it with {ledger.REBUILD}")
+        raise BadInput(f"{file} has no usable row: {found} Rebuild it with {ledger.REBUILD}")
     used, repeated = _newest(runs)
     return Evidence(file, tuple(used), (*problems, *repeated))
 
@@ -233,7 +233,7 @@ _SAME_IN_ROW = (
     *("peak_memory_mib", "config_hash", "code_hash", "activation_hash", "git_commit", "git_dirty", "torch"),
     *("command", "finished_at", "metrics"),
 )
-"""The fields of a run that are those of its row."""
+"""The fields of `Run` that are copied from its row."""
 
 
 def _run(row: Row) -> Run:
@@ -272,7 +272,7 @@ def _check_possible(task: str, column: str, name: str, value: float) -> None:
 
 
 def _newest(runs: list[Run]) -> tuple[list[Run], list[str]]:
-    """The newest run of each setting, activation and seed, and a sentence for each that is not used."""
+    """The newest run of each setting, activation and seed, and a sentence for each older one."""
     same: dict[tuple[Setting, str, int], list[Run]] = {}
     for run in runs:
         same.setdefault((run.setting, run.act, run.seed), []).append(run)

@@ -1,4 +1,4 @@
-"""The comparisons of a ledger that share seeds with the baseline, and those of them that its subject is in."""
+"""The comparisons of a ledger that share seeds with the baseline, and those that involve its subject."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from experiments.analysis.metrics import describe_metric
 from experiments.configuration.task_spec import Metric
 
 SUBJECT = "carelu"
-"""Activations whose label begins so are what the comparison is about; without any of them, all are."""
+"""Prefix of the labels of the subject; if no activation has it, all are the subject."""
 
 
 @dataclass(frozen=True)
@@ -37,5 +37,5 @@ def findings(evidence: Evidence, baseline: str, metric: str | None = None) -> li
 
 
 def of_subject(found: list[Finding]) -> list[Finding]:
-    """The findings that the comparison is about."""
+    """The findings about the subject."""
     return [finding for finding in found if finding.entry.act.startswith(SUBJECT)] or found

@@ -1,4 +1,4 @@
-"""What the metrics of a ledger are, as their task's spec.py tells."""
+"""The metrics of a ledger, as described in their task's spec.py."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from experiments.errors import unknown
 
 
 def find_metric(task: str, name: str) -> Metric | None:
-    """The metric of a column, or None where this checkout does not know it."""
+    """The metric of a column, or None if it is unknown in this checkout."""
     known = spec_of(task).metrics if task in options_of("task") else {}
     return known.get(name.rpartition("/")[2])
 
@@ -17,7 +17,7 @@ def describe_metric(task: str, name: str) -> Metric:
     """The metric of a column; `set5/psnr_y` is `psnr_y` with the set in its title.
 
     Raises:
-        BadInput: there is no such task, or it does not say which direction of this metric is better.
+        BadInput: the task or the metric is unknown.
     """
     metrics = spec_of(task).metrics
     measured_on, _, base = name.rpartition("/")

@@ -1,10 +1,10 @@
-"""Numbers as a table prints them. A value that is not there is a dash."""
+"""Numbers as a table prints them. A missing value is a dash."""
 
 ABSENT = "–"
 
 
 def fixed(value: float | None, decimals: int, signed: bool = False) -> str:
-    """`value` with so many decimals and a proper minus sign; zero has no sign."""
+    """`value` with fixed decimals and a typographic minus sign; zero has no sign."""
     if value is None:
         return ABSENT
     text = f"{value:+.{decimals}f}" if signed else f"{value:.{decimals}f}"

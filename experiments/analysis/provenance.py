@@ -1,4 +1,4 @@
-"""Where a table's numbers come from: settings, commits, and the commands that make runs and table again."""
+"""Where a table's numbers come from: settings, commits, and the commands that reproduce runs and table."""
 
 import shlex
 from collections.abc import Iterable, Sequence
@@ -19,12 +19,12 @@ def describe_setting(setting: Setting) -> str:
 
 
 def describe_conditions(setting: Setting) -> str:
-    """Recipe, device, threads and precision, for where model and data stand in the title."""
+    """Recipe, device, threads and precision, for tables with model and data in the title."""
     return f"Recipe {setting.recipe_label}, {setting.device_label}, {setting.precision}"
 
 
 def describe_runs(runs: Sequence[Run]) -> str:
-    """How many runs, by which commits and which PyTorch."""
+    """The number of runs, their commits and PyTorch versions."""
     commits = sorted({f"{run.git_commit[:10]}{' + uncommitted changes' if run.git_dirty else ''}" for run in runs})
     versions = sorted({run.torch for run in runs})
     word = "commit" if len(commits) == 1 else "commits"
@@ -32,7 +32,7 @@ def describe_runs(runs: Sequence[Run]) -> str:
 
 
 def table_command(ledger: Path, script: str = "make_tables.py", **options: str | None) -> str:
-    """The command that makes the tables of a ledger again, or what another script makes of it."""
+    """The command that reproduces the tables of a ledger, or the output of another script."""
     resolved = ledger.resolve()
     name = resolved.relative_to(ROOT).as_posix() if resolved.is_relative_to(ROOT) else ledger.as_posix()
     given = {"ledger": None if name == DEFAULT_LEDGER else name, **options}
@@ -41,7 +41,7 @@ def table_command(ledger: Path, script: str = "make_tables.py", **options: str |
 
 
 def run_commands(runs: Iterable[Run]) -> tuple[str, ...]:
-    """The commands that make `runs` again: sweeps over activation and seed where the rest is equal."""
+    """The commands that reproduce `runs`: sweeps over activation and seed where the rest is equal."""
     seeds_of: dict[tuple[str, ...], dict[str, set[int]]] = {}
     others = []
     for run in runs:

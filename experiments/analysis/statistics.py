@@ -1,8 +1,8 @@
-"""What a set of runs allows to be said: means with intervals, paired comparisons by seed, mean ranks, gains.
+"""Statistics of runs: means with intervals, paired comparisons by seed, mean ranks, gains.
 
-Tests and intervals are SciPy's. Own code stands where SciPy has none: the correction of Hedges, the power of the
-paired t test, Holm's correction. Where the numbers come from (`analysis.evidence`) and how they are shown (`report`)
-is not known here.
+Tests and intervals are SciPy's. Own code covers what SciPy lacks: the correction of Hedges, the power of the
+paired t test, Holm's correction. Independent of the source of the numbers (`analysis.evidence`) and of their
+display (`report`).
 """
 
 import math
@@ -52,9 +52,9 @@ def summarise(values: Sequence[float]) -> Summary:
 class PairedComparison:
     """Treatment − baseline over the `n` pairs (seeds) that both have, in the unit of the values.
 
-    With n = 0 the difference is nan, and with n < 2 all that needs a spread is None. With all differences equal
-    nothing is known of the noise: the interval, the effect size and the detectable difference are None, and so is the
-    p-value, unless the differences are all zero: then it is 1.
+    With n = 0 the difference is nan; with n < 2 everything that needs a spread is None. If all differences are equal,
+    the noise cannot be estimated: interval, effect size, detectable difference and p-value are None, except that the
+    p-value is 1 if all differences are zero.
     """
 
     n: int
@@ -79,12 +79,12 @@ def compare_paired(
     higher_is_better: bool = True,
     comparisons: int = 1,
 ) -> PairedComparison:
-    """Compare two sets of runs, each a value by seed, over the seeds that both have.
+    """Compares two sets of runs, each a value by seed, over the seeds that both have.
 
     Args:
         treatment: value by seed.
         baseline: value by seed.
-        higher_is_better: decides only which of two values counts as an improvement.
+        higher_is_better: which of two values counts as an improvement.
         comparisons: how many comparisons `holm` corrects together. `detectable` is then found at level
             5 % / comparisons, to which Holm holds the smallest p-value, so that a true difference of this size is
             found after the correction with at least 80 % power.
@@ -109,7 +109,7 @@ def compare_paired(
     if n == 1:
         return PairedComparison(1, mean, improvement)
     sd = float(differences.std(ddof=1))
-    # Subtraction leaves rounding errors where differences are equal: they are not noise to test against.
+    # Equal differences differ by rounding errors after subtraction, which must not count as noise.
     rounding = 1e-9 * max(np.abs(treated).max(), np.abs(base).max())
     if sd <= rounding:
         return PairedComparison(n, mean, improvement, p_value=1.0 if abs(mean) <= rounding else None)
@@ -163,7 +163,7 @@ def power(n: int, sd: float, difference: float, alpha: float = LEVEL) -> float:
 def detectable_difference(n: int, sd: float, alpha: float = LEVEL, wanted: float = POWER) -> float | None:
     """Smallest true |difference| that the paired t test finds with the wanted power: the inverse of `power`.
 
-    None for n < 2, and for sd = 0, where nothing is known of the noise.
+    None for n < 2, and for sd = 0, where the noise cannot be estimated.
 
     Raises:
         ValueError: as for `power`, or the wanted power is not between alpha and 1.
@@ -206,13 +206,13 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 def mean_ranks(scores: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """The mean rank of each name over blocks, the best first; ties share the mean of their ranks.
 
-    No test goes with it: seeds are not independent blocks where the effect of an activation differs between tasks.
+    Without a test: seeds are not independent blocks if the effect of an activation differs between tasks.
 
     Args:
         scores: by name, one value a block, in the same order of blocks for every name; the highest has rank 1.
 
     Returns:
-        Nothing where there is no block.
+        Empty if there is no block.
 
     Raises:
         ValueError: names have unequal numbers of values, or a value is nan or infinite.
@@ -228,10 +228,10 @@ def mean_ranks(scores: Mapping[str, Sequence[float]]) -> dict[str, float]:
 
 
 def normalised_gain(treatment: float, baseline: float, best_possible: float | None) -> float:
-    """Share of the baseline's error that the treatment removes: a gain that can be set side by side across tasks.
+    """Share of the baseline's error that the treatment removes: a gain that is comparable across tasks.
 
     With a best possible value it is (treatment − baseline) / (best − baseline), the normalised gain of Hake 1998, for
-    an accuracy also known as relative error reduction. A ratio in decibels has no best value; as
+    an accuracy also known as relative error reduction. PSNR in decibels has no best value; as
     PSNR = 10 log₁₀(peak² / error), a difference of d dB removes the share 1 − 10^(−d/10) of the mean squared error
     (of its geometric mean over images, where PSNR is averaged over images).
 
@@ -261,5 +261,5 @@ def _finite(values: Sequence[float], what: str) -> np.ndarray:
     array = np.asarray(values, dtype=float)
     wrong = array[~np.isfinite(array)]
     if wrong.size:
-        raise ValueError(f"{what} has the value {wrong[0]}; only finite values can be compared, leave others out")
+        raise ValueError(f"{what} has the value {wrong[0]}; only finite values can be compared; leave the others out")
     return array

@@ -1,4 +1,4 @@
-"""One key tuned for each activation: what was tried, the value that does best on the validation set, its runs."""
+"""Tuning one key for each activation: the values tried, the best one on the validation set, and its runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from experiments.configuration.composition import literal
 from experiments.errors import BadInput, unknown
 
 OWN = "recipe's own"
-"""How a value is called that no run overrides and no configuration beside the ledger tells."""
+"""The label of a value that is neither overridden nor in a published configuration."""
 
 Trials = Mapping[str, Sequence[Run]]
 """The runs of one activation by value of the key, in the order of the values."""
@@ -24,27 +24,27 @@ class Tuning:
 
     key: str
     rule: str
-    """How the values were chosen, in words."""
+    """Description of how the values were chosen."""
     evidence: Evidence
-    """The runs with the chosen values; their setting is without the key."""
+    """The runs with the chosen values; their setting omits the key."""
     trials: Mapping[Setting, Mapping[str, Trials]]
     """All runs, by setting (without the key), activation and value."""
     chosen: Mapping[tuple[Setting, str], str]
     """The chosen value by setting and activation."""
     notes: Mapping[Setting, tuple[str, ...]]
-    """What a reader must know of the choice."""
+    """Remarks on the choice."""
 
 
 def tune(evidence: Evidence, key: str) -> Tuning:
     """Chooses, for each setting and activation, the value of `key` with the best mean validation metric.
 
     Settings that differ in `key` alone are one family. A value is judged by the mean of
-    `validation/<headline>` over its seeds; where some of its runs did not finish, it comes after
-    every value of which more did. Families with a single value are not part of the result.
+    `validation/<headline>` over its seeds; a value with more finished runs comes
+    before one with fewer. Families with a single value are not part of the result.
 
     Raises:
         BadInput: no run overrides the key, the activations of a setting had unequal budgets (number
-            of values × seeds), or a run was not measured on a held-out part.
+            of values × seeds), or a run has no validation metric.
     """
     families = _families(evidence, key)
     for setting, acts in families.items():
@@ -124,7 +124,7 @@ def _check_budget(setting: Setting, acts: Mapping[str, Trials], key: str) -> Non
         counts = "; ".join(f"{act}: {_tried(trials)}" for act, trials in acts.items())
         raise BadInput(
             f"unequal budgets for {key} ({setting.task}, {setting.data_label}, {setting.recipe_label}): {counts}; "
-            "every activation needs equally many values, each with equally many seeds: make the missing runs"
+            "every activation needs equally many values, each with equally many seeds: run the missing ones"
         )
 
 
@@ -155,4 +155,4 @@ def _edge(act: str, key: str, values: list[str], chosen: str) -> str:
     if OWN in values or len(values) < 2 or chosen not in (values[0], values[-1]):
         return ""
     end = "smallest" if chosen == values[0] else "largest"
-    return f"{act}: {key} = {chosen} is the {end} value tried; one beyond it might do better."
+    return f"{act}: {key} = {chosen} is the {end} value tried; a value beyond it might be better."

@@ -1,4 +1,4 @@
-"""The page of `scripts/benchmark_activations.py`: its measurements as tables, beside the bound of memory bandwidth."""
+"""The page of `scripts/benchmark_activations.py`: its measurements as tables, with the bound of memory bandwidth."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ RESNET = "resnet18"
 
 
 def label(row: Measurement) -> str:
-    """The activation, and its kernel where one was forced."""
+    """The activation, and its kernel if one was forced."""
     return f"{row.activation}({row.forced_kernel})" if row.forced_kernel else row.activation
 
 

@@ -1,4 +1,4 @@
-"""The figure of `scripts/benchmark_activations.py`: bandwidth over size, under the roof that a copy sets."""
+"""The figure of `scripts/benchmark_activations.py`: bandwidth over size, with that of a copy as upper bound."""
 
 import itertools
 import math
@@ -45,7 +45,7 @@ def bandwidth_figure(rows: Sequence[Measurement], name: str) -> Figure:
 
 
 def _looks(acts: Mapping[str, str]) -> dict[str, Look]:
-    """The look of each label, of the copy too: that of its activation, with another line for a forced kernel."""
+    """The look of each label, including the copy: that of its activation, with another line for a forced kernel."""
     own, lines = looks(list(acts.values())), itertools.cycle([("o", "--"), ("s", ":"), ("^", "-.")])
     found = {COPY: Look(INK, ".")}
     for each, activation in acts.items():
@@ -70,7 +70,7 @@ def _bandwidth(row: Measurement) -> float:
 
 
 def _panel(axes: Axes, rows: Sequence[Measurement], look: Mapping[str, Look]) -> None:
-    # Logarithms are drawn on plain axes, on which the labels beside the panel find their places.
+    # Logarithms on linear axes, which the placement of labels needs.
     ends, all_sizes, all_bandwidths = {}, [], []
     for act, style in look.items():
         sizes, bandwidths = _points(rows, act)

@@ -1,4 +1,4 @@
-"""Whole training steps compared, interleaved: activation with activation, and the suite with the reference loop."""
+"""Compares training steps, interleaved: activation with activation, and the suite with the reference loop."""
 
 import itertools
 import subprocess
@@ -36,13 +36,13 @@ class Comparison:
     """One row of the table.
 
     Args:
-        device, torch, git_commit: what it was measured on and with.
+        device, torch, git_commit: machine and code of the measurement.
         benchmark: "activations", "reference_loop", "augmentation" or "start-up".
         task, model, data, recipe, precision, activation: of the run, as in the ledger.
         way: "suite" or "reference_loop": what computes it; at start-up "help" or "first step".
         baseline: the activation, or "reference_loop", that ratios divide by; measured in the same rounds.
         unit: what `per_second` counts: images, patches, tokens or starts.
-        rounds: how often it was measured, interleaved with the baseline.
+        rounds: number of measurements, interleaved with the baseline.
         per_second, per_second_q1, per_second_q3, per_second_most: median, quartiles and most.
         step_ms: milliseconds of a step, a batch or a start, median.
         time_ratio, time_ratio_q1, time_ratio_q3: time for one of the unit over the baseline's in the same round.
@@ -86,7 +86,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured.
+    """The size of a measurement.
 
     Args:
         rounds: how often each process is measured.
@@ -101,7 +101,7 @@ class Effort:
 
 @dataclass
 class Series:
-    """The timings of one process: each round steps, steps split in phases where that costs time, and an evaluation."""
+    """The timings of one process; each round: steps, steps split into phases if that costs time, and an evaluation."""
 
     steps: list[Timing] = field(default_factory=list)
     split_steps: list[Timing] = field(default_factory=list)
@@ -149,7 +149,7 @@ def compare_activations(
 ) -> Iterator[Comparison]:
     """Training of one task with each of the activations that its model takes, each interleaved with ReLU.
 
-    An activation is an option of `act=`; settings of its own may follow, as in "carelu act.options.over=channel".
+    An activation is an option of `act=`; its settings may follow, as in "carelu act.options.over=channel".
     """
     columns = {"benchmark": "activations", "way": SUITE, "baseline": BASELINE, **machine}
     with Worker(train_on_request, overrides=[*overrides, f"act={BASELINE}"]) as baseline:
@@ -178,7 +178,7 @@ def compare_with_reference_loop(
     machine: Labels,
     note: Note,
 ) -> Iterator[Comparison]:
-    """Training of one task by the suite, as it is and with each variant, interleaved with the reference loop."""
+    """Training of one task by the suite, by default and with each variant, interleaved with the reference loop."""
     overrides = [*overrides, f"act={BASELINE}"]
     columns = {"benchmark": REFERENCE_LOOP, "baseline": REFERENCE_LOOP, **machine}
     task = labels_of(overrides)["task"]
@@ -251,9 +251,9 @@ def measure_start_up(
 def _seconds(call: Callable[[], None], rounds: int) -> list[float]:
     times = []
     for _ in range(rounds):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         call()
-        times.append(time.perf_counter() - begun)
+        times.append(time.perf_counter() - started)
     return times
 
 

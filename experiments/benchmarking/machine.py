@@ -25,7 +25,7 @@ def file_name(device: torch.device) -> str:
 
 
 def cache_bytes(device: torch.device) -> int | None:
-    """The cache of one core (a CPU's level 2, a GPU's shared memory), in bytes; None where the system does not say."""
+    """The cache of one core (a CPU's level 2, a GPU's shared memory), in bytes; None if unknown."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).shared_memory_per_multiprocessor
     for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
@@ -42,9 +42,9 @@ class OtherProcesses:
         self._all, self._own, self._begun_at = _busy_seconds(), _own_seconds(), time.monotonic()
 
     def share(self) -> float | None:
-        """Their share of the time of all processors; None where the system does not say.
+        """Their share of the time of all processors; None if unknown.
 
-        What this process and the children that it has waited for took does not count.
+        Excludes this process and the children that it has waited for.
         """
         now = _busy_seconds()
         if now is None or self._all is None:
@@ -54,7 +54,7 @@ class OtherProcesses:
 
 
 def _busy_seconds() -> float | None:
-    """What all processors together have worked since the machine started."""
+    """Busy time of all processors since the machine started, in seconds."""
     try:
         words = Path("/proc/stat").read_text().split("\n", 1)[0].split()
         user, nice, system, _, _, *interrupts = map(int, words[1:9])
@@ -99,5 +99,5 @@ def conditions(device: torch.device, others: OtherProcesses) -> Conditions:
 
 
 def labels(device: torch.device) -> dict[str, str]:
-    """The columns of a row that say what was measured on, and with what."""
+    """The columns of a row that describe machine and code."""
     return {"device": full_name(device), "torch": torch.__version__, "git_commit": git_state()[0]}

@@ -1,4 +1,4 @@
-"""Activations measured by themselves, at the sites of the suite's networks."""
+"""Measures activations alone, at the sites of the suite's networks."""
 
 import contextlib
 import math
@@ -66,17 +66,17 @@ class Measurement:
     """One row of the table; times in microseconds.
 
     Args:
-        device, torch, git_commit: what it was measured on and with.
+        device, torch, git_commit: machine and code of the measurement.
         activation: its name, or "copy".
-        kernel: which one computed it; empty for activations that have but one.
-        forced_kernel: the one that was asked for, empty where the choice was CAReLU's own.
+        kernel: the kernel that computed it; empty for activations with only one.
+        forced_kernel: the requested kernel; empty if CAReLU chose it.
         network, shape, dtype, layout, direction: of the input, and which of `ACCESSES`.
-        rounds: how often it was measured, interleaved with the others.
+        rounds: number of measurements, interleaved with the others.
         microseconds, microseconds_q1, microseconds_q3, microseconds_least: median, quartiles and least.
         relu_ratio, relu_ratio_q1, relu_ratio_q3: the time over that of ReLU in the same round; none for a copy.
-        copy_fraction: bandwidth, counting the reads and writes that must be, over that of a copy of the same tensor in
+        copy_fraction: bandwidth, counting only necessary reads and writes, over that of a copy of the same tensor in
             the same rounds.
-        least_mib: what must be read and written, in MiB.
+        least_mib: necessary reads and writes, in MiB.
         extra_mib: the most memory that forward and backward take in addition to their inputs, in MiB.
     """
 
@@ -137,13 +137,13 @@ class Case(NamedTuple):
 def measure(
     plan: Plan, device: torch.device, machine: dict[str, str], note: Callable[[str], None]
 ) -> Iterator[list[Measurement]]:
-    """Carries `plan` out, and yields the rows of each shape, dtype and layout as soon as they are there.
+    """Measures `plan`; yields the rows of each shape, dtype and layout as soon as they are available.
 
     Args:
         plan: what to measure.
-        device: on what.
+        device: the device to measure.
         machine: the columns device, torch and git_commit.
-        note: told of each setting before it is measured, and of what cannot be measured there.
+        note: prints each setting before it is measured, and what cannot be measured.
     """
     for site, dtype, layout in plan.settings():
         note(f"{site.network} {site} {dtype} {layout}")
@@ -181,7 +181,7 @@ def _calls(
         for kernel in plan.kernels if isinstance(activation, CAReLU) else [""]:
             try:
                 calls.update(_directions(name, activation, inputs, gradient, kernel))
-            except ValueError as error:  # this kernel does not take this input
+            except ValueError as error:  # this kernel does not support this input
                 note(f"left out: {name} with {KERNEL_VARIABLE}={kernel}: {error}")
     return calls
 
@@ -208,14 +208,14 @@ def _directions(
 
 
 def kernel_of(output: Tensor) -> str:
-    """The kernel that computed an output of CAReLU, as its backward remembers; the reference does not."""
+    """The kernel that computed an output of CAReLU, from its backward; None for the reference."""
     kernel = getattr(output.grad_fn, "kernel", None)
     return kernel.NAME if kernel else "eager"
 
 
 @contextlib.contextmanager
 def kernel_environment_restored() -> Iterator[None]:
-    """Puts CARELU_KERNEL back as it was."""
+    """Restores CARELU_KERNEL."""
     before = os.environ.get(KERNEL_VARIABLE)
     try:
         yield
@@ -264,7 +264,7 @@ def peak_extra_bytes(call: Callable[[], object], device: torch.device) -> int:
         before = torch.cuda.memory_allocated(device)
         call()
         return torch.cuda.max_memory_allocated(device) - before
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it complains where there is no GPU
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it warns if there is no GPU
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiler:
         result = call()
     del result

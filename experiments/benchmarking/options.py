@@ -1,6 +1,6 @@
-"""The options of both benchmarks, and what they accept.
+"""The options of both benchmarks, and their accepted values.
 
-torch is imported only where a device is looked for, so that `--help` and a typing error are answered at once.
+torch is imported only to find a device, so that `--help` and errors are shown at once.
 """
 
 import argparse
@@ -32,7 +32,7 @@ BENCHMARKS = {
     "reference_loop": tuple(task for task in TASKS if spec_of(task).benchmark.reference_loop),
     "activations": TASKS,
 }
-"""What is measured of training, and the tasks that have it."""
+"""The benchmarks of training, and the tasks that have each."""
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -40,11 +40,11 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda; default: %(default)s")
     parser.add_argument("--rounds", type=positive, help="how often each is measured; default: 5 on a CPU, 20 on a GPU")
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks"), help="folder; default: %(default)s")
-    parser.add_argument("--render", type=Path, metavar="CSV", help="write the page of this table, measure nothing")
+    parser.add_argument("--render", type=Path, metavar="CSV", help="only render the page of this table")
 
 
 def default_rounds(device: "torch.device") -> int:
-    """The number of rounds where `--rounds` is not given."""
+    """The default of `--rounds`."""
     return 20 if device.type == "cuda" else 5
 
 
@@ -59,7 +59,7 @@ def find_device(word: str) -> "torch.device":
     """The device that `--device` names; "auto" is CUDA where there is one, else the CPU.
 
     Raises:
-        BadInput: it is not on this machine.
+        BadInput: it is not available on this machine.
     """
     import torch
 
@@ -68,12 +68,12 @@ def find_device(word: str) -> "torch.device":
         word = "cuda" if cuda else "cpu"
     here = ["cpu", *(["cuda"] if cuda else [])]
     if word not in here:
-        raise BadInput(f"--device={word} is not on this machine; accepted here: {', '.join(['auto', *here])}")
+        raise BadInput(f"--device={word} is not available on this machine; accepted here: {', '.join(['auto', *here])}")
     return torch.device(word)
 
 
 def check_writable(folder: Path) -> None:
-    """Makes the folder of `--out` if it is not there.
+    """Makes the folder of `--out` if it is missing.
 
     Raises:
         BadInput: it cannot be written.
@@ -86,7 +86,7 @@ def check_writable(folder: Path) -> None:
 
 
 def exit_code_of(work: Callable[[], None]) -> int:
-    """Does the work of a benchmark; what stops it is said in one line."""
+    """Runs a benchmark; errors become one line."""
     try:
         work()
     except BadInput as error:

@@ -1,4 +1,4 @@
-"""What the suite is compared with: a plain PyTorch script for CIFAR-100, and texts padded to the longest of the set."""
+"""The reference loops: a minimal PyTorch script for CIFAR-100, and texts padded to the longest of the set."""
 
 from collections.abc import Callable, Iterator
 
@@ -55,7 +55,7 @@ def training_images(data: CIFAR100Data) -> LabelledImages:
     """The training images that `data`, a configuration of configs/data/cifar100, describes.
 
     Raises:
-        BadInput: they are not there.
+        BadInput: they are missing.
     """
     train, _ = SOURCES[data.source](data)
     return train
@@ -67,7 +67,7 @@ def train_reference_loop(
     overrides: list[str],
     processes: int,
 ) -> None:
-    """Trains as a plain PyTorch script for CIFAR-100 does, some steps for each request, until one is no `TrainSteps`.
+    """Trains like a minimal PyTorch script for CIFAR-100, some steps for each request, until one is not a `TrainSteps`.
 
     torchvision's transforms in the processes of a DataLoader, float32, contiguous, `loss.item()` after each step.
     Model, batch size, optimiser and augmentation are those of `overrides`, as on the command line of `run.py`.
@@ -76,7 +76,7 @@ def train_reference_loop(
     cfg = resolve_auto(validate(cfg))
     device = torch.device(cfg.trainer.device)
     images = PilImages(training_images(cfg.data), cfg.task.augmentation.model_dump())
-    # One long epoch: starting the processes for each would make this slower still, above all on a small dataset.
+    # One long epoch: starting the processes for each would make it even slower, most of all on a small dataset.
     sampler = RandomSampler(images, num_samples=MANY_STEPS * cfg.trainer.batch_size)
     loader = iter(DataLoader(images, cfg.trainer.batch_size, sampler=sampler, num_workers=processes))
     factory = ActivationFactory(cfg.act.name, **cfg.act.options)

@@ -20,9 +20,9 @@ Page = Callable[[Sequence[Row], Conditions], str]
 
 
 def write_results(table: Path, rows: Sequence[Row], conditions: Conditions, page: Page) -> list[Path]:
-    """Writes `table` (a .csv) and beside it the conditions and the page; returns the files.
+    """Writes `table` (a .csv), the conditions and the page; returns the files.
 
-    The page is rendered from the two files, so that it is the same when it is rendered again.
+    The page is rendered from the two files, so that rendering it again gives the same page.
 
     Raises:
         BadInput: the folder cannot be written.
@@ -33,10 +33,10 @@ def write_results(table: Path, rows: Sequence[Row], conditions: Conditions, page
 
 
 def render_page(table: Path, kind: type[Row], page: Page) -> list[Path]:
-    """Writes the page of an earlier benchmark again, from its table and conditions; returns the file.
+    """Renders the page of an earlier benchmark from its table and conditions; returns the file.
 
     Raises:
-        BadInput: one of the two is not there, or holds something else.
+        BadInput: one of the two is missing or has other content.
     """
     rows, described = from_csv(table, kind), table.with_suffix(".json")
     try:
@@ -47,7 +47,7 @@ def render_page(table: Path, kind: type[Row], page: Page) -> list[Path]:
 
 
 def to_csv(rows: Sequence[object]) -> str:
-    """One line for each row; rows are dataclasses of one kind. Six digits are more than a timing has."""
+    """One line for each row; rows are dataclasses of one class. Six digits exceed the precision of timings."""
     return records_to_csv([field.name for field in fields(rows[0])], map(asdict, rows), digits=6)
 
 
@@ -55,7 +55,7 @@ def from_csv(file: Path, kind: type[Row]) -> list[Row]:
     """The rows that `to_csv` wrote.
 
     Raises:
-        BadInput: there is no such file, or it holds something else.
+        BadInput: there is no such file, or it has other content.
     """
     hints = get_type_hints(kind)
     try:

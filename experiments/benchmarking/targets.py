@@ -1,4 +1,4 @@
-"""Targets of speed and memory: each beside the measured value, and whether it is met."""
+"""Targets of speed and memory: measured value, bound, and whether it is met."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +46,7 @@ def geometric_mean(values: Sequence[float]) -> float:
 
 
 def targets_section(targets: Iterable[Target]) -> list[str]:
-    """Their table under a heading, as paragraphs; nothing where there are none."""
+    """Their table under a heading, as paragraphs; empty if there are none."""
     lines = [target.line() for target in targets]
     return ["## Targets", markdown_table(["what", "measured", "target", "met"], lines)] if lines else []
 

@@ -1,8 +1,8 @@
-"""Runs that are timed from inside and wait between requests; what a `Worker` executes.
+"""Timed runs that wait between requests; executed by a `Worker`.
 
 `train_on_request` performs the run that a command line describes, with the suite's own engine, a few steps a request.
-The engine is not changed: phases of a step are told apart by its requests for data, by the task's `loss`, and by
-torch's hooks around an optimiser step.
+The engine is not changed: the phases of a step are found by its requests for data, by the task's `loss`, and by
+torch's hooks around an optimizer step.
 """
 
 import itertools
@@ -29,7 +29,7 @@ PHASES = ("data", "forward", "backward", "optimiser", "other")
 what is left, like the sums of metrics and the schedule."""
 
 MANY_STEPS = 10**6
-"""Steps of an epoch, and epochs, of a timed run: never reached, so that the run never ends by itself."""
+"""Steps of an epoch, and epochs, of a timed run: so many that the run never reaches its end."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class TrainSteps:
 
     Args:
         steps: how many.
-        split: synchronise the device after each phase, so that phases can be told apart. On CUDA that costs time, so
+        split: synchronise the device after each phase, to time phases separately. On CUDA that costs time, so
             speed is measured without it; a CPU needs no synchronisation.
     """
 
@@ -60,8 +60,8 @@ class Timing:
     Args:
         seconds: in all.
         items: what its batches hold, in the unit of the task.
-        phases: the seconds of each of `PHASES`; zeros where they were not told apart.
-        memory_mib: the most memory in use since the run began, see `peak_memory_mib`.
+        phases: the seconds of each of `PHASES`; zeros if they were not timed.
+        memory_mib: peak memory since the run started, see `peak_memory_mib`.
     """
 
     seconds: float = 0.0
@@ -71,24 +71,24 @@ class Timing:
 
 
 class StepTimer:
-    """The clock of a timed process, and its connection to the process that asks.
+    """The clock of a timed process, and its connection to the parent process.
 
     Args:
         receive: gives the next request.
-        send: takes its answer.
+        send: sends its answer.
     """
 
     def __init__(self, receive: Callable[[], TrainSteps | EvaluateBatches], send: Callable[[Timing], None]):
         self._receive, self._send = receive, send
         self.over = False
         self.device = torch.device("cpu")
-        self._answer, self._split, self._begun_at, self._marked_at = Timing(), False, 0.0, 0.0
+        self._answer, self._split, self._started_at, self._marked_at = Timing(), False, 0.0, 0.0
 
     def next_request(self) -> TrainSteps | EvaluateBatches:
         """Waits for a request.
 
         Raises:
-            EOFError: nobody asks any more; `over` says so from then on.
+            EOFError: the parent has closed the connection; `over` is then true.
         """
         try:
             return self._receive()
@@ -99,7 +99,7 @@ class StepTimer:
     def begin(self, split: bool = False) -> None:
         """Starts the clock."""
         self._answer, self._split = Timing(), split or self.device.type == "cpu"
-        self._begun_at = self._marked_at = self._now()
+        self._started_at = self._marked_at = self._now()
 
     def mark(self, phase: str) -> None:
         """Counts the time since the last mark as that of `phase`."""
@@ -110,7 +110,7 @@ class StepTimer:
 
     def end(self, items: float | Tensor) -> None:
         """Stops the clock and answers."""
-        self._answer.seconds = self._now() - self._begun_at
+        self._answer.seconds = self._now() - self._started_at
         self._answer.items = float(items)
         self._answer.memory_mib = peak_memory_mib(self.device)
         self._send(self._answer)
@@ -122,7 +122,7 @@ class StepTimer:
 
 
 class TimedBatches:
-    """Training batches without end; a run gets as many as are requested and then waits.
+    """Training batches without end; the run waits when it has trained on the requested number.
 
     Args:
         batches: the task's own.
@@ -162,9 +162,9 @@ class TimedTask(Task):
     """A task that is timed and waits for requests, in place of the task itself."""
 
     timer: ClassVar[StepTimer]
-    """Of this process."""
+    """The timer of this process."""
     replace_batches: ClassVar[list[Callable[[TrainingBatches], TrainingBatches]]] = []
-    """What is done to the task's training batches."""
+    """Replaces the task's training batches."""
 
     def __init__(self, config: Config):
         super().__init__(config)
@@ -192,7 +192,7 @@ class TimedTask(Task):
 
     def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
         request, self.batches.request = self.batches.request, None
-        if not isinstance(request, EvaluateBatches):  # the run's own, like that of the activations at the start
+        if not isinstance(request, EvaluateBatches):  # requested by the run, like the first activation statistics
             return self.task.evaluate(model, batches)
         chosen = list(itertools.islice(batches, request.batches))
         self.timer.begin()
@@ -207,21 +207,21 @@ def train_on_request(
     overrides: list[str],
     replace_batches: Callable[[TrainingBatches], TrainingBatches] | None = None,
 ) -> None:
-    """Performs the run of `python run.py` with `overrides`, request by request, until `receive` raises EOFError.
+    """Trains the run of `python run.py` with `overrides`, request by request, until `receive` raises EOFError.
 
     Args:
         receive: gives the next request.
-        send: takes its answer.
+        send: sends its answer.
         overrides: as on the command line; nothing of the run is kept.
-        replace_batches: puts other training batches in the place of the task's own.
+        replace_batches: replaces the task's training batches.
 
     Raises:
-        BadInput: as `run.py` would answer it.
+        BadInput: as from `run.py`.
         RuntimeError: the run failed; the message holds why.
     """
     from experiments.training.allocator import keep_freed_memory
     from experiments.training.console import Display
-    from experiments.training.run import Run  # here, so that a process's start-up is that of a run
+    from experiments.training.run import Run  # imported here, so that start-up equals that of a run
 
     keep_freed_memory()  # as run.py does
     timer = TimedTask.timer = StepTimer(receive, send)
@@ -239,5 +239,5 @@ def train_on_request(
     finally:
         for hook in hooks:
             hook.remove()
-    if not timer.over:  # the run ended by itself, and none is that short
+    if not timer.over:  # the run ended without being asked to
         raise RuntimeError(outcome.result["reason"])

@@ -39,10 +39,10 @@ def seconds_per_call(call: Callable[[], object], repeats: int, device: torch.dev
         end.record()
         end.synchronize()
         return start.elapsed_time(end) / 1000 / repeats
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for _ in range(repeats):
         call()
-    return (time.perf_counter() - begun) / repeats
+    return (time.perf_counter() - started) / repeats
 
 
 def interleaved(
@@ -53,7 +53,7 @@ def interleaved(
     Args:
         calls: by name.
         rounds: times that each is measured.
-        least_seconds: a measurement repeats a quick call for about so long.
+        least_seconds: a quick call is repeated for about this time.
         device: what the calls run on.
     """
     repeats = {}
@@ -63,6 +63,6 @@ def interleaved(
     times: dict[Hashable, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            call()  # its data is then as much in the caches as after itself, not after its predecessor
+            call()  # so that the caches hold its own data, not that of its predecessor
             times[name].append(seconds_per_call(call, repeats[name], device))
     return times

@@ -1,4 +1,4 @@
-"""Processes that are timed in turn: while one works, the others are suspended with all that they started."""
+"""Processes that are timed in turn: while one works, the others and their children are suspended."""
 
 import contextlib
 import multiprocessing
@@ -14,14 +14,14 @@ from experiments.errors import BadInput
 
 
 class WorkerFailed(Exception):
-    """The work of a process ended with an error; the message holds its traceback."""
+    """A process failed; the message holds its traceback."""
 
 
 class Worker:
-    """A process of its own that answers requests one by one and is suspended in between.
+    """A process that answers requests one by one and is suspended in between.
 
-    Each configuration has its own, so that memory, compiled code, threads and data-loading processes of one never
-    influence the timings of another.
+    Each configuration has its own, so that memory, compiled code, threads and data-loading processes of one do not
+    affect the timings of another.
 
     Args:
         work: a module-level function `work(receive, send, **arguments)` that the process runs: it takes each
@@ -42,11 +42,11 @@ class Worker:
 
         Raises:
             WorkerFailed: the process raised an error or ended.
-            BadInput: it did.
+            BadInput: the process raised it.
         """
         self._signal(signal.SIGCONT)
         try:
-            with contextlib.suppress(BrokenPipeError):  # it has ended, and its last answer says why
+            with contextlib.suppress(BrokenPipeError):  # it has ended; its last answer is the reason
                 self._connection.send(request)
             answer = self._connection.recv()
         except (EOFError, OSError) as error:
@@ -58,8 +58,8 @@ class Worker:
         return answer
 
     def close(self) -> None:
-        """Ends the process and whatever it started, and removes its scratch folder."""
-        self._connection.close()  # it ends by itself if it waits for a request
+        """Ends the process and its children, and removes its scratch folder."""
+        self._connection.close()  # it ends if it waits for a request
         self._signal(signal.SIGCONT)
         self._process.join(timeout=20)
         self._signal(signal.SIGKILL)
@@ -74,13 +74,13 @@ class Worker:
         self.close()
 
     def _signal(self, number: signal.Signals) -> None:
-        """Sends a signal to the process and to whatever it started, which share a process group."""
-        with contextlib.suppress(ProcessLookupError):  # all have ended, or the group is not made yet
+        """Sends a signal to the process group of the process and its children."""
+        with contextlib.suppress(ProcessLookupError):  # all have ended, or the group does not exist yet
             os.killpg(self._process.pid, number)
 
 
 class _Raised:
-    """An error of the process on its way to the one that asks."""
+    """An error of the process, sent to the parent."""
 
     def __init__(self, error: BaseException):
         self.is_bad_input = isinstance(error, BadInput)
@@ -88,10 +88,10 @@ class _Raised:
 
 
 def _serve(connection: Connection, scratch: str, work: Callable[..., None], arguments: dict[str, object]) -> None:
-    # A group of its own can be stopped as a whole; should the parent die, the kernel ends a stopped group.
+    # A process group can be stopped at once; if the parent dies, the kernel ends a stopped group.
     os.setpgrp()
     os.environ["TMPDIR"] = tempfile.tempdir = scratch
-    with contextlib.suppress(EOFError, OSError):  # nobody asks any more
+    with contextlib.suppress(EOFError, OSError):  # the parent has closed the connection
         try:
             work(connection.recv, connection.send, **arguments)
         except Exception as error:

@@ -1,6 +1,6 @@
-"""Checks a command line before any work starts, and says which runs a sweep is made of.
+"""Checks a command line before any work starts, and lists the runs of a sweep.
 
-Imports neither torch nor data, so that a typing error is answered at once.
+Imports neither torch nor data, so that a typing error is reported at once.
 """
 
 import itertools
@@ -39,7 +39,7 @@ class SweepPlan:
 
     Args:
         jobs: the overrides of each run, in the order in which Hydra starts them.
-        folder: where the sweep keeps its record; a second sweep there gets a folder beside it.
+        folder: the folder of the sweep's record; a second sweep there gets a folder next to it.
         launcher: the option of hydra/launcher.
         ledger: where its runs are recorded.
         logger: the chosen file of configs/logger.
@@ -53,12 +53,12 @@ class SweepPlan:
 
 
 def check_command(args: list[str]) -> SweepPlan | None:
-    """The sweep that a command line asks for, or None if it asks for one run or for a listing.
+    """The sweep that a command line requests, or None for a single run or a listing.
 
     Each value of a sweep is tried once, with the first value of the others.
 
     Raises:
-        BadInput: something on it does not exist, is out of range or does not fit together.
+        BadInput: a key or value does not exist, is out of range or does not fit the others.
     """
     if {"-sc", "--shell-completion"} & set(args):
         return None
@@ -69,7 +69,7 @@ def check_command(args: list[str]) -> SweepPlan | None:
         raise BadInput("-m runs a sweep and --cfg or --info shows one configuration; leave one out")
     for override in given:
         if override.is_delete():
-            raise BadInput(f"{override.input_line}: a key cannot be taken away, only given another value")
+            raise BadInput(f"{override.input_line}: a key cannot be removed, only given another value")
     of_hydra = [override for override in given if override.key_or_group.startswith("hydra")]
     overrides = [override for override in given if override not in of_hydra]
     if not listing:
@@ -142,7 +142,7 @@ def _check_devices(devices: set[str], launcher: str) -> None:
     if len(devices) > 1:
         raise BadInput(
             f"trainer.device={','.join(sorted(devices))} is not accepted with hydra/launcher=pool; "
-            "accepted: one device for the whole sweep; sweep one device after the other"
+            "accepted: one device for the whole sweep; sweep the devices one by one"
         )
 
 
@@ -150,7 +150,7 @@ def _with_the_experiment(overrides: list[Override], sweeping: bool, listing: boo
     """`overrides` over the sweep that `+experiment=NAME` holds.
 
     Raises:
-        BadInput: there is no such experiment, there are several, or it is a sweep and none is asked for.
+        BadInput: there is no such experiment, several are named, or it is a sweep and -m is missing.
     """
     experiments = [override for override in overrides if override.key_or_group == "experiment"]
     names = [name for override in experiments for name in _values(override)]
@@ -158,12 +158,12 @@ def _with_the_experiment(overrides: list[Override], sweeping: bool, listing: boo
         if name not in options_of("experiment"):
             raise unknown("experiment", name, options_of("experiment"))
     if len(names) > 1:
-        raise BadInput(f"{experiments[0].input_line} names several experiments; sweep them one after the other")
+        raise BadInput(f"{experiments[0].input_line} names several experiments; sweep them one by one")
     params = _compose_or_explain([_first_line(override) for override in experiments]).hydra.sweeper.params or {}
     if params and not (sweeping or listing):
         line = experiments[0].input_line
         raise BadInput(f"{line} is a sweep, not one run; to run it: python run.py -m {line}")
-    if not sweeping:  # a listing shows what all runs have in common
+    if not sweeping:  # a listing shows what all runs share
         return overrides
     params = _read([f"{key}={value}" for key, value in params.items()])
     return list({override.key_or_group: override for override in [*params, *overrides]}.values())
@@ -177,7 +177,7 @@ def _check_words(overrides: list[Override], sweeping: bool) -> None:
         if override.is_sweep_override() and not sweeping:
             raise BadInput(f"{override.input_line} gives several values; to sweep over them: python run.py -m …")
         if not _values(override):
-            raise BadInput(f"{override.input_line} fits nothing; accepted: {', '.join(options_of(group))}")
+            raise BadInput(f"{override.input_line} matches nothing; accepted: {', '.join(options_of(group))}")
         if group in GROUPS:
             known = options_of(group)
             for word in _values(override):

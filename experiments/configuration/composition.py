@@ -1,6 +1,6 @@
-"""From chosen words and values to a configuration.
+"""Composes a configuration from chosen options and values.
 
-Imports neither torch nor data, so that a typing error is answered at once.
+Imports neither torch nor data, so that a typing error is reported at once.
 """
 
 import functools
@@ -25,18 +25,18 @@ from experiments.errors import BadInput, unknown
 ROOT = Path(__file__).parents[2]
 CONFIG_DIR = ROOT / "configs"
 
-# The files in configs/hydra/launcher are laid over those of the same name that come with Hydra's launchers, as meant.
+# The files in configs/hydra/launcher extend those of the same name in Hydra's launchers, as intended.
 warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
 OmegaConf.register_new_resolver("checkout", lambda path: str(ROOT / path), replace=True)  # ${checkout:FOLDER}
 
 GROUPS_BY_TASK = ("data", "model", "recipe")
-"""Groups whose words each task understands in its own way."""
+"""Groups with a folder of options per task."""
 
 LAUNCHER = "hydra/launcher"
-"""The group that says where the runs of a sweep take place."""
+"""The group that chooses how the runs of a sweep are started."""
 
 GROUPS = ("task", "act", "recipe", "data", "model", "optim", "trainer", "logger")
-"""The groups that make up a run; `experiment` is laid over them."""
+"""The groups that make up a run; `experiment` overrides them."""
 
 SET_BY_GROUP = {f"{group}.name": group for group in ("task", "act", "data", "model")} | {
     "recipe": "recipe",
@@ -44,7 +44,7 @@ SET_BY_GROUP = {f"{group}.name": group for group in ("task", "act", "data", "mod
     "data.source": "data",
     "model.architecture": "model",
 }
-"""Keys that say what was chosen and the group whose word chooses it; the record relies on them."""
+"""Keys that name a choice → the group that sets them; the record relies on them."""
 
 SHOW_KEYS = "all keys and their values: python run.py --cfg job"
 
@@ -57,7 +57,7 @@ def config_folders() -> list[Path]:
     """The folders that hold configuration: configs/, then those of `FOLDERS_VARIABLE`.
 
     Raises:
-        BadInput: one of them is not there.
+        BadInput: one of them does not exist.
     """
     further = [Path(name) for name in os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep) if name]
     for folder in further:
@@ -70,10 +70,10 @@ def config_folders() -> list[Path]:
 
 
 def add_config_folders(args: list[str]) -> None:
-    """Makes the folders of `--config-dir` known to this process and to those that it starts.
+    """Registers the folders of `--config-dir` in this process and in those that it starts.
 
     Raises:
-        BadInput: one of them is not there.
+        BadInput: one of them does not exist.
     """
     names = [arg.partition("=")[2] for arg in args if arg.startswith("--config-dir=")]
     names += [name for option, name in itertools.pairwise(args) if option in ("--config-dir", "-cd")]
@@ -85,10 +85,10 @@ def add_config_folders(args: list[str]) -> None:
 
 
 class _FurtherFolders(SearchPathPlugin):
-    """Lets Hydra find the further folders of configuration, and the words of `GROUPS_BY_TASK`.
+    """Lets Hydra find the further folders of configuration, and the options of `GROUPS_BY_TASK`.
 
-    A word needs a file for each task that knows it, and none of its own: that `data=sample` is an option of the group
-    `data` follows from data/<task>/sample.yaml.
+    An option needs one file per task that has it, and no other: data/<task>/sample.yaml makes `data=sample` an option
+    of the group `data`.
     """
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
@@ -107,9 +107,9 @@ Plugins.instance().register(_FurtherFolders)
 
 
 def options_of(group: str, task: str | None = None) -> dict[str, str]:
-    """The options of a group and what each is: the first line of its file that says so.
+    """The options of a group → their descriptions, from the first comment of each file.
 
-    Without a task, the words of a group in `GROUPS_BY_TASK` are those that any task understands.
+    Without a task, a group in `GROUPS_BY_TASK` has the options of all tasks.
     """
     pattern = "*/*.yaml" if group in GROUPS_BY_TASK and task is None else "*.yaml"
     files = [file for folder in config_folders() for file in sorted((folder / group / (task or "")).glob(pattern))]
@@ -133,7 +133,7 @@ def option_file(group: str, option: str) -> Path:
 
 
 def launchers() -> dict[str, str]:
-    """The options of hydra/launcher, and what each is."""
+    """The options of hydra/launcher → their descriptions."""
     return {"basic": "One run after the other, in one process", **options_of(LAUNCHER)}
 
 
@@ -166,7 +166,7 @@ def compose_with_hydra(overrides: list[str]) -> DictConfig:
 
 
 def without_hydra(cfg: DictConfig) -> DictConfig:
-    """A copy of `cfg` that is only about the run."""
+    """A copy of `cfg` without Hydra's own part."""
     cfg = cfg.copy()
     with open_dict(cfg):
         del cfg["hydra"]

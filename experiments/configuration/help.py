@@ -10,13 +10,13 @@ _MEANINGS = {
     "model": "which model",
     "optim": "the optimiser",
     "trainer": "device, precision, batch size, checkpoints",
-    "logger": "where else the record goes",
+    "logger": "where else to log",
     "experiment": "a ready-made sweep: python run.py -m +experiment=NAME",
-    "hydra/launcher": "where the runs of a sweep take place",
+    "hydra/launcher": "how the runs of a sweep are started",
 }
 
 _HELP = """\
-Trains an activation on a task, records it, and goes on from where it stands if it was stopped.
+Trains an activation on a task and records the result. A stopped run resumes.
 
 usage: python run.py [KEY=VALUE ...]              one run
        python run.py -m [KEY=A,B,C ...]           a sweep over every combination, summed up at its end
@@ -30,8 +30,8 @@ Examples
   python run.py -m +experiment=paper_all recipe=small               every task and activation, on two cores
   torchrun --nproc_per_node=4 run.py task=cifar100 act=relu         one run on four GPUs
 
-The same command again goes on: finished runs answer at once, stopped ones resume, failed ones are tried again.
-Exit codes: 0 finished, 1 failed, 2 bad input, 3 diverged, 75 stopped by a signal; of a sweep the largest.
+Repeat a command to resume it: finished runs are skipped, stopped runs resume, failed runs restart.
+Exit codes: 0 finished, 1 failed, 2 bad input, 3 diverged, 75 stopped by a signal; for a sweep the largest of its runs.
 
 {groups}
 Some keys (all of them, with their values: python run.py --cfg job; their meaning: configs/)
@@ -39,10 +39,10 @@ Some keys (all of them, with their values: python run.py --cfg job; their meanin
   trainer.epochs=3         passes over the training data
   trainer.max_steps=20     stop after so many steps, then evaluate
   trainer.device=cpu       auto, cpu, cuda, cuda:1
-  trainer.threads=2        CPU threads, part of what is computed; null: this machine's
-  data_root=FOLDER         where all data is, or is fetched to; data.root=FOLDER for that of one task
+  trainer.threads=2        CPU threads, which affect results; null: this machine's
+  data_root=FOLDER         where data is, or is downloaded to; data.root=FOLDER for one task
   output_root=outputs      where runs and their ledger are kept
-  force=true               run again from the start, also where a result stands
+  force=true               restart the run, even if it has a result
   act.options.KEY=VALUE    an option of the activation
   hydra.launcher.workers=2 runs at once in all (hydra/launcher=pool)
   hydra.launcher.per_gpu=2 runs at once on each GPU (hydra/launcher=pool)
@@ -52,7 +52,7 @@ Hydra's own options: python run.py --hydra-help"""
 
 
 def help_text() -> str:
-    """The text of `--help`: every group with its options, as their files describe them."""
+    """The text of `--help`: every group with its options and their descriptions."""
     lines = []
     tasks = options_of("task")
     for group in (*GROUPS, "experiment", LAUNCHER):

@@ -1,4 +1,4 @@
-"""From a configuration to a run's names: what is computed decides them, never where code or files lie."""
+"""The names and hash of a run. They depend on what its configuration computes, not on paths of code or files."""
 
 import hashlib
 import json
@@ -25,27 +25,27 @@ KEYS_NOT_HASHED = (
     "task.package",
     "trainer.checkpoint_minutes",
 )
-"""Keys (or their parents) that say where and how a run is kept, not what it computes."""
+"""Keys (or their parents) that do not affect what a run computes: output, logging, checkpoints."""
 
 _OWN_COLUMNS = ("seed", "trainer.device", "trainer.precision", "trainer.threads")
-"""Keys that the record names in columns of their own, beside the overrides."""
+"""Keys with a column in the record, so they are not among the overrides."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What a run is called, and the command that makes it again.
+    """The names of a run, and the command that repeats it.
 
     Args:
-        task, model, data, recipe, act: the plain names of what was chosen; `act` is the registry's.
-        seed: of the run.
-        overrides: everything that departs from the named recipe, model, data and activation, by its dotted key;
-            without seed, device, precision and threads, without `KEYS_NOT_HASHED`, and without what the model's name
-            holds, like the width of `resnet18-w32`. Another optimizer than the task's usual one is `{"optim": <name>}`.
-        config_hash: a fingerprint of all that is computed.
+        task, model, data, recipe, act: the chosen names; `act` is a name of the registry.
+        seed: the seed of the run.
+        overrides: dotted key → value of all settings that differ from the named recipe, model, data and activation;
+            without seed, device, precision, threads, `KEYS_NOT_HASHED` and what the model's name holds, like the width
+            of `resnet18-w32`. An optimizer other than the task's default is `{"optim": <its name>}`.
+        config_hash: a hash of all settings that affect what is computed.
         run_id: `<task>-<recipe>-<act>-s<seed>-<config_hash>`.
-        command: makes the same run again.
+        command: repeats the run.
         directory: `<output_root>/<task>/<recipe>/<act>/s<seed>-<config_hash>`.
-        elsewhere: the overrides that say where it is kept, which are not part of what it is.
+        elsewhere: the overrides of `KEYS_NOT_HASHED`, which are not part of its identity.
     """
 
     task: str
@@ -68,7 +68,7 @@ def under(key: str, parents: tuple[str, ...]) -> bool:
 
 
 def label(name: str, overrides: Mapping[str, object], prefix: str = "") -> str:
-    """`name` with the overrides below `prefix`, like "carelu(gain=2)"; for display, nothing reads it back."""
+    """`name` with the overrides below `prefix`, like "carelu(gain=2)"; for display only."""
     own = {
         key.removeprefix(f"{prefix}."): value for key, value in overrides.items() if not prefix or under(key, (prefix,))
     }
@@ -79,11 +79,11 @@ def label(name: str, overrides: Mapping[str, object], prefix: str = "") -> str:
 def identify(cfg: DictConfig | Config, choices: dict[str, str]) -> Identity:
     """The names of the run that `cfg` describes; device, precision and threads must be resolved in it.
 
-    Every setting that departs from what the names stand for is in `overrides`, so that two runs with the same names,
-    overrides, device, precision and threads differ in their seed alone.
+    Every setting that differs from the defaults of the names is in `overrides`, so that two runs with the same names,
+    overrides, device, precision and threads differ only in the seed.
 
     Raises:
-        BadInput: a key that no file of the chosen names knows, or a name that its word did not choose.
+        BadInput: a key that is in no file of the chosen options, or a name that its group did not set.
     """
     config = validate(cfg)
     names = {"task": config.task.name, "act": config.act.name, "recipe": config.recipe}
@@ -140,7 +140,7 @@ def _chosen(choices: dict[str, str], *groups: str) -> dict[str, str]:
 
 
 def _refuse_what_cannot_be_set(changed: dict[str, object], known: dict[str, object]) -> None:
-    """Raises `BadInput` for a new key, and for a name that does not follow from the chosen word."""
+    """Raises `BadInput` for an unknown key, and for a name that its group did not set."""
     for key, value in changed.items():
         if key not in known and not under(key, KEYS_NOT_HASHED):
             raise unknown("key", key, known, SHOW_KEYS)
@@ -150,7 +150,7 @@ def _refuse_what_cannot_be_set(changed: dict[str, object], known: dict[str, obje
 
 
 def _canonical(leaves: dict[str, object]) -> dict[str, object]:
-    """`leaves` with 2.0 written as 2, so that one value has one name."""
+    """`leaves` with 2.0 written as 2, so that equal values hash equally."""
 
     def plain(value: object) -> object:
         if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Which values the options of hydra/launcher take; which of them a launcher has, its file says."""
+"""The accepted values of the options of hydra/launcher; the file of each launcher lists those that it has."""
 
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ _One = Annotated[int, Field(ge=1, le=1, description="1, as a run is one process"
 
 
 class LauncherOptions(Options):
-    """`hydra.launcher.*`; each is there only where the command line gives it."""
+    """`hydra.launcher.*`; each is set only if the command line gives it."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -1,6 +1,6 @@
 """Building blocks of a typed configuration: the strict base class, kinds of values, errors.
 
-Every rule stands in an annotation; what an error says is accepted is derived from it.
+Every rule is in an annotation, from which error messages derive what is accepted.
 """
 
 import types
@@ -16,9 +16,9 @@ from experiments.errors import BadInput, unknown
 
 
 class Options(BaseModel):
-    """A part of the configuration: its keys are all there, no others are, and each value has the type that it says.
+    """A part of the configuration: it has exactly its keys, and each value has the annotated type.
 
-    `true` is no number, `"3"` is no integer, and infinity and not-a-number are refused. Rules about several keys are
+    `true` is not a number, `"3"` is not an integer, and infinity and nan are rejected. Rules about several keys are
     methods with `pydantic.model_validator(mode="after")`; they raise `BadInput` themselves.
     """
 
@@ -66,12 +66,12 @@ class DataOptions(Options):
     source: Name
 
     def validation_keys(self) -> dict[str, bool]:
-        """The keys that can give an evaluation set "validation", and whether they do. By default there are none."""
+        """The keys that can define the evaluation set "validation" → whether they do. By default there are none."""
         return {}
 
 
 class ModelOptions(Options):
-    """`model.*`; a model adds its own keys, which are the arguments of what builds it."""
+    """`model.*`; a model adds its own keys, which are the arguments of its constructor."""
 
     name: Name
     architecture: Name
@@ -80,12 +80,12 @@ class ModelOptions(Options):
 def first_mistake(
     error: ValidationError, model: type[BaseModel], values: Mapping[str, Any], prefix: str = ""
 ) -> BadInput:
-    """The first mistake that pydantic found in `values`, as a person is told it.
+    """The first mistake that pydantic found in `values`, as a one-line error.
 
     Args:
-        error: what it raised.
-        model: the class that `values` were to fit.
-        values: what was given.
+        error: the exception of pydantic.
+        model: the class that `values` were checked against.
+        values: the given values.
         prefix: the key of `values` in the whole configuration.
     """
     found = error.errors()[0]
@@ -104,7 +104,7 @@ def _shown(value: object) -> str:
 
 
 def _owner(place: tuple[str | int, ...], model: type[BaseModel], value: Any) -> tuple[list[str], FieldInfo | None, Any]:
-    """The keys to a mistake, as deep as they are keys of models; the field there and its value."""
+    """The path to a mistake, as far as it follows keys of models, with the field and value at its end."""
     path: list[str] = []
     field = None
     for name in place:
@@ -132,7 +132,7 @@ def _keys_of(model: type[BaseModel]) -> Iterator[str]:
 
 
 def accepted(field: FieldInfo | None) -> str:
-    """What a key takes, in words made from its annotation."""
+    """The accepted values of a key, in words derived from its annotation."""
     if field is None:
         return SHOW_KEYS
     annotation = field.annotation

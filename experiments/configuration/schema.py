@@ -1,4 +1,4 @@
-"""The typed configuration: every key of a run, and which values it takes. A task's own keys are in its spec.py."""
+"""The typed configuration: every key of a run, and the values it accepts. A task's own keys are in its spec.py."""
 
 import math
 import re
@@ -34,7 +34,7 @@ def _finite(value: Any) -> Any:
 
 
 class ActivationOptions(Options):
-    """`act.*`: a name of carelu's registry; which options it has, the registry knows."""
+    """`act.*`: a name of carelu's registry; the registry checks its options."""
 
     name: Name
     options: Annotated[dict[str, Any], AfterValidator(_finite), Field(description="a mapping of options to values")]
@@ -44,7 +44,7 @@ _Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
 class OptimizerOptions(Options):
-    """`optim.optimizer.*`: a class of torch.optim and its options; further ones are checked by the class."""
+    """`optim.optimizer.*`: a class of torch.optim and its options; the class checks further ones."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -120,7 +120,7 @@ LOGGERS: dict[str, type[LoggerOptions]] = {"none": LoggerOptions, "wandb": Wandb
 
 
 class Config(Options):
-    """Everything that makes up a run, checked; `validate` builds it from what Hydra composed."""
+    """The validated configuration of a run; `validate` builds it from what Hydra composed."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     force: bool
@@ -136,15 +136,15 @@ class Config(Options):
     logger: LoggerOptions
 
     def model_dump(self, **options: Any) -> dict[str, Any]:
-        """The configuration as plain dicts and lists, with the keys that it was given."""
+        """The configuration as plain dicts and lists, with the given keys only."""
         return super().model_dump(**{"exclude_unset": True, **options})
 
     @model_validator(mode="after")
     def _selects_on_what_is_there(self) -> "Config":
         keys = self.data.validation_keys()
         if self.trainer.selection == "validation" and not any(keys.values()):
-            ways_out = " or ".join(["trainer.selection=last", *(f"{key}=…" for key in keys)])
-            raise BadInput(f"trainer.selection=validation needs a set to select on, and there is none; set {ways_out}")
+            choices = " or ".join(["trainer.selection=last", *(f"{key}=…" for key in keys)])
+            raise BadInput(f"trainer.selection=validation needs a validation set, and there is none; set {choices}")
         return self
 
     @model_validator(mode="after")
@@ -159,7 +159,7 @@ class Config(Options):
 
 
 def validate(cfg: DictConfig | Config) -> Config:
-    """The configuration that Hydra composed as typed objects; one that is typed already comes back as it is.
+    """The configuration that Hydra composed as typed objects; a typed one is returned unchanged.
 
     Raises:
         BadInput: a key is unknown, missing or out of its range; the message says what is accepted.

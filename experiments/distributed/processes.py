@@ -31,14 +31,14 @@ T = TypeVar("T")
 _RENDEZVOUS_TIMEOUT = timedelta(minutes=5)
 
 _COLLECTIVE_TIMEOUT = timedelta(hours=2)
-"""Long, as the main process may download data or write to W&B while the others wait."""
+"""Long, because the main process may download data or write to W&B while the others wait."""
 
 _LOST = "another process of this run is gone: it was killed or ran out of memory; the same command resumes the run"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """The exception of `rank` that ended a run; `lost` if it only shows that another process is gone."""
+    """The exception of `rank` that ended a run; `lost` if it only shows that another process has died."""
 
     rank: int
     kind: str
@@ -52,7 +52,7 @@ class Failure:
 
     @property
     def from_outside(self) -> bool:
-        """Whether the run itself did nothing wrong: a process was killed, or stopped before it began to train."""
+        """Whether the cause is outside the run: a process was killed, or stopped before training started."""
         return self.lost or self.kind == KeyboardInterrupt.__name__
 
 
@@ -94,10 +94,10 @@ class SingleProcess:
         return flags
 
     def barrier(self) -> None:
-        """Returns when every rank has called it (barrier)."""
+        """Waits until every rank has called it (barrier)."""
 
     def broadcast_from_main(self, action: Callable[[], T]) -> T:
-        """What `action` returns on rank 0, which alone runs it (broadcast)."""
+        """Runs `action` on rank 0 only and returns its result on every rank (broadcast)."""
         return action()
 
     def assert_equal_across_ranks(self, metrics: dict[str, float]) -> dict[str, float]:
@@ -105,11 +105,11 @@ class SingleProcess:
         return metrics
 
     def failure(self, error: BaseException) -> Failure:
-        """What ended the run: `error`, or an earlier failure of another rank."""
+        """The cause of the end of the run: `error`, or an earlier failure of another rank."""
         return Failure(0, type(error).__name__, str(error), "".join(traceback.format_exception(error)))
 
     def parent_is_gone(self) -> bool:
-        """Whether torchrun is gone, which would otherwise stop this process."""
+        """Whether torchrun has died, so that it will not stop this process."""
         return False
 
 
@@ -153,7 +153,7 @@ class DistributedProcess(SingleProcess):
         """
         if name.startswith("cuda:"):
             raise BadInput(
-                f"trainer.device={name} under torchrun: each rank takes a GPU of its own; accepted: auto, "
+                f"trainer.device={name} under torchrun: each rank takes its own GPU; accepted: auto, "
                 "cuda, cpu; choose the GPUs with CUDA_VISIBLE_DEVICES=…"
             )
         if name == "cuda":
@@ -210,7 +210,7 @@ class DistributedProcess(SingleProcess):
         if any(repr(other) != repr(metrics) for other in everywhere):
             raise RuntimeError(
                 f"the ranks measured different metrics ({everywhere}); "
-                "the task's evaluate must make them of sums that went through all_reduce_sum of experiments.distributed"
+                "the task's evaluate must compute them from sums reduced with all_reduce_sum of experiments.distributed"
             )
         return metrics
 
@@ -238,7 +238,7 @@ class DistributedProcess(SingleProcess):
             self._dist.destroy_process_group()
 
     def public_error(self, error: BaseException) -> BaseException:
-        """What to raise instead of `error`, so that one rank alone reports what ended the run."""
+        """What to raise instead of `error`, so that only one rank reports what ended the run."""
         failure = self.failure(error)
         if failure.lost and failure.rank == self._torchrun.rank:
             return OtherProcessFailed(_LOST)

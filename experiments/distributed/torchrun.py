@@ -73,7 +73,7 @@ def check_torchrun(arguments: list[str]) -> None:
 
 
 def is_main_process() -> bool:
-    """Whether this process is rank 0, which alone reports what all ranks know."""
+    """Whether this process is rank 0, which reports for all ranks."""
     try:
         return read_torchrun().rank == 0
     except BadInput:

@@ -1,4 +1,4 @@
-"""Writing and reading a checkpoint: whole or not at all, and loaded without running code from it."""
+"""Reading and writing checkpoints: written atomically, and loaded without executing code from the file."""
 
 import io
 from pathlib import Path
@@ -31,8 +31,8 @@ def load(file: Path) -> dict[str, object]:
     except Exception as error:
         raise BadInput(
             f"{file} cannot be read as a checkpoint ({type(error).__name__}); "
-            "delete it or add force=true to start the run again"
+            "delete it or add force=true to restart the run"
         ) from error
     if not isinstance(content, dict) or not {"model", "run_id", "counters"} <= content.keys():
-        raise BadInput(f"{file} is not a checkpoint of this suite; delete it or add force=true to start the run again")
+        raise BadInput(f"{file} is not a checkpoint of this suite; delete it or add force=true to restart the run")
     return content

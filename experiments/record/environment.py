@@ -1,4 +1,4 @@
-"""What a result was made with: code, versions and machine, in words that may be published."""
+"""What a result was made with: code, versions and machine, in terms that may be published."""
 
 import contextlib
 import hashlib
@@ -16,7 +16,7 @@ from torch import nn
 ROOT = Path(__file__).parents[2]
 
 _SOURCES = ("run.py", "carelu", "experiments", "configs")
-"""What a run is made from, for git."""
+"""Paths whose uncommitted changes make a run dirty."""
 
 _COMPUTES = (
     "carelu/**/*",
@@ -25,14 +25,14 @@ _COMPUTES = (
     "experiments/randomness.py",
     "experiments/tasks/*",
 )
-"""What every result depends on, beside its task's folder: not what names, checks, starts, stores or evaluates runs."""
+"""Files that every result depends on, besides its task's folder; not those that configure, record or analyse runs."""
 
 
 def code_hash(task_package: str) -> str:
     """A fingerprint of the source files that a result of a task depends on.
 
     Args:
-        task_package: the task's folder as a Python package, wherever it lies.
+        task_package: the task's folder as a Python package.
     """
     files = {file.relative_to(ROOT).as_posix(): file for pattern in _COMPUTES for file in ROOT.glob(pattern)}
     for folder in map(Path, importlib.import_module(task_package).__path__):
@@ -54,7 +54,7 @@ def activation_hash(activation: type[nn.Module]) -> str:
 
 
 def git_state() -> tuple[str, bool]:
-    """(commit, whether what runs are made from differs from it); ("unknown", True) outside a git checkout."""
+    """(commit, whether `_SOURCES` differ from it); ("unknown", True) outside a git checkout."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True)
@@ -81,11 +81,11 @@ def device_name(device: torch.device) -> str:
 def describe(
     device: torch.device, processes: int = 1, *, task_package: str, activation: type[nn.Module]
 ) -> dict[str, object]:
-    """Everything about code and machine that a record keeps.
+    """The content of environment.json: code, versions and machine.
 
     Args:
-        device: of each process.
-        processes: those that train together.
+        device: the device of each process.
+        processes: the number of processes that train together.
         task_package: the folder of the task, as a Python package.
         activation: the class of the activation.
     """

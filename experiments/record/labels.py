@@ -1,4 +1,4 @@
-"""How a run's parts are called where a person reads: a name and what departs from it. Nothing parses a label."""
+"""Display labels of a run's parts: a name and its overrides. Labels are never parsed."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The ledger: a tidy CSV with one row a finished run, the same fields as its result.json."""
+"""The ledger: a tidy CSV with one row per finished run, with the fields of its result.json."""
 
 import csv
 import io
@@ -19,9 +19,9 @@ REBUILD = "python scripts/rebuild_ledger.py"
 
 
 def read(file: Path) -> tuple[list[Row], list[str]]:
-    """The rows of a ledger, and one sentence for each line that is left out; nothing where there is no file.
+    """The rows of a ledger, and one sentence for each line that is left out; empty if there is no file.
 
-    A damaged line never changes what the others say.
+    A damaged line does not affect the others.
 
     Raises:
         BadInput: the file is not a ledger, or cannot be read.
@@ -32,7 +32,7 @@ def read(file: Path) -> tuple[list[Row], list[str]]:
         content = file.read_bytes()
     except OSError as error:
         raise BadInput(f"{file} cannot be read as a ledger: {error.strerror}; name a file") from error
-    # What is no UTF-8 stays in its cell as surrogates, so that it damages its own row only.
+    # Invalid UTF-8 is kept as surrogates in its cell, so that only its own row is damaged.
     lines = content.decode("utf-8-sig", errors="surrogateescape").split("\n")
     header = _header(file, lines[0])
     good: list[tuple[int, dict[str, str]]] = []
@@ -67,7 +67,7 @@ def _header(file: Path, line: str) -> list[str]:
         raise BadInput(f"{file} is not a ledger: column {missing[0]!r} is missing; rebuild it with {REBUILD}")
     repeated = [column for column in header if header.count(column) > 1]
     if repeated:
-        raise BadInput(f"{file} is not a ledger: column {repeated[0]!r} is there twice; rebuild it with {REBUILD}")
+        raise BadInput(f"{file} is not a ledger: column {repeated[0]!r} is repeated; rebuild it with {REBUILD}")
     return header
 
 
@@ -75,7 +75,7 @@ def _records(lines: list[str], width: int) -> Iterator[tuple[int, list[str] | Da
     """(line number, its cells) of each record after the header.
 
     A quoted cell may hold line breaks. A quote that is never closed damages its own line only: a line
-    that is a whole record by itself is never taken for the inside of a cell.
+    that is a complete record is never taken as part of a cell.
     """
     place = 1
     while place < len(lines):
@@ -116,10 +116,10 @@ def _by_column(header: list[str], cells: list[str] | Damaged) -> dict[str, str]:
 
 
 def write(file: Path, rows: Iterable[Row]) -> None:
-    """Writes a ledger whole, its rows sorted by run_id.
+    """Writes a ledger atomically, its rows sorted by run_id.
 
-    The headline metrics follow the columns of every ledger, then the others by name, those of
-    further sets (`set5/psnr_y`) last. What UTF-8 cannot hold (a lone surrogate) is written as its escape.
+    After the fixed columns come the headline metrics, then the other metrics by name, those of
+    further sets (`set5/psnr_y`) last. A lone surrogate, which UTF-8 cannot hold, is written as its escape.
     """
     rows = sorted(rows, key=lambda row: row.run_id)
     headlines = {row.headline_metric for row in rows}
@@ -141,16 +141,16 @@ def _line(cells: list[str]) -> str:
 
 
 def record(file: Path, *results: Mapping[str, object]) -> None:
-    """Puts the rows of runs into a ledger, in place of older rows of the same runs.
+    """Writes the rows of runs into a ledger, replacing older rows of the same runs.
 
     Raises:
-        BadInput: a result or a line of the ledger is damaged; the ledger is as it was.
+        BadInput: a result or a line of the ledger is damaged; the ledger is unchanged.
     """
     replacing = {row.run_id: row for row in map(_row_of, results)}
     with _locked(file):
         rows, problems = read(file)
         if problems:
-            raise BadInput(f"{file} is kept as it is: {problems[0]} Mend or delete that line, or {REBUILD}")
+            raise BadInput(f"{file} is left unchanged: {problems[0]} Repair or delete that line, or {REBUILD}")
         write(file, [*(row for row in rows if row.run_id not in replacing), *replacing.values()])
 
 
@@ -174,10 +174,10 @@ def results_under(output_root: Path) -> list[tuple[Path, dict[str, object]]]:
 
 
 def rebuild(output_root: Path) -> tuple[list[Row], list[str]]:
-    """Writes `output_root`/ledger.csv anew from the run directories.
+    """Rebuilds `output_root`/ledger.csv from the run directories.
 
     Returns:
-        Its rows, and one sentence for each result that is no row and is left out.
+        Its rows, and one sentence for each damaged result, which is left out.
     """
     rows, problems = [], []
     with _locked(output_root / "ledger.csv"):

@@ -1,4 +1,4 @@
-"""Copying finished runs into the committed evidence: a ledger, and beside it what each run left."""
+"""Copies finished runs into the committed evidence: a ledger and the files of each run."""
 
 import json
 import shutil
@@ -22,24 +22,24 @@ PUBLISHED = {
     CONFIG: "configs/{run_id}.yaml",
     ENVIRONMENT: "environments/{run_id}.json",
 }
-"""A file of a run's directory → its place beside a published ledger."""
+"""A file of a run's directory → its path relative to the folder of a published ledger."""
 
 
 def published(file: Path, name: str, run_id: str) -> Path:
-    """Where the file `name` of a run's directory lies beside the ledger `file`."""
+    """The published path of the file `name` of a run, given its ledger `file`."""
     return file.parent / PUBLISHED[name].format(run_id=run_id)
 
 
 def publish(output_root: Path, target: Path, wanted: Mapping[str, str], allow_dirty: bool = False) -> list[str]:
-    """Copies the rows of chosen runs, and the files of `PUBLISHED` that they have, into the committed evidence.
+    """Copies the rows of chosen runs, and those files of `PUBLISHED` that exist, into the committed evidence.
 
-    A published configuration lacks the keys that say where and how a run was kept: they name folders
-    of one machine, and no result depends on them.
+    A published configuration omits the keys about output and logging: they name folders of one machine,
+    and no result depends on them.
 
     Args:
         output_root: where the runs are.
         target: the folder of the evidence.
-        wanted: column → value that a run must have, as text.
+        wanted: the value, as text, that a run must have in each column.
         allow_dirty: also publish runs of code that was not committed.
 
     Returns:
@@ -58,13 +58,13 @@ def publish(output_root: Path, target: Path, wanted: Mapping[str, str], allow_di
     ]
     if not chosen:
         raise BadInput(
-            f"no finished run under {output_root} has {json.dumps(wanted)}; `{ledger.REBUILD}` lists what is there"
+            f"no finished run under {output_root} has {json.dumps(wanted)}; `{ledger.REBUILD}` lists the runs"
         )
     dirty = [result["run_id"] for _, result in chosen if result.get("git_dirty") is not False]
     if dirty and not allow_dirty:
         raise BadInput(
-            f"{dirty[0]} was made by code that is in no commit; run it again from a clean checkout "
-            "(force=true), or say --allow-dirty"
+            f"{dirty[0]} was made by uncommitted code; run it again from a clean checkout "
+            "(force=true), or pass --allow-dirty"
         )
     configs = [public_config(folder / CONFIG) for folder, _ in chosen]
     file = target / "ledger.csv"

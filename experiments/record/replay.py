@@ -25,18 +25,18 @@ from experiments.record.wandb_run import WandbRun, clear_offline_copies, describ
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """Everything that the record of a finished run holds and W&B is told."""
+    """Everything from the record of a finished run that is uploaded to W&B."""
 
     result: dict[str, object]
     config: dict[str, object]
-    """Empty where the record does not hold it."""
+    """Empty if the record lacks it."""
     environment: dict[str, object]
     history: list[dict[str, object]]
     pictures: dict[str, Path]
     """By name."""
     wandb_id: str
     note: str = ""
-    """What could not be found out, in one line."""
+    """What is missing from the record, in one line."""
 
     @property
     def run_id(self) -> str:
@@ -44,7 +44,7 @@ class RecordedRun:
 
     @property
     def logger(self) -> dict[str, object]:
-        """The part of its configuration that says where it was mirrored to; empty if nowhere."""
+        """The logger options of its configuration; empty if it was not mirrored."""
         logger = self.config.get("logger", {})
         return logger if logger.get("name") == "wandb" else {}
 
@@ -56,14 +56,14 @@ def replay(run: RecordedRun, given: Mapping[str, str | None], folder: Path) -> s
 
     Args:
         run: what to write.
-        given: `project`, `entity` and `mode`; what is None is as for the live run, `mode` is then "auto".
+        given: `project`, `entity` and `mode`; None: as in the live run, and `mode` "auto".
         folder: where W&B keeps its own files (`<folder>/wandb`).
 
     Returns:
         The address of its page, or the folder of an offline run.
 
     Raises:
-        BadInput: online is asked for, and nobody is logged in.
+        BadInput: mode is "online" and no user is logged in.
     """
     before = {key: run.logger.get(key) for key in ("project", "entity")}
     to = destination(**{**before, **{key: value for key, value in given.items() if value is not None}})
@@ -99,9 +99,9 @@ def runs_in(folder: Path) -> list[RecordedRun]:
 
 
 def unfinished_in(folder: Path) -> list[Path]:
-    """The folders of the runs below `folder` that were begun and have no result."""
-    begun = [file.parent for file in sorted(folder.rglob(ENVIRONMENT))]
-    return [each for each in begun if each.parent.name != "replaced" and not (each / RESULT).exists()]
+    """The folders of the runs below `folder` that were started and have no result."""
+    started = [file.parent for file in sorted(folder.rglob(ENVIRONMENT))]
+    return [each for each in started if each.parent.name != "replaced" and not (each / RESULT).exists()]
 
 
 _LAYOUT = "<output_root>/<task>/<recipe>/<activation>/s<seed>-<hash>"
@@ -137,16 +137,16 @@ def _history(file: Path, result: Mapping[str, object]) -> list[dict[str, object]
 
 
 def _derived_id(result: Mapping[str, object]) -> str:
-    """The W&B id of a run that was never mirrored; run again, it is another run."""
+    """The W&B id of a run that was not mirrored; a repetition of the run has another id."""
     return hashlib.sha256(f"{result['run_id']} {result['finished_at']}".encode()).hexdigest()[:16]
 
 
 def runs_of(file: Path, run_ids: Sequence[str] = ()) -> tuple[list[RecordedRun], list[str]]:
-    """The runs of a ledger, with what is published beside it.
+    """The runs of a ledger, with their published files.
 
     Args:
         file: the ledger.
-        run_ids: those to take; none: all.
+        run_ids: the runs to take; empty: all.
 
     Returns:
         The runs, and one sentence for each line of the ledger that is left out.

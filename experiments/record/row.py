@@ -1,4 +1,4 @@
-"""One row of a ledger: its columns, what each of them must hold, and how it is written as text."""
+"""One row of a ledger: its columns, their accepted values and their text form."""
 
 import json
 import math
@@ -10,10 +10,10 @@ from typing import Annotated, get_type_hints
 STATUSES = ("finished", "diverged", "failed")
 
 NOT_A_METRIC = ("headline_epoch",)
-"""Further columns that hold numbers and measure nothing."""
+"""Further numeric columns that are not metrics."""
 
 LOCAL_ONLY = ("reason", "notes")
-"""Fields of a result that are no columns."""
+"""Fields of result.json that are not columns."""
 
 _SHOWN = 60
 """Characters of a damaged value that a message quotes."""
@@ -43,10 +43,10 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 
 def read_number(cell: str) -> int | float:
-    """A finite number; an integer where it is written as one.
+    """A finite number; an int if it is written as one.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a finite number.
     """
     value = float(cell)
     if not math.isfinite(value) or "_" in cell:
@@ -69,7 +69,7 @@ def _or_none(convert: Callable[[str], object]) -> Callable[[str], object]:
 
 
 def _dirty(cell: str) -> bool:
-    """Whether the code was in no commit; where nothing is said, nothing says that it was."""
+    """Whether the code had uncommitted changes; an empty cell counts as yes."""
     return not cell or _one_of("True", "False")(cell) == "True"
 
 
@@ -91,7 +91,7 @@ def _object(cell: str) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class _Column:
-    """What a column must hold: how its text is read, and what a message says is accepted."""
+    """A column: the parser of its text, and a description of the accepted values for messages."""
 
     convert: Callable[[str], object]
     accepted: str
@@ -105,7 +105,7 @@ _COUNT = _Column(_count, "an integer ≥ 0")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What a ledger says of one run; the fields up to `finished_at` are columns of every ledger, in this order."""
+    """One run in a ledger; the fields up to `finished_at` are the fixed columns, in this order."""
 
     run_id: Annotated[str, _NAME]
     status: Annotated[str, _Column(_one_of(*STATUSES), " or ".join(STATUSES))]
@@ -116,7 +116,7 @@ class Row:
     act: Annotated[str, _NAME]
     """The activation's name in the registry; its options are in `overrides`."""
     overrides: Annotated[dict[str, object], _Column(_object, "a JSON object")]
-    """Dotted key → value: all that departs from the recipe, model, data and activation that are named."""
+    """Dotted key → value: all settings that differ from the named recipe, model, data and activation."""
     seed: Annotated[int, _COUNT]
     headline_metric: Annotated[str, _NAME]
     headline_value: Annotated[float | None, _Column(_or_none(read_number), "a number")]
@@ -129,11 +129,11 @@ class Row:
     peak_memory_mib: Annotated[float, _NUMBER]
     device: Annotated[str, _NAME]
     threads: Annotated[int | None, _Column(_or_none(_count), "an integer ≥ 0 or empty")]
-    """Of the processor that computed; None on a GPU."""
+    """CPU threads; None on a GPU."""
     precision: Annotated[str, _NAME]
     config_hash: Annotated[str, _TEXT]
     code_hash: Annotated[str, _TEXT]
-    """Of what computes a result; empty where it was not recorded, as `activation_hash`."""
+    """Hash of the code that computes a result; like `activation_hash`, empty if it was not recorded."""
     activation_hash: Annotated[str, _TEXT]
     git_commit: Annotated[str, _TEXT]
     git_dirty: Annotated[bool, _Column(_dirty, "True or False")]
@@ -142,18 +142,18 @@ class Row:
     command: Annotated[str, _TEXT]
     finished_at: Annotated[str, _Column(_time, "a time like 2026-01-31T12:00:00Z")]
     metrics: dict[str, float] = field(default_factory=dict)
-    """Metric → value, of the further columns that hold numbers."""
+    """Metric → value, from the further numeric columns."""
     remarks: dict[str, str] = field(default_factory=dict)
     """The other further columns that are not empty."""
     line: int = field(default=0, compare=False)
-    """Where it stands in its file."""
+    """Its line number in the file."""
 
     @classmethod
     def from_cells(cls, cells: Mapping[str, str], metrics: Iterable[str], line: int = 0) -> "Row":
-        """The row that `cells` (by column) hold, in which the columns `metrics` are numbers.
+        """The row in `cells` (by column); the columns `metrics` hold numbers.
 
         Raises:
-            Damaged: a column does not hold what it must.
+            Damaged: the value of a column is not accepted.
         """
         values = {name: _read(cells, name, _CONVERTERS[name]) for name in COLUMNS}
         if values["status"] == "finished" and values["headline_value"] is None:
@@ -187,7 +187,7 @@ class Row:
         return {name: text for name, value in values.items() if (text := to_text(value))}
 
     def as_result(self) -> dict[str, object]:
-        """The fields of the result.json that it was made from, less those that no ledger keeps."""
+        """The fields of its result.json, without those that a ledger does not keep."""
         kept = {name: getattr(self, name) for name in COLUMNS}
         numbers = {name: read_number(text) for name, text in self.remarks.items() if name in NOT_A_METRIC}
         return {**kept, **self.metrics, **self.remarks, **numbers}
@@ -200,18 +200,18 @@ _CONVERTERS = {
 }
 
 COLUMNS = tuple(_CONVERTERS)
-"""The columns of every ledger; the metrics follow, one column each."""
+"""The fixed columns; the metrics follow, one column each."""
 
 
 def to_text(value: object) -> str:
-    """A value as a cell holds it: objects as JSON with sorted keys, None as nothing."""
+    """A value as a cell holds it: objects as JSON with sorted keys, None as the empty text."""
     if isinstance(value, dict):
         return json.dumps(value, sort_keys=True)
     return "" if value is None else str(value)
 
 
 def metric_columns(header: Iterable[str], rows: Iterable[Mapping[str, str]]) -> list[str]:
-    """The columns beyond those of every ledger that hold a number somewhere."""
+    """The further columns in which at least one cell is a number."""
     further = [column for column in header if column not in {*COLUMNS, *NOT_A_METRIC}]
     rows = list(rows)
     return [column for column in further if any(_is_number(row[column]) for row in rows)]

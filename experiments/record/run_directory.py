@@ -22,7 +22,7 @@ RESULT, METRICS, CHECKPOINT = "result.json", "metrics.jsonl", "checkpoint.pt"
 ENVIRONMENT, CONFIG, TRACEBACK = "environment.json", "config.yaml", "traceback.txt"
 ARTIFACTS = "artifacts"
 PICTURE = "comparison.png"
-"""The artifact that is published with a run that has one."""
+"""The artifact that is published with a run, if it exists."""
 
 
 def read_json(file: Path) -> dict[str, object] | None:
@@ -36,7 +36,7 @@ def read_json(file: Path) -> dict[str, object] | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise BadInput(f"{file} is damaged ({error}); delete it, or add force=true to run again") from error
+        raise BadInput(f"{file} is damaged ({error}); delete it, or add force=true to restart the run") from error
 
 
 def read_metrics(file: Path) -> list[dict[str, object]]:
@@ -54,7 +54,7 @@ def read_metrics(file: Path) -> list[dict[str, object]]:
         if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
             raise BadInput(
                 f"{file}, line {number} is damaged: {line[:60]!r} is not the record of an epoch; "
-                "put the undamaged file back, or make the run again with force=true"
+                "restore the undamaged file, or restart the run with force=true"
             )
         records.append(record)
     return records
@@ -85,12 +85,12 @@ class RunDirectory:
     def _unusable(self, error: OSError) -> BadInput:
         return BadInput(
             f"the run's folder {self.path} cannot be written: {error.strerror}; "
-            "name another place with output_root=FOLDER"
+            "name another folder with output_root=FOLDER"
         )
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Holds the run for this process; the system lets go of it when the process ends in any way.
+        """Locks the run for this process; the system releases the lock when the process ends.
 
         Raises:
             BadInput: another process holds it (the message says which), or the folder cannot be written.
@@ -116,8 +116,8 @@ class RunDirectory:
             lock.release()
 
     def set_aside(self) -> None:
-        """Moves what is there into `replaced/<number>/`, so that the run can start again and nothing is lost."""
-        # The result first: without it, what a kill leaves behind is an interrupted run, not a finished one.
+        """Moves existing files into `replaced/<number>/`, so that the run can restart and nothing is lost."""
+        # The result first: after a kill in between, the run then counts as interrupted, not as finished.
         old = [self.path / name for name in (RESULT, CHECKPOINT, METRICS, ENVIRONMENT, CONFIG, TRACEBACK, ARTIFACTS)]
         old = [file for file in old if file.exists()]
         if old:
@@ -128,12 +128,12 @@ class RunDirectory:
                 file.replace(target / file.name)
 
     def restart_under_way(self) -> bool:
-        """Whether an unfinished run that force=true began lies here, so that force=true goes on with it."""
+        """Whether a restart by force=true is unfinished here, so that force=true resumes it."""
         config = self.path / CONFIG
         return config.exists() and bool(OmegaConf.load(config).get("force")) and not (self.path / RESULT).exists()
 
     def begin(self, cfg: Config, environment: dict[str, object]) -> None:
-        """Writes what is known before the first step."""
+        """Writes config.yaml and environment.json, before the first step."""
         write_atomically(self.path / CONFIG, yaml.safe_dump(as_dict(cfg), sort_keys=False, allow_unicode=True).encode())
         write_atomically(self.path / ENVIRONMENT, to_json(environment))
 
@@ -141,7 +141,7 @@ class RunDirectory:
         return read_json(self.path / ENVIRONMENT)
 
     def write_metrics(self, history: list[dict[str, object]]) -> None:
-        """Writes metrics.jsonl whole: one record a line, so that it never disagrees with the checkpoint's history."""
+        """Rewrites metrics.jsonl, one record per line, so that it always agrees with the checkpoint's history."""
         lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in history]
         write_atomically(self.path / METRICS, "".join(lines).encode())
 
@@ -157,14 +157,14 @@ class RunDirectory:
         return read_json(self.path / RESULT)
 
     def finish(self, result: dict[str, object]) -> None:
-        """Writes result.json; from then on the run has happened."""
+        """Writes result.json, which marks the run as ended."""
         if result["status"] != "failed":
             (self.path / TRACEBACK).unlink(missing_ok=True)
         write_atomically(self.path / RESULT, to_json(result))
 
 
 class ReadOnlyRunDirectory(RunDirectory):
-    """The files of a run as seen by a process that leaves them to another: it reads, and writes nothing."""
+    """A read-only run directory, for every process but the main one."""
 
     def create(self) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Weights & Biases as a mirror of the local record: it may fail or be away, the run never notices."""
+"""Weights & Biases as a mirror of the local record: its failures never affect the run."""
 
 import secrets
 from collections.abc import Callable
@@ -15,7 +15,7 @@ class NoMirror:
     """`logger=none`: only the local record.
 
     Args:
-        wandb_id: of a W&B run that mirrored the run before, kept for later.
+        wandb_id: the id of an earlier W&B run of this run, kept for later.
     """
 
     def __init__(self, wandb_id: str | None = None):
@@ -29,15 +29,15 @@ class NoMirror:
 
 
 class WandbMirror:
-    """One W&B run beside the local one. Its first failure is said in one line, and ends the mirroring.
+    """Mirrors the run to W&B. The first failure prints one line and ends the mirroring.
 
     Args:
-        cfg: the configuration; `cfg.logger` says where to.
+        cfg: the configuration; `cfg.logger` holds the W&B options.
         identity: the run's names.
         environment: what `experiments.record.environment.describe` returned.
         folder: where W&B keeps its own files (`<folder>/wandb`).
-        wandb_id: the id of the W&B run to go on with, or None.
-        say: tells the person one line.
+        wandb_id: the id of the W&B run to resume, or None.
+        say: prints one line.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class WandbMirror:
             self._guarded(lambda: self._run.show(pictures))
 
     def finish(self, result: dict[str, object] | None) -> None:
-        """Closes the W&B run; `result` becomes its summary, None says that the run will go on later."""
+        """Closes the W&B run; `result` becomes its summary, None: the run will be resumed later."""
         if self._run:
             self._guarded(lambda: self._run.finish(result))
             self._run = None
@@ -78,7 +78,7 @@ class WandbMirror:
         except Exception as error:
             abandoned, self._run = self._run, None
             reason = " ".join(str(error).split())
-            self._say(f"note: W&B is left out from here on ({reason}); the local record is complete")
+            self._say(f"note: mirroring to W&B ends here ({reason}); the local record is complete")
             if abandoned:
                 abandoned.abandon()
             return None

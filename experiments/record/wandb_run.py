@@ -1,4 +1,4 @@
-"""One W&B run: what it is called, how it is opened, written and closed. What goes wrong is raised."""
+"""One W&B run: its names, and how it is opened, written and closed. Errors are raised."""
 
 import contextlib
 import hashlib
@@ -23,7 +23,7 @@ _FINISH_SECONDS = 60
 
 _NAME_LENGTH = 128
 _TAG_LENGTH = 64
-"""The most characters that W&B takes."""
+"""W&B's limits, in characters."""
 
 TRAINING, COMPARISON = "train", "comparison"
 """The W&B job types of this suite."""
@@ -31,7 +31,7 @@ TRAINING, COMPARISON = "train", "comparison"
 
 @dataclass(frozen=True)
 class Description:
-    """What W&B is told of a run before its history."""
+    """The description of a W&B run, without its history."""
 
     wandb_id: str
     group: str
@@ -71,7 +71,7 @@ def describe_run(
 
 
 def _within(text: str, length: int) -> str:
-    """`text`, or if it is too long its beginning and a fingerprint, so that different texts stay different."""
+    """`text`, shortened with a fingerprint if it is too long, so that different texts stay different."""
     if len(text) <= length:
         return text
     fingerprint = hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -81,8 +81,8 @@ def _within(text: str, length: int) -> str:
 def history_values(record: Mapping[str, object]) -> dict[str, float]:
     """One record of metrics.jsonl as W&B gets it.
 
-    What the activation `blocks.0.act1` has learned becomes `layer_blocks_0_act1/alpha` and so on: the
-    part before the slash is a section of panels, and a dot in it would be read as nesting.
+    Statistics of the activation `blocks.0.act1` become `layer_blocks_0_act1/alpha` and so on: the part
+    before the slash is a section of panels, and W&B would read a dot in it as nesting.
     """
     values = {key: value for key, value in record.items() if key != "activations"}
     for layer, learned in record.get("activations", {}).items():
@@ -91,13 +91,13 @@ def history_values(record: Mapping[str, object]) -> dict[str, float]:
 
 
 def destination(**given: str | None) -> DictConfig:
-    """configs/logger/wandb.yaml with the values of `given` that are not None in place of its own."""
+    """configs/logger/wandb.yaml, overridden by the values of `given` that are not None."""
     usual = OmegaConf.load(CONFIG_DIR / "logger" / "wandb.yaml")
     return OmegaConf.merge(usual, {key: value for key, value in given.items() if value is not None})
 
 
 def _wandb() -> ModuleType:
-    """wandb, told before it is first used to keep its own remarks off the terminal."""
+    """The wandb module, set to print nothing to the terminal."""
     os.environ.setdefault("WANDB_SILENT", "true")
     import wandb
 
@@ -105,10 +105,10 @@ def _wandb() -> ModuleType:
 
 
 def resolve_mode(mode: str) -> str:
-    """What `logger.mode` means here: "auto" is WANDB_MODE, else online if logged in and reachable, else offline.
+    """Resolves `logger.mode`: "auto" is WANDB_MODE, else online if logged in and reachable, else offline.
 
     Raises:
-        BadInput: online is asked for, and nobody is logged in.
+        BadInput: mode is "online" and no user is logged in.
     """
     wandb = _wandb()
     if mode == "auto":
@@ -124,7 +124,7 @@ def resolve_mode(mode: str) -> str:
 
 
 def clear_offline_copies(folder: Path, wandb_id: str) -> None:
-    """Deletes what was written offline for a W&B run before: `wandb sync` of two copies would show each epoch twice."""
+    """Deletes earlier offline files of a W&B run: `wandb sync` of two copies would show each epoch twice."""
     for copy in (folder / "wandb").glob(f"offline-run-*-{wandb_id}"):
         shutil.rmtree(copy)
 
@@ -140,16 +140,16 @@ def _reachable(url: str) -> bool:
 
 
 class WandbRun:
-    """One W&B run, written live or from a record. What goes wrong is raised.
+    """One W&B run, written live or from a record. Errors are raised.
 
-    A record's epoch is its W&B step, and W&B ignores a step that it has: whatever is sent twice (after
-    a kill, or by a second replay) is there once.
+    A record's epoch is its W&B step, and W&B ignores a step that it already has, so records may be sent
+    twice (after a kill, or by a second replay).
 
     Args:
         description: what the run is.
         logger: `project`, `entity` and `mode`, as in configs/logger/wandb.yaml.
         folder: where W&B keeps its own files (`<folder>/wandb`).
-        live: whether what this process takes of the machine is the run's, and worth recording.
+        live: whether this process trains the run, so that W&B records its use of the machine.
     """
 
     def __init__(self, description: Description, logger: DictConfig, folder: Path, live: bool):
@@ -160,7 +160,7 @@ class WandbRun:
             mode=resolve_mode(logger.mode),
             id=description.wandb_id,
             resume="allow",
-            reinit="create_new",  # a run that an earlier job of this process left open is not written to
+            reinit="create_new",  # do not write to a W&B run that an earlier job of this process left open
             group=_within(description.group, _NAME_LENGTH),
             job_type=description.job_type,
             name=_within(description.name, _NAME_LENGTH),
@@ -207,7 +207,7 @@ class WandbRun:
         self._run.log(media)
 
     def finish(self, result: Mapping[str, object] | None) -> None:
-        """Closes it; `result` becomes its summary, None says that the run will go on later."""
+        """Closes it; `result` becomes its summary, None: the run will be resumed later."""
         if result is None:
             self._run.mark_preempting()
         else:
@@ -215,6 +215,6 @@ class WandbRun:
         self._run.finish(exit_code=0 if result and result.get("status") == "finished" else 1)
 
     def abandon(self) -> None:
-        """Closes it after a failure, as well as that still goes."""
+        """Closes it after a failure, ignoring further errors."""
         with contextlib.suppress(Exception):
             self._run.finish(exit_code=1)

@@ -1,1 +1,1 @@
-"""From a ledger to what people read: tables, figures, one page, a comparison in W&B."""
+"""Output from a ledger: tables, figures, one page, a comparison in W&B."""

@@ -1,4 +1,4 @@
-"""The table across tasks: mean ranks, and gains that can be set side by side. Nothing in it is tested."""
+"""The table across tasks: mean ranks and comparable gains, without tests."""
 
 import math
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ from experiments.report.table import CSV, RESULT, Block, Cell, Column, Table
 _PRINTED = (RESULT, CSV)
 
 Contents = list[tuple[Setting, str]]
-"""What is ranked: settings, each with one metric."""
+"""The settings to rank, each with one metric."""
 
 
 def across_table(evidence: Evidence, baseline: str, metric: str | None = None) -> Table | None:
-    """The table over all settings, without its own command; None where there are fewer than two to compare over.
+    """The table over all settings, without its own command; None for fewer than two settings.
 
     Args:
         evidence: runs of which each task has one recipe.
         baseline: the activation that gains refer to.
-        metric: what is compared; None for the headline.
+        metric: the metric to compare; None: the headline.
     """
     contents = _contents(evidence, metric)
     acts, left_out = _common_activations(evidence, contents, baseline)
@@ -72,10 +72,10 @@ def across_table(evidence: Evidence, baseline: str, metric: str | None = None) -
 
 
 def short_names(settings: Sequence[Setting]) -> dict[Setting, str]:
-    """The shortest name of each setting that tells it from the others: the task, with its data, with all."""
+    """The shortest unique name of each setting: the task, with its data, with all."""
     return {
         setting: " ".join(getattr(setting, field) for field in fields)
-        for setting, fields in _telling_apart(settings).items()
+        for setting, fields in _distinguishing_fields(settings).items()
     }
 
 
@@ -83,11 +83,11 @@ def proper_names(settings: Sequence[Setting]) -> dict[Setting, str]:
     """`short_names` for a reader: with the proper names of tasks and data."""
     return {
         setting: " ".join(_proper(setting, field) for field in fields)
-        for setting, fields in _telling_apart(settings).items()
+        for setting, fields in _distinguishing_fields(settings).items()
     }
 
 
-def _telling_apart(settings: Sequence[Setting]) -> dict[Setting, tuple[str, ...]]:
+def _distinguishing_fields(settings: Sequence[Setting]) -> dict[Setting, tuple[str, ...]]:
     levels = (("task",), ("task", "data_label"), ("task", "model_label", "data_label"), SETTING_LABELS)
     found = {}
     for setting in settings:
@@ -106,7 +106,7 @@ def _proper(setting: Setting, field: str) -> str:
 
 
 def _contents(evidence: Evidence, metric: str | None) -> Contents:
-    """Each setting with its headline, or with `metric` where it has that."""
+    """Each setting with its headline, or with `metric` if it has it."""
     shown = [(setting, metrics_shown(evidence, setting, metric)) for setting in evidence.settings()]
     return [(setting, names[0]) for setting, names in shown if names]
 
@@ -129,8 +129,8 @@ def _common_activations(evidence: Evidence, contents: Contents, baseline: str) -
 def _scores(evidence: Evidence, contents: Contents, acts: Sequence[str]) -> dict[str, list[float]]:
     """A score for each activation and block (setting × seed that all of them have); higher is always better.
 
-    A diverged run scores below every other of its block. A block in which a run failed or has no
-    value for another reason is left out: that says nothing of the activation.
+    A diverged run scores below every other of its block. A block with a failed run, or one without a
+    value for another reason, is left out, as the activation is not the cause.
     """
     scores: dict[str, list[float]] = {act: [] for act in acts}
     for setting, metric in contents:

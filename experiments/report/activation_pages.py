@@ -1,8 +1,7 @@
 """A page of the guide for each registered activation: formula, response, options, citation and measured cost.
 
-What is said of an activation is read where it stands already: the formula in words and the citation in the first line
-of its class, defaults in the registry, the meaning of an option in configs/act, its cost in the published benchmarks.
-Only the formula as LaTeX, and links of papers that are not on arXiv, are kept here.
+Sources: the first line of each class (formula in words, citation), the registry (defaults), configs/act (meaning of
+options), and the published benchmarks (cost). Only LaTeX formulas and links to papers outside arXiv are kept here.
 """
 
 import csv
@@ -31,7 +30,7 @@ FORMULAS = {
     "mish": r"y = z \tanh(\ln(1 + e^{z}))",
     "carelu": r"y = \max(0,\, s\, z), \qquad s = K \tanh(\alpha\, p + \beta)",
 }
-"""LaTeX by name; an activation that is not here is shown by the first line of its class."""
+"""LaTeX by name; for others the first line of the class is shown."""
 
 SHARES = {
     "energy": r"p = \frac{\sum_j \max(z_j, 0)^2}{\lVert z \rVert_2^2 + \varepsilon}",
@@ -50,7 +49,7 @@ LINKS = {
     "ICML 2010": "https://www.cs.toronto.edu/~fritz/absps/reluICML.pdf",
     "ICML 2013": "https://ai.stanford.edu/~amaas/papers/relu_hybrid_icml2013_final.pdf",
 }
-"""Where a paper is that is not on arXiv, by how its citation ends."""
+"""Links to papers outside arXiv, by the end of the citation."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,10 @@ class Choice:
     """A file of configs/act.
 
     Args:
-        word: what is written after `act=`.
-        meaning: what its first line says.
+        word: the option of `act=`.
+        meaning: its first line.
         options: the values that it sets.
-        comments: what its file says of each option.
+        comments: the comment of each option.
     """
 
     word: str
@@ -95,7 +94,7 @@ def choices(name: str) -> list[Choice]:
 
 
 def costs(folder: Path, words: set[str]) -> list[Cost]:
-    """What benchmarks of activations by themselves measured on the shapes of ResNet-18, from `folder`/*.csv."""
+    """The benchmarks of activations on the shapes of ResNet-18, from `folder`/*.csv."""
     ratios = defaultdict(list)
     for file in sorted(folder.glob("*.csv")):
         with file.open(encoding="utf-8", newline="") as stream:

@@ -1,4 +1,4 @@
-"""The table of what each activation costs: parameters, time of a step and peak memory beside the baseline's."""
+"""The cost of each activation: parameters, time of a step and peak memory, relative to the baseline."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ def pairs(runs: Sequence[Run], base: Sequence[Run]) -> list[tuple[Run, Run]]:
 
 
 def ratio(runs: Sequence[Run], base: Sequence[Run], measure: Callable[[Run], float]) -> Ratio | None:
-    """Of a measure, over the pairs; None where there is none or the baseline measured 0."""
+    """Of a measure, over the pairs; None if there are none or the baseline is 0."""
     ratios = [measure(run) / measure(partner) for run, partner in pairs(runs, base) if measure(partner)]
     return Ratio(len(ratios), median(ratios), min(ratios), max(ratios)) if ratios else None
 

@@ -16,7 +16,7 @@ from experiments.report.sentences import difference_unit, finding_sentence, summ
 from experiments.report.table import RESULT, Cell, Column, simple_table
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
-"""What is made stands between these two lines."""
+"""The generated block is between these two lines."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Study:
     ledger: str
     """Relative to the root of the repository."""
     tables: str
-    """The page of its tables, likewise."""
+    """The page of its tables, relative to the root."""
     baseline: str = "relu"
     metric: str | None = None
     tuned: str | None = None
 
 
 def results_block(root: Path, grid: str, studies: tuple[Study, ...]) -> str:
-    """What stands between the two marks.
+    """The generated block of the front page.
 
     Args:
         root: of the repository.
@@ -54,7 +54,7 @@ def with_results(page: str, block: str) -> str:
     """The page with the block between the marks.
 
     Raises:
-        BadInput: the page has not each mark once, in this order.
+        BadInput: the page lacks a mark, repeats one, or has them in the wrong order.
     """
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
@@ -64,7 +64,7 @@ def with_results(page: str, block: str) -> str:
 
 
 def _of_setting(evidence: Evidence, setting: Setting, tables: str, baseline: str = "relu") -> str:
-    """A table of the headline, a row an activation, and the sentence on the subject."""
+    """A table of the headline, a row per activation, and the sentence on the subject."""
     name = next(run.metric for run in evidence.runs if run.setting == setting)
     metric = describe_metric(setting.task, name)
     entries = compare(evidence, setting, name, baseline)
@@ -110,7 +110,7 @@ def _difference(entry: Entry, decimals: int, is_baseline: bool) -> str:
 
 
 def _of_study(root: Path, study: Study) -> str:
-    """The question, its answer in one or two sentences, and the significant comparisons or the subject's."""
+    """The question, its answer in one or two sentences, and the significant comparisons or those of the subject."""
     evidence = read_evidence(root / study.ledger)
     if study.tuned:
         evidence = tune(evidence, study.tuned).evidence

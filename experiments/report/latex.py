@@ -38,7 +38,7 @@ _WRITTEN = {
 
 
 def to_latex(table: Table) -> str:
-    r"""One float a block, for \input; the commands stand in comments on top."""
+    r"""One float a block, for \input; the commands are in comments on top."""
     own, runs = table.commands[:1], table.commands[1:]
     head = [
         f"% {table.title}",
@@ -106,7 +106,7 @@ def _cell(cell: Cell) -> str:
 
 
 def escape(text: str) -> str:
-    """`text` as LaTeX source; a character that pdflatex does not know loses its accents or becomes a question mark."""
+    """`text` as LaTeX source; characters outside pdflatex's set lose their accents or become question marks."""
     return "".join(_WRITTEN.get(character) or _plain(character) for character in text)
 
 

@@ -1,4 +1,4 @@
-"""What a reader must be told below a comparison: single seeds, unequal seeds, runs that did not finish."""
+"""Notes below a comparison: single seeds, unequal seeds, runs that did not finish."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ def remarks(entries: Sequence[Entry], baseline: str, metric: str) -> tuple[str, 
 
 
 def _reference(entries: Sequence[Entry], metric: str) -> str:
-    """What bicubic interpolation reaches on the same images, where all runs agree on it."""
+    """The PSNR of bicubic interpolation on the same images, if all runs have the same value."""
     measured_on, slash, base = metric.rpartition("/")
     reference = f"{measured_on}{slash}bicubic_{base}"
     runs = [run for entry in entries for run in entry.runs if reference in run.metrics]

@@ -32,7 +32,7 @@ def to_csv(table: Table) -> str:
 
 
 def records_to_csv(columns: Sequence[str], records: Iterable[Mapping[str, object]], digits: int = 10) -> str:
-    """Records under one header row; numbers with so many digits, so that no machine's last bit shows."""
+    """Records under one header row; numbers with limited digits, so that they do not depend on the machine."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

@@ -1,4 +1,4 @@
-"""A table as data: what each cell is worth and how it reads; `rendering` and `latex` write it."""
+"""A table as data: the raw value and printed text of each cell; `rendering` and `latex` write it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from experiments.analysis.numbers import ABSENT
 
 RESULT, STATISTICS, CSV = "result", "statistics", "csv"
-"""The views of a table. The printed ones are parted so that each stays readable; the CSV holds everything."""
+"""The views of a table. The printed ones are split so that each stays readable; the CSV holds everything."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Block:
-    """The rows that are compared with each other, under a title and a caption line of their own."""
+    """The rows that are compared with each other, with a title and a caption line."""
 
     title: str
     """May be empty, where a table has one block."""
     caption: str
-    """What is equal in all rows, and where they come from; may be empty."""
+    """The common settings and provenance of its rows; may be empty."""
     rows: tuple[tuple[Cell, ...], ...]
     """One cell a column of the table."""
     notes: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Table:
     notes: tuple[str, ...] = ()
     """How to read the columns."""
     commands: tuple[str, ...] = ()
-    """First the one that makes this table again from its ledger, then those that make the runs."""
+    """First the command that makes this table from its ledger, then those that make the runs."""
     warnings: tuple[str, ...] = ()
     """What is missing: damaged or repeated rows of the ledger, tasks that are left out."""
 
@@ -101,7 +101,7 @@ def simple_table(
         name: of its files.
         title: its heading.
         columns: each a `Column`, or (key, printed title): a column that is printed and in the CSV.
-        rows: each with one cell a column; a bare value is a cell that prints it as it is, None as a dash.
+        rows: each with one cell a column; a bare value is printed as text, None as a dash.
         caption: what it shows.
         further: notes, commands or warnings of the `Table`.
 

@@ -1,4 +1,4 @@
-"""All tables of a ledger: which runs may stand in one table, and the tables made from them. No input or output."""
+"""All tables of a ledger: the selection of runs and the tables made from them. No input or output."""
 
 import re
 from collections import Counter
@@ -17,7 +17,7 @@ from experiments.report.task_table import task_table
 from experiments.report.tuning_table import tuning_table
 
 EACH = "each"
-"""Asks for the tables of every recipe, each set beside the others and never mixed."""
+"""Value of `recipe` for separate tables of every recipe."""
 
 
 def build_tables(
@@ -31,15 +31,15 @@ def build_tables(
 
     Args:
         evidence: a ledger's runs.
-        baseline: the activation that the others are compared with, as the ledger labels it.
+        baseline: the label of the activation to compare with.
         recipe: the only recipe to use, or `each` for tables of every recipe, named `<table>_<recipe>`;
             None where each task has one recipe.
-        metric: what is compared; None for the headline of each task.
+        metric: the metric to compare; None: the headline of each task.
         tuned: a key of which each activation gets its best value; the tables are named `<table>_tuned`,
             and `<task>_values_tuned` lists what was tried.
 
     Raises:
-        BadInput: runs of several recipes would stand in one table, the baseline or the metric is in
+        BadInput: runs of several recipes would share one table, the baseline or the metric is in
             none of the runs, or a tuning was unequal.
     """
     baseline_if_other = None if baseline == "relu" else baseline
@@ -72,10 +72,10 @@ def _tables(evidence: Evidence, baseline: str, metric: str | None, tuning: Tunin
 
 
 def parts(evidence: Evidence, baseline: str, recipe: str | None) -> list[tuple[str, Evidence]]:
-    """(recipe, its runs) of each recipe that is asked for; everything under one name where none is.
+    """(recipe, its runs) of each requested recipe; all runs under one name if none is requested.
 
     Raises:
-        BadInput: no recipe is named and a task has several, the one that is named is not there, or
+        BadInput: no recipe is named and a task has several, the named one does not exist, or
             the baseline is not.
     """
     _check_recipes(evidence, recipe)

@@ -18,7 +18,7 @@ from experiments.report.table import CSV, RESULT, STATISTICS, Block, Cell, Colum
 
 @dataclass(frozen=True)
 class _Row:
-    """What the cells of one row are made from."""
+    """The data of one row."""
 
     setting: Setting
     metric_name: str
@@ -34,7 +34,7 @@ _Field = tuple[Column, Callable[[_Row], Cell]]
 def task_table(
     evidence: Evidence, task: str, baseline: str, metric: str | None = None, tuning: Tuning | None = None
 ) -> Table | None:
-    """The table of a task whose runs all have one recipe, without its commands; None where no run has the metric.
+    """The table of a task whose runs all have one recipe, without its commands; None if no run has the metric.
 
     Args:
         evidence: the runs.
@@ -44,7 +44,7 @@ def task_table(
         tuning: how the runs were chosen, if they are the chosen ones of a tuning.
 
     Raises:
-        BadInput: nothing says which direction of the metric is better.
+        BadInput: the direction of the metric is unknown.
     """
     settings = [setting for setting in evidence.settings() if setting.task == task]
     contents = [(setting, name) for setting in settings for name in metrics_shown(evidence, setting, metric)]
@@ -134,14 +134,14 @@ def _number(key: str, value: Callable[[_Row], float | None]) -> _Field:
 
 
 def _of_pairs(name: str) -> Callable[[_Row], float | None]:
-    """A field of the paired comparison; None where there is no pair."""
+    """A field of the paired comparison; None without pairs."""
     return lambda row: getattr(row.entry.paired, name) if row.entry.paired and row.entry.paired.n else None
 
 
 def _statistic(name: str, written: Callable[[float | None], str]) -> Callable[[_Row], Cell]:
     def cell(row: _Row) -> Cell:
         value = _of_pairs(name)(row)
-        # One pair is no statistic: its raw value stands in the CSV alone.
+        # One pair gives no statistics: only the CSV shows its raw value.
         return Cell(written(value) if row.entry.paired and row.entry.paired.n > 1 else ABSENT, value)
 
     return cell

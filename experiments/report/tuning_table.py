@@ -1,4 +1,4 @@
-"""The table of everything that a tuning tried, so that a reader sees what each choice was made from."""
+"""The table of all values that a tuning tried."""
 
 from collections.abc import Collection, Mapping
 
@@ -15,7 +15,7 @@ _PRINTED = (RESULT, CSV)
 
 
 def tuning_table(tuning: Tuning, task: str, settings: Collection[Setting]) -> Table:
-    """Every value that was tried for every activation of a task in `settings`, without the table's own command."""
+    """All tried values for every activation of a task in `settings`, without the table's command."""
     tried = {setting: acts for setting, acts in tuning.trials.items() if setting.task == task and setting in settings}
     runs = [run for acts in tried.values() for run in _all_runs(acts)]
     heading = describe_metric(task, runs[0].metric).heading

@@ -19,12 +19,12 @@ from experiments.report.tables import EACH, build_tables
 
 
 def log_comparison(ledger: Path, logger: DictConfig, say: Callable[[str], None]) -> None:
-    """Writes the comparison of a sweep's ledger; whatever goes wrong is said in one line and raises nothing.
+    """Writes the comparison of a sweep's ledger; errors become one line and are not raised.
 
     Args:
-        ledger: the ledger; figures are made from it, and W&B keeps its own files in wandb/ beside it.
+        ledger: the ledger; figures are made from it, and W&B keeps its files in wandb/ next to it.
         logger: the chosen file of configs/logger; nothing is done with `logger=none`.
-        say: tells the person one line.
+        say: prints one line.
     """
     if logger.name != "wandb":
         return
@@ -45,7 +45,7 @@ def write_comparison(
     tuned: str | None = None,
     suite: str | None = None,
 ) -> str:
-    """Writes the comparison to W&B: one run a suite, which each call brings up to date.
+    """Writes the comparison to W&B: one run per suite, which each call updates.
 
     Args:
         ledger: the ledger.
@@ -53,17 +53,17 @@ def write_comparison(
         folder: where W&B keeps its own files (`<folder>/wandb`).
         figures: a folder whose PNG files are the figures; None: they are made from the ledger.
         baseline: as for `build_tables`.
-        recipe: as for `build_tables`; None takes each by itself where a task has several, and leaves out
+        recipe: as for `build_tables`; None: each separately if a task has several, without
             those that have no run of the baseline.
         metric: as for `build_tables`.
         tuned: as for `build_tables`.
-        suite: the name of what is compared; None: that of the ledger's folder.
+        suite: the name of the comparison; None: that of the ledger's folder.
 
     Returns:
         The address of its page, or the folder of an offline run.
 
     Raises:
-        BadInput: the ledger or what is asked of it does not fit, or online is asked for without a login.
+        BadInput: the arguments do not fit the ledger, or mode is "online" and no user is logged in.
     """
     evidence = read_evidence(ledger)
     if recipe is None:
@@ -92,7 +92,7 @@ def write_comparison(
 
 
 def describe_comparison(evidence: Evidence, tables: list[Table], suite: str | None = None) -> Description:
-    """What W&B is told of a comparison; its configuration says which runs, and which ledger it stands for."""
+    """The description of a comparison in W&B; its configuration names the ledger and the runs."""
     suite = suite or evidence.file.resolve().parent.name
     recipes = sorted({run.setting.recipe_label for run in evidence.runs})
     config = {
@@ -121,13 +121,13 @@ def describe_comparison(evidence: Evidence, tables: list[Table], suite: str | No
 
 
 def rows_for_wandb(table: Table) -> list[dict[str, object]]:
-    """The raw values of each row; what is the same in most rows comes last, where a wide table is cut off."""
+    """The raw values of each row; columns that are equal in most rows come last, where a wide table is cut off."""
     last = [*(field.name for field in fields(Setting)), "metric", "unit", "baseline"]
     return [dict(sorted(record.items(), key=lambda item: item[0] in last)) for record in table.records()]
 
 
 def _with_baseline(evidence: Evidence, baseline: str) -> Evidence:
-    """Without the recipes that nobody has run the baseline with: a single trial must not stop the comparison."""
+    """Leaves out recipes without a baseline run: a single trial must not stop the comparison."""
     recipes = {run.setting.recipe_label for run in evidence.runs if run.act == baseline}
     left_out = {run.setting.recipe_label for run in evidence.runs} - recipes
     if not recipes or not left_out:

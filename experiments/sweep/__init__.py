@@ -1,7 +1,7 @@
 """A sweep: the coordinator, which hands the jobs to Hydra, the pool that runs them in parallel, and their record.
 
-Hydra's sweeper and launcher decide which job starts where. Whatever the launcher, each job writes how it ended into
-the sweep's folder, and the coordinator reads it there. May import everything but benchmarking.
+Hydra's sweeper and launcher decide which job starts where. With any launcher, each job records its outcome in the
+sweep's folder, where the coordinator reads it. May import everything but benchmarking.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The process of one job: alone, in a pool, or with the process that Hydra's launcher made for it."""
+"""One job: in this process, in a pool, or in a process of Hydra's launcher."""
 
 import os
 import signal
@@ -18,13 +18,13 @@ from experiments.sweep.slurm import requeueing
 from experiments.training.job import STOPPED, Ending, run_job
 
 POOL_JOB = "CARELU_POOL_JOB"
-"""The environment variable that names the file in which a process of the pool reports how its job ended."""
+"""The environment variable with the file in which a process of the pool reports the outcome of its job."""
 
 _POLL_SECONDS = 0.5
 
 
 def joins_pool() -> bool:
-    """Whether this process is one of a pool's; if so, it stops with a checkpoint when the coordinator is gone."""
+    """Whether this process belongs to a pool; if so, it stops with a checkpoint when the coordinator dies."""
     if POOL_JOB not in os.environ:
         return False
     _signal_after(lambda: os.read(0, 1))  # the end of the pipe, to which the coordinator writes nothing
@@ -32,11 +32,11 @@ def joins_pool() -> bool:
 
 
 def perform_job(cfg: DictConfig, of_hydra: HydraConf) -> Ending:
-    """Performs the job that Hydra composed, and reports how it ended where a sweep waits for it.
+    """Runs the job that Hydra composed and reports its outcome to the sweep, if there is one.
 
     Args:
-        cfg: its configuration.
-        of_hydra: Hydra's own.
+        cfg: the configuration of the job.
+        of_hydra: Hydra's own configuration.
     """
     choices = dict(of_hydra.runtime.choices)
     if of_hydra.mode != RunMode.MULTIRUN:
@@ -58,12 +58,12 @@ def perform_job(cfg: DictConfig, of_hydra: HydraConf) -> Ending:
         folder.end(number, ending)
         print(f"sweep: {progress(folder.jobs(), time.time())}", flush=True)
     if ending.code == STOPPED and not folder.stop_requested():
-        sys.exit(STOPPED)  # the signal ends the whole sweep; to submitit, a job that Slurm ended is not over
+        sys.exit(STOPPED)  # the signal ends the sweep; for submitit, a job that Slurm ended is not over
     return ending
 
 
 def _signal_after(wait: Callable[[], object]) -> None:
-    """Sends this process SIGTERM, at which a run writes a checkpoint, when `wait` returns in a thread of its own."""
+    """Sends this process SIGTERM, at which a run writes a checkpoint, when `wait` returns; waits in a thread."""
 
     def signal_then() -> None:
         wait()

@@ -18,7 +18,7 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Worker:
-    """What the jobs of one worker may use: a GPU, by its name in CUDA_VISIBLE_DEVICES, or None; and CPU threads."""
+    """The resources of one worker: a GPU, by its name in CUDA_VISIBLE_DEVICES, or None; and CPU threads."""
 
     gpu: str | None
     threads: int
@@ -40,12 +40,12 @@ def run_pool(
     folder: SweepFolder,
     command: Callable[[list[str], Worker], list[str]],
 ) -> None:
-    """Runs jobs, as many at once as there are workers; returns when all have ended or the sweep is stopped.
+    """Runs jobs, one at a time per worker; returns when all have ended or the sweep is stopped.
 
     Args:
         jobs: the overrides of each job, by its number in the sweep.
-        workers: what each of the jobs that run at once may use.
-        folder: records how each job ended.
+        workers: the resources of each worker.
+        folder: records the outcome of each job.
         command: the command line of a job with such overrides, for a worker.
     """
     waiting, free = list(jobs.items()), list(workers)
@@ -82,7 +82,7 @@ def start_job(number: int, worker: Worker, folder: SweepFolder, command: list[st
         return subprocess.Popen(
             command,
             env={**os.environ, **bound, **report_to},
-            stdin=subprocess.PIPE,  # closes when the coordinator is gone, however it ended
+            stdin=subprocess.PIPE,  # closes when the coordinator ends, however it ends
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C in the terminal is for the coordinator
@@ -90,7 +90,7 @@ def start_job(number: int, worker: Worker, folder: SweepFolder, command: list[st
 
 
 def _unreported_ending(code: int, log: Path, stopping: bool) -> Ending:
-    """How a job ended whose process reported nothing."""
+    """The outcome of a job whose process reported none."""
     if stopping or code == STOPPED:
         return Ending("stopped", STOPPED, "before its training began")
     if code < 0:
@@ -110,7 +110,7 @@ def visible_gpus() -> list[str]:
 
 
 def usable_cores() -> int:
-    """The cores that this process may use, as its affinity and its container's quota allow."""
+    """The cores that this process may use, by its affinity and its container's quota."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with contextlib.suppress(OSError, ValueError):  # no cgroup v2, or "max" for no limit
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()

@@ -1,4 +1,4 @@
-"""What a sweep keeps in its folder: the jobs it is made of, and the state of each."""
+"""The record of a sweep in its folder: its jobs and their states."""
 
 import functools
 import json
@@ -18,10 +18,10 @@ class Job:
     """One run of a sweep.
 
     Args:
-        overrides: what distinguishes it, as Hydra takes it.
-        state: RUNNING, NOT_RUN or how it ended.
-        ending: how it ended, None while it has not.
-        began, ended: seconds since 1970; 0.0 where it has not.
+        overrides: the overrides of the job, as Hydra accepts them.
+        state: RUNNING, NOT_RUN or the state of its ending.
+        ending: its outcome; None before it ends.
+        began, ended: seconds since 1970; 0.0 before it does.
     """
 
     overrides: list[str]
@@ -43,7 +43,7 @@ class SweepFolder:
 
     @classmethod
     def create(cls, path: Path, jobs: list[list[str]], launcher: str) -> "SweepFolder":
-        """Makes the folder of a sweep; where `path` exists, one beside it.
+        """Makes the folder of a sweep; if `path` exists, one next to it.
 
         Args:
             path: the wanted path.
@@ -68,7 +68,7 @@ class SweepFolder:
         return json.loads((self.path / "sweep.json").read_text(encoding="utf-8"))
 
     def request_stop(self) -> None:
-        """Asks every job to write a checkpoint and end, and no other to begin."""
+        """Asks every job to write a checkpoint and end, and prevents further jobs from starting."""
         (self.path / "stop").touch()
 
     def stop_requested(self) -> bool:
@@ -120,4 +120,4 @@ def _write(file: Path, content: dict[str, object]) -> None:
     file.parent.mkdir(exist_ok=True)
     part = file.with_name(f"{file.name}.{os.getpid()}.part")
     part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(file)  # so that nobody reads half a file
+    part.replace(file)  # atomic

@@ -12,7 +12,7 @@ _ORDER = ("done", "resumed", "skipped", "diverged", "failed", "stopped", NOT_RUN
 
 
 def is_done(job: Job) -> bool:
-    """Whether the job has ended and was not stopped, so that nothing is left to resume."""
+    """Whether the job has ended and was not stopped, so that it need not be resumed."""
     return job.ending is not None and job.state != "stopped"
 
 
@@ -28,13 +28,13 @@ def seconds_left(jobs: Sequence[Job], now: float) -> float | None:
     Runs that were finished before the sweep took no time and are not counted.
     """
     ended = [job for job in jobs if is_done(job) and job.state != "skipped"]
-    begun = [job for job in jobs if job.began and job.state != "skipped"]
+    started = [job for job in jobs if job.began and job.state != "skipped"]
     to_do = [job for job in jobs if not is_done(job)]
     if not ended or not to_do:
         return None
     mean = sum(job.ended - job.began for job in ended) / len(ended)
-    work = sum((job.ended or now) - job.began for job in begun)
-    elapsed = max(now - min(job.began for job in begun), 1e-9)
+    work = sum((job.ended or now) - job.began for job in started)
+    elapsed = max(now - min(job.began for job in started), 1e-9)
     left = sum(max(mean - (now - job.began if job.began else 0), 0) for job in to_do)
     return left / max(work / elapsed, 1)
 
@@ -47,7 +47,7 @@ def progress(jobs: Sequence[Job], now: float) -> str:
 
 
 def outcome(job: Job) -> str:
-    """How a run ended: its headline, or why it has none."""
+    """The outcome of a run: its headline, or why it has none."""
     if job.ending is None:
         return "" if job.state == NOT_RUN else "its process ended without a report"
     headline = f"{job.ending.metric} {job.ending.value:.4g}" if job.ending.value is not None else ""
@@ -55,7 +55,7 @@ def outcome(job: Job) -> str:
 
 
 def summary(jobs: Sequence[Job], seconds: float, folder: str) -> str:
-    """The table that ends a sweep, and how often each outcome is in it."""
+    """The table at the end of a sweep, with the count of each outcome."""
     jobs_and_labels = list(zip(jobs, labels(jobs), strict=True))
     width = max(len(label) for _, label in jobs_and_labels)
     lines = [f"sweep of {len(jobs)} {'run' if len(jobs) == 1 else 'runs'} in {duration(seconds)}, {folder}"]
@@ -67,7 +67,7 @@ def summary(jobs: Sequence[Job], seconds: float, folder: str) -> str:
     if counts["skipped"]:
         lines.append("skipped: was finished before this sweep")
     if counts["failed"] or counts["stopped"] or counts[NOT_RUN]:
-        lines.append("the same command repeats what failed and continues what was stopped or not run")
+        lines.append("repeat the command to restart failed runs and resume the others")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""What a sweep needs on a Slurm cluster beside Hydra's submitit launcher: pre-emption, stopping, and jobs that die."""
+"""Slurm support beyond Hydra's submitit launcher: pre-emption, stopping, and jobs that die."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from experiments.sweep import PLUGINS
 
 
 def prepare_launcher() -> None:
-    """Lets submitit's jobs find this project, and its launcher wait for every job, also after one has died."""
+    """Lets submitit's jobs import this project, and its launcher wait for every job even if one dies."""
     import submitit
 
     results = submitit.SlurmJob.results
@@ -25,16 +25,16 @@ def prepare_launcher() -> None:
             print(f"Slurm job {job.job_id} has no result: {' '.join(str(error).split())}", flush=True)
             return [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
 
-    submitit.SlurmJob.results = results_or_none  # Hydra's launcher would leave at the first error
+    submitit.SlurmJob.results = results_or_none  # Hydra's launcher would exit at the first error
     path = [str(ROOT), str(PLUGINS), os.getenv("PYTHONPATH")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
 
 
 @contextlib.contextmanager
 def requeueing() -> Iterator[None]:
-    """Stops the run with a checkpoint when Slurm wants the machine back, then lets submitit queue the job again.
+    """Stops the run with a checkpoint when Slurm pre-empts it, then lets submitit requeue the job.
 
-    submitit's own handler queues it at once and exits in the middle of whatever is under way.
+    submitit's own handler requeues it immediately and exits without a checkpoint.
     """
     number = signal.Signals[f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"]
     received: list[tuple[int, FrameType | None]] = []

@@ -20,7 +20,7 @@ def activate(activation: nn.Module, z: Tensor, pre_norm: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class TextShape:
-    """What a text classifier must know of its data.
+    """The properties of the data that a text classifier needs.
 
     Args:
         vocabulary_size: number of different token ids.
@@ -46,8 +46,8 @@ def activation_over_features(activation: ActivationFactory, features: int, ndim:
         ndim: number of dimensions: 3 for tokens N×L×D, 2 for whole texts N×D.
 
     Raises:
-        ValueError: the activation cannot stand there, or its competition would reach beyond the
-            features, so that padding and the other texts of a batch would change a result.
+        ValueError: the activation cannot be used there, or its competition would include padding or the other
+            texts of a batch, which would then change a result.
     """
     module = activation(features, sample_dims=(ndim - 1,))
     over = getattr(module, "over", None)

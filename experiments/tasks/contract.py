@@ -1,7 +1,7 @@
-"""The task contract: everything the engine needs to know of an experiment.
+"""The task contract: everything the engine needs to know about a task.
 
-A task is one folder: spec.py (what it tells of itself without torch), task.py (its class, as `TASK`), and what they
-need. The file configs/task/<name>.yaml names the folder as a Python package; it may lie anywhere on PYTHONPATH.
+A task is one folder: spec.py (its description, without torch), task.py (its class, as `TASK`), and what they
+need. The file configs/task/<name>.yaml names the folder as a Python package; it may be anywhere on PYTHONPATH.
 """
 
 import importlib
@@ -21,7 +21,7 @@ from experiments.distributed.sharding import WHOLE, Shard
 from experiments.errors import BadInput
 
 Batch = Any
-"""What a task's own batches yield and its own `loss` takes; only the task looks inside."""
+"""One batch, opaque to the engine: what the task's batches yield and its `loss` takes."""
 
 
 class TrainingBatches(Protocol):
@@ -35,9 +35,9 @@ class TrainingBatches(Protocol):
         """Examples in the smallest batch of an epoch."""
 
     def epoch(self, seed: int, epoch: int, start: int = 0, shard: Shard = WHOLE) -> Iterator[Batch]:
-        """The batches of an epoch, from batch `start` on; of each only the examples `shard.of` so many.
+        """The batches of an epoch, from batch `start` on; only the examples of `shard` from each.
 
-        What is drawn is drawn for whole batches, so that an example is the same in whichever share it lies.
+        Random numbers are drawn for the global batch, so that an example does not depend on the number of shards.
         """
 
 
@@ -47,9 +47,9 @@ class Splits:
 
     Args:
         train: the training batches.
-        evaluation: batches by name. The metrics of "test" are recorded under their own names, those
-            of any other set as `<set>/<metric>`; "validation" is the part that a selection may use.
-        notes: what a person should know of the data, like rows that were dropped; shown and kept in the result.
+        evaluation: evaluation batches by set. The metrics of "test" are recorded under their plain names, those of
+            other sets as `<set>/<metric>`; only "validation" is used to select an epoch.
+        notes: remarks on the data, like rows that were dropped; shown and kept in the result.
     """
 
     train: TrainingBatches
@@ -61,11 +61,11 @@ class Task(ABC):
     """One experiment: its data, model, loss and metrics.
 
     Args:
-        config: of the run.
+        config: the configuration of the run.
     """
 
     spec: ClassVar[TaskSpec]
-    """What it tells of itself, from its spec.py."""
+    """Its description, from its spec.py."""
 
     def __init__(self, config: Config):
         self.config = config
@@ -80,7 +80,7 @@ class Task(ABC):
         """Reads the data and puts it on the device.
 
         Raises:
-            BadInput: data that is missing, damaged or not what it should be.
+            BadInput: the data is missing, damaged or unexpected.
         """
 
     @abstractmethod
@@ -95,15 +95,15 @@ class Task(ABC):
     def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
         """Metrics over all of `batches`; called in evaluation mode, without gradients.
 
-        Where several processes share a run, each gets some of the batches: what is all_reduce_sum over them has
-        to go through `experiments.distributed.processes.all_reduce_sum` before a metric is made of it.
+        In a distributed run each process gets some of the batches: sum over processes with
+        `experiments.distributed.processes.all_reduce_sum` before computing a metric.
         """
 
     def write_artifacts(self, model: nn.Module, splits: Splits, folder: Path) -> list[Path]:
         """Writes files about the trained model that are worth looking at into `folder`; returns them, pictures first.
 
-        Called once after the last epoch, in evaluation mode, without gradients, and by the first process
-        alone (so nothing here may go through `all_reduce_sum`). By default there are none.
+        Called once after the last epoch, in evaluation mode, without gradients, and in the main process
+        only, so it must not call `all_reduce_sum`. By default there are none.
         """
         return []
 
@@ -123,6 +123,6 @@ def build_task(config: Config) -> Task:
 
 
 def model_from_config(models: Mapping[str, Callable[..., nn.Module]], config: Config, **arguments: object) -> nn.Module:
-    """Calls what `model.architecture` names in `models`, with the other keys of `config.model` and `arguments`."""
+    """Builds the model that `model.architecture` names in `models`, with the other model options and `arguments`."""
     options = config.model.model_dump(exclude={"name", "architecture"})
     return models[config.model.architecture](**options, **arguments)

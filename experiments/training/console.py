@@ -13,7 +13,7 @@ from experiments.configuration.identity import Identity
 
 
 class Display:
-    """Shows one run: a progress bar on a terminal, one line per epoch where the output goes to a file.
+    """Shows one run: a progress bar on a terminal, one line per epoch if the output is not a terminal.
 
     Args:
         console: where to print; None: the standard output.
@@ -26,7 +26,7 @@ class Display:
         self._shown_at = 0.0
 
     def header(self, identity: Identity, parameters: int, device: str, precision: str, resumed_at: str) -> None:
-        """Prints what runs, on which device, and where its files are."""
+        """Prints the run's configuration, its device and its directory."""
         rows = [
             ("task", f"{identity.task}, recipe {identity.recipe}"),
             ("activation", identity.act),
@@ -104,7 +104,7 @@ class Display:
         self.console.print(f"compare with: {self._comparison(identity)}")
 
     def _comparison(self, identity: Identity) -> str:
-        """The command of the same run with ReLU, or with CAReLU if this run is not a CAReLU."""
+        """The command of the same run with ReLU, or with CAReLU if this run uses another activation."""
         other = "act=relu" if identity.act.startswith("carelu") else "act=carelu"
         words = [word for word in shlex.split(identity.command) if not word.startswith("act.")]
         words = [other if word.startswith("act=") else word for word in words]

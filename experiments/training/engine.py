@@ -1,4 +1,4 @@
-"""The training loop: epochs over batches, evaluation, checkpoints. It knows nothing about images or text."""
+"""The training loop: epochs over batches, evaluation, checkpoints. Independent of the task."""
 
 import math
 import sys
@@ -47,9 +47,9 @@ class Engine:
     """Trains one model on one task, from the start or from a checkpoint.
 
     Args:
-        config: the configuration, device and precision resolved.
+        config: the configuration, with device and precision resolved.
         setup: what is trained.
-        processes: those that train it together, or the single one.
+        processes: the processes that train it, or the single one.
         outputs: where checkpoints and metrics go.
     """
 
@@ -75,9 +75,9 @@ class Engine:
         Every process of the run calls it; if one is asked to stop, all stop.
 
         Raises:
-            Diverged: the loss, a metric or a weight is no longer finite; the last good checkpoint is kept.
+            Diverged: the loss, a metric or a weight is not finite; the last good checkpoint is kept.
             Interrupted: a stop was requested; a checkpoint is written.
-            BadInput: the run's directory can no longer be written.
+            BadInput: the run's directory cannot be written.
         """
         state, outputs = self.state, self.outputs
         self.pace = Pace(state, self.processes, self.config.trainer.checkpoint_minutes, stop_requested)
@@ -135,7 +135,7 @@ class Engine:
                 self.save()
                 pace.count_other()
         if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)  # so that the time is that of the steps
+            torch.cuda.synchronize(self.device)  # so that the measured time includes all steps
         pace.count_training()
         self._check_finite()
 
@@ -150,7 +150,7 @@ class Engine:
         self.first_bad_step = torch.minimum(self.first_bad_step, bad_step)
 
     def _show_step(self, values: dict[str, Tensor]) -> bool:
-        """Shows the step now and then; returns whether a loss that is not finite was seen on that occasion."""
+        """Updates the display at intervals; returns whether the loss was then found to be not finite."""
         display = self.outputs.display
         if self.device.type != "cpu" and not display.wants_step():
             return False
@@ -194,7 +194,7 @@ class Engine:
         """Writes checkpoint.pt.
 
         Raises:
-            Diverged: the state is not worth keeping; the last good checkpoint remains.
+            Diverged: the state is not finite; the last good checkpoint is kept.
             BadInput: it cannot be written.
         """
         self._check_finite()

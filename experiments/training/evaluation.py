@@ -1,4 +1,4 @@
-"""Evaluating a model between epochs: metrics, what its activations have learned, and pictures at the end."""
+"""Evaluating a model between epochs: metrics, activation statistics, and artifacts at the end."""
 
 import contextlib
 import itertools
@@ -29,7 +29,7 @@ class Evaluator:
         task: defines the metrics.
         splits: its data.
         model: the model.
-        processes: those that share the evaluation batches.
+        processes: the processes that share the evaluation batches.
         precision: of the forward passes, as in `trainer.precision`.
     """
 
@@ -53,17 +53,17 @@ class Evaluator:
         return metrics
 
     def _own(self, batches: Iterable[Batch], must_stop: Callable[[], bool]) -> Iterator[Batch]:
-        """The batches of this process: of every `shard.count` consecutive ones, that at `shard.index`."""
+        """The batches of this process: every `shard.count`-th, from `shard.index` on."""
         shard = self.processes.shard
         for number, batch in enumerate(batches):
-            # All processes ask at the same batches, even where the last round has no batch for some of them.
+            # Every process calls must_stop equally often, even if the last round has no batch for it.
             if number % shard.count == 0 and must_stop():
                 raise Interrupted
             if number % shard.count == shard.index:
                 yield batch
 
     def activations(self) -> dict[str, dict[str, float]]:
-        """What the activations have learned, measured on the first evaluation batch; empty if they learn nothing."""
+        """Activation statistics on the first evaluation batch; empty if no activation has parameters."""
         batches = next(iter(self.splits.evaluation.values()))
         with self._evaluation_mode(), torch.compiler.set_stance("force_eager"):
             first = itertools.islice(iter(batches), 1)

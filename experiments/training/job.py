@@ -28,8 +28,8 @@ class Ending:
     Args:
         state: done, resumed (and then done), skipped (already done), diverged, failed or stopped.
         code: the exit code.
-        reason: why the run has no headline, or that its result was already there.
-        run_id: the run's name; empty if it ended before it got one.
+        reason: why the run has no headline value, or that it was already done.
+        run_id: the run's id; empty if it ended before the id was known.
         metric, value: the headline, if there is one.
     """
 
@@ -56,7 +56,7 @@ def run_job(cfg: DictConfig, choices: dict[str, str]) -> Ending:
     try:
         check_choices(choices)
         config = validate(cfg)
-        # Imported only now: torch takes seconds, and the mistakes found above need not wait for it.
+        # Imported here because torch takes seconds to load, and the errors above do not need it.
         from experiments.training.allocator import keep_freed_memory
         from experiments.training.console import Display
         from experiments.training.process_state import process_state_kept

@@ -24,7 +24,7 @@ class Pace:
 
     Args:
         state: the measured seconds are added to it.
-        processes: those that train the run together; a decision of one is a decision of all.
+        processes: the processes of the run; all act on the decision of any.
         checkpoint_minutes: time between checkpoints within an epoch.
         stop_requested: whether this process was asked to stop.
     """
@@ -42,15 +42,15 @@ class Pace:
         self._counted_until = time.perf_counter()
 
     def count_training(self) -> None:
-        """Adds the time since the last count to that of training."""
+        """Adds the time since the last count to the training time."""
         self._state.train_seconds += self._lap()
 
     def count_other(self) -> None:
-        """Adds the time since the last count to that of everything else; the wait for a checkpoint starts again."""
+        """Adds the time since the last count to the other time, and restarts the checkpoint interval."""
         self._state.other_seconds += self._lap()
 
     def after_step(self, diverged: bool) -> Decision:
-        """What to do after a training step; every process of the run must ask.
+        """What to do after a training step; every process of the run must call it.
 
         Args:
             diverged: whether this process has seen a loss that is not finite.
@@ -60,11 +60,11 @@ class Pace:
         return Decision(*self._processes.any_rank(diverged, self._stop_requested(), due))
 
     def must_stop(self) -> bool:
-        """Whether any process was asked to stop; every process of the run must ask."""
+        """Whether any process was asked to stop; every process of the run must call it."""
         return any(self._processes.any_rank(self._stop_requested()))
 
     def finish_epoch(self) -> float:
-        """Counts the time until now; returns the seconds of the epoch that ends here."""
+        """Counts the time up to this call; returns the seconds of the epoch that it ends."""
         self.count_other()
         return self._state.wall_seconds - sum(record.get("seconds", 0.0) for record in self._state.history)
 

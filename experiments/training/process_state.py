@@ -42,7 +42,7 @@ def process_state_kept() -> Iterator[None]:
         torch.set_default_dtype(dtype)
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
-        if "torch._dynamo" in sys.modules:  # the next run must neither reuse a graph nor inherit the count
+        if "torch._dynamo" in sys.modules:  # the next run must not reuse a graph or inherit the count
             torch.compiler.reset()  # of recompilations, beyond which torch falls back to eager mode
         gc.collect()
         if torch.cuda.is_initialized():

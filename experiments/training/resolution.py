@@ -1,4 +1,4 @@
-"""What a configuration means on this machine: device, precision, threads and the activation; mistakes show early."""
+"""Resolves a configuration on this machine: device, precision, threads and activation."""
 
 import torch
 
@@ -9,10 +9,10 @@ from experiments.tasks.activation_sites import activate
 
 
 def resolve_auto(config: Config) -> Config:
-    """A copy of `config` in which device, precision and threads are those of this machine.
+    """A copy of `config` with device, precision and threads resolved for this machine.
 
     Raises:
-        BadInput: a device that is not here, or a precision or threads that it does not have.
+        BadInput: the machine lacks the device, or the device does not support the precision or threads.
     """
     trainer = config.trainer
     device = _device(trainer.device)
@@ -30,7 +30,9 @@ def _device(word: str) -> str:
         return "cuda" if devices else "cpu"
     here = ["cpu", *(["cuda", *devices] if devices else [])]
     if word not in here:
-        raise BadInput(f"trainer.device={word} is not on this machine; accepted here: {', '.join(['auto', *here])}")
+        raise BadInput(
+            f"trainer.device={word} is not available on this machine; accepted here: {', '.join(['auto', *here])}"
+        )
     return word
 
 

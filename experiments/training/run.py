@@ -31,7 +31,7 @@ from experiments.training.signals import StopRequested, stop_requests
 from experiments.training.state import Diverged, Interrupted
 
 FINAL = ("finished", "diverged")
-"""The statuses of a run that is not repeated when it is requested again; a failed one is."""
+"""Statuses after which a run is not repeated; a failed run is."""
 
 RESUME_REQUIRES = ("code_hash", "activation_hash", "torch", "processes", "device", "threads")
 """Entries of environment.json that must be unchanged for an interrupted run to resume."""
@@ -84,7 +84,7 @@ class Run:
         self.engine: Engine
 
     def complete(self) -> Outcome:
-        """Starts the run, resumes it, or returns the result that is already there.
+        """Starts or resumes the run, or returns its existing result.
 
         Raises:
             BadInput: a mistake that the user can correct; no finished work is lost.
@@ -111,7 +111,7 @@ class Run:
         return Outcome(self.identity, result, again, resumed)
 
     def resolve(self) -> None:
-        """Replaces "auto" in the configuration, builds the activation once as a check, and takes device and threads."""
+        """Replaces "auto" in the configuration, checks the activation by building it, and sets device and threads."""
         self.config = resolve_auto(self.config)
         if self.config.trainer.threads is not None:
             torch.set_num_threads(self.config.trainer.threads)
@@ -119,7 +119,7 @@ class Run:
         self.processes.assign_device(self.config.trainer.device)
 
     def identify(self) -> None:
-        """Names the run."""
+        """Computes the run's names and id."""
         identity = identify(self.config, self.choices)
         self.identity = replace(identity, command=read_torchrun().command(identity.command))
 
@@ -136,7 +136,7 @@ class Run:
         return self.directory.lock()
 
     def build(self) -> None:
-        """Builds task, model, optimizer, data and engine; the cheap ones first, so that mistakes show early."""
+        """Builds task, model, optimizer, data and engine; cheap ones first, so that mistakes show early."""
         config, device = self.config, self.processes.device
         reset_peak_memory(device)
         seed_everything(config.seed)
@@ -185,12 +185,12 @@ class Run:
             ledger.record(Path(self.config.output_root) / "ledger.csv", result)
 
     def _must_restart(self) -> bool:
-        """Whether force=true asks for a new start; a restart that was interrupted is resumed instead."""
-        # What is in the directory decides, and the main process looks it up for all.
+        """Whether force=true restarts the run; an interrupted restart is resumed instead."""
+        # It depends on the directory, which the main process reads for all.
         return self.processes.broadcast_from_main(lambda: self.config.force and not self.directory.restart_under_way())
 
     def _final_result(self, restart: bool) -> dict[str, object] | None:
-        """The result of a run that is not to be repeated, with a note if other code made it."""
+        """The result of a run that is already done, with a note if it was made with other code."""
         result = self.processes.broadcast_from_main(lambda: None if restart else self.directory.result())
         if result is None or result["status"] not in FINAL:
             return None
@@ -212,7 +212,7 @@ class Run:
         if content["run_id"] != self.identity.run_id:
             raise BadInput(
                 f"{file} belongs to the run {content['run_id']}, not to {self.identity.run_id}; "
-                "move it away, or add force=true to start again"
+                "move it away, or add force=true to restart"
             )
         then = self.directory.environment() or {}
         for key in RESUME_REQUIRES:
@@ -220,12 +220,12 @@ class Run:
                 raise BadInput(
                     f"{self.directory.path} was started with {key} {then.get(key)} (commit {then.get('git_commit')}) "
                     f"and cannot be resumed with {key} {self.environment[key]}; restore the former, or add force=true "
-                    "to start again"
+                    "to restart"
                 )
         return content
 
     def _announce(self, resumed_at: str, wandb_id: str | None) -> None:
-        """Shows what runs, and connects the mirror."""
+        """Prints the header and connects the mirror."""
         config, environment = self.config, self.environment
         precision = config.trainer.precision
         self.display.header(self.identity, self.parameters, environment["device"], precision, resumed_at)
@@ -260,7 +260,7 @@ class Run:
         return "finished", ""
 
     def _result(self, status: str, reason: str) -> dict[str, object]:
-        """The content of result.json, most of which becomes the row of the ledger."""
+        """The content of result.json; most of it becomes the ledger row."""
         engine, state, environment = self.engine, self.engine.state, self.environment
         result = {key: value for key, value in asdict(self.identity).items() if key in ledger.COLUMNS}
         result.update(

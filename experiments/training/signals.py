@@ -13,10 +13,10 @@ def _never() -> bool:
 
 @contextlib.contextmanager
 def stop_requests(also: StopRequested = _never) -> Iterator[StopRequested]:
-    """Yields a function that says whether SIGTERM or SIGINT was received; a second signal has its usual effect.
+    """Yields a function that returns whether SIGTERM or SIGINT was received; a second signal has its usual effect.
 
     Args:
-        also: another reason to stop.
+        also: returns whether there is another reason to stop.
     """
     received: list[int] = []
     before = {}

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class Diverged(Exception):
-    """The loss, a metric or a weight is no longer a finite number."""
+    """The loss, a metric or a weight is not a finite number."""
 
 
 class Interrupted(Exception):

@@ -290,7 +290,7 @@ def test_share_is_measured_in_float32_or_wider(competition, dtype):
 @every_competition
 @every_dtype
 @every_over
-def test_share_lies_between_zero_and_one(competition, dtype, over):
+def test_share_is_between_zero_and_one(competition, dtype, over):
     for seed, shift in enumerate((-5, 0, 5)):
         share = SHARES[competition]((random(4, 5, 6, 6, seed=seed) + shift).to(dtype), over=over)
         assert ((share >= 0) & (share <= 1)).all()
@@ -380,7 +380,7 @@ def test_competing_dimensions_keep_size_one_in_the_share(competition, over):
 
 
 @every_competition
-def test_competition_over_channels_measures_each_channel_by_itself(competition):
+def test_competition_over_channels_measures_each_channel_separately(competition):
     z = random(2, 3, 4, 4)
 
     share = SHARES[competition](z, over="channel")
@@ -472,7 +472,7 @@ def test_input_without_elements_goes_forward_and_backward(competition, shape):
 
 @every_competition
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0)], ids=str)
-def test_share_of_an_input_without_elements_lies_between_zero_and_one(competition, shape):
+def test_share_of_an_input_without_elements_is_between_zero_and_one(competition, shape):
     share = SHARES[competition](torch.zeros(shape))
 
     assert share.shape == (shape[0], 1)

@@ -155,7 +155,7 @@ def test_every_activation_keeps_the_dtype_of_its_input(name):
 
 
 @every_activation
-def test_every_activation_is_copied_with_parameters_of_its_own(name):
+def test_every_activation_is_copied_with_its_own_parameters(name):
     z = random(3, 4, 5, 5)
     module = ActivationFactory(name)(**IMAGE_SITE)
     before = activate(module, z).detach()

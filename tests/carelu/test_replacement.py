@@ -39,7 +39,7 @@ def test_everything_else_stays_the_same_object():
     assert all(one is other for one, other in zip(before, after, strict=True))
 
 
-def test_each_place_gets_parameters_of_its_own():
+def test_each_place_gets_its_own_parameters():
     model = perceptron()
 
     replace_activations(model)

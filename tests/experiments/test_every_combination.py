@@ -25,7 +25,7 @@ SIZE = {
 """What makes a run tiny; a task or model that is not named is taken as it is."""
 
 WITH_NORMALISATION = ("resnet18",)
-"""The models that can hand over the tensor before normalisation."""
+"""The models that can pass the tensor before normalisation."""
 
 COMBINATIONS = [
     (task, model, act)

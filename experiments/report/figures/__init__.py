@@ -1,4 +1,4 @@
-"""All figures of a ledger, and the files that hold them; each kind is drawn by a module of its own."""
+"""All figures of a ledger, and the files that hold them; each kind has its own module."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,11 +23,11 @@ __all__ = ["Figure", "make_figures", "write_figures"]
 
 
 def make_figures(evidence: Evidence, baseline: str = "relu", recipe: str | None = None) -> list[Figure]:
-    """Every figure that the runs allow: those of each setting, and the responses.
+    """All figures that the runs allow: those of each setting, and the responses.
 
     Args:
-        evidence: a ledger's runs; their metrics and pictures are looked for beside it.
-        baseline: the activation that the others are compared with.
+        evidence: a ledger's runs; their metrics and pictures are next to it.
+        baseline: the activation to compare with.
         recipe: the only recipe to use, or `each` for figures of every recipe; None where each task has one.
 
     Raises:
@@ -49,7 +49,7 @@ def make_figures(evidence: Evidence, baseline: str = "relu", recipe: str | None 
 def write_figures(figures: list[Figure], folder: Path) -> list[Path]:
     """Writes each figure as `<name>.svg`, `.pdf` (but photographs) and `.png`; returns the files.
 
-    Captions stand beside them: `captions.md` for readers, `figures.tex` with a float a figure for a paper.
+    Captions are in `captions.md` for readers, and in `figures.tex` with a float per figure for a paper.
 
     Raises:
         BadInput: the folder cannot be written.

@@ -1,4 +1,4 @@
-"""The response of one activation with its derivative, computed by the module itself at the start of its parameters."""
+"""The response of one activation with its derivative, computed by the module with its initial parameters."""
 
 import io
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def activation_plot(module: nn.Module) -> bytes:
 
 
 def response_and_derivative(curve: Curve, z: Tensor) -> tuple[Tensor, Tensor]:
-    """(curve(z), its derivative) at each value of `z` by itself."""
+    """(curve(z), its derivative) at each value of `z` separately."""
     z = z.clone().requires_grad_()
     y = curve(z)
     (slope,) = torch.autograd.grad(y.sum(), z)

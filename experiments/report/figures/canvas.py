@@ -1,6 +1,6 @@
 """A sheet for a figure, laid out in inches so that letters have one size everywhere, and its bytes once it is drawn.
 
-Nothing is written into a drawing but its axes and labels: title, setting and reading stand in its caption.
+A drawing has only axes and labels: title, setting and explanation are in its caption.
 """
 
 import io
@@ -25,7 +25,7 @@ _METADATA = {
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     "png": {"Software": None},
 }
-"""By format: what is left out, so that the same drawing gives the same bytes."""
+"""By format: the metadata to leave out, so that equal drawings give equal bytes."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class Figure:
     caption: str
     """Of which runs, and how to read it."""
     alt: str
-    """What it shows, in words and numbers, for those who do not see it."""
+    """Alternative text: the content in words and numbers."""
     png: bytes
     svg: bytes | None = None
     """None for photographs, which have no PDF either."""
     pdf: bytes | None = None
     setting: Setting | None = None
-    """What the figure is about; None where it is about all of the evidence."""
+    """The setting of the figure; None: all of the evidence."""
 
     def files(self) -> list[tuple[str, bytes]]:
         """(suffix, content) of each file."""
@@ -84,7 +84,7 @@ def canvas(
     Args:
         heights: of the panels, from top to bottom, in inches.
         width: of the panels, in inches.
-        left: space for what stands left of the panels, in inches.
+        left: space on the left of the panels, in inches.
         right: likewise on the right.
         gap: between two panels, for the labels of the upper one, in inches.
         below: for the labels of the last panel, in inches.

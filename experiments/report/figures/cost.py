@@ -15,7 +15,7 @@ from experiments.report.remarks import remarks
 
 
 def quality_against_cost(subject: Subject, setting: Setting) -> Figure | None:
-    """Mean of the headline over the median time ratio; None where no activation can be timed beside the baseline."""
+    """Mean of the headline over the median time ratio; None if no activation has a time ratio."""
     name, metric = subject.headline(setting)
     entries = subject.entries(setting, name)
     runs = {entry.act: finished(entry.runs) for entry in entries}

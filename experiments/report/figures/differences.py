@@ -21,7 +21,7 @@ _SPREAD = 0.11
 
 
 def differences(subject: Subject, setting: Setting) -> Figure | None:
-    """The differences of a setting, a panel for each test set; None where no activation has a seed in common."""
+    """The differences of a setting, a panel for each test set; None if no activation shares a baseline seed."""
     panels = []
     for name in metrics_shown(subject.evidence, setting, None):
         entries = subject.entries(setting, name)

@@ -13,12 +13,12 @@ _LEADER = 0.22
 
 
 def space_for_labels(acts: Iterable[str]) -> float:
-    """What `label_ends` needs at the right of a panel, in inches."""
+    """The width of the labels at the right of a panel, in inches."""
     return _LEADER + 0.06 + max((text_width(short(act), _SIZE) for act in acts), default=0.0) + EDGE
 
 
 def height_for_labels(acts: Iterable[str], usual: float) -> float:
-    """The height of a panel beside which the labels find room, `usual` or more, in inches."""
+    """The height of a panel with room for the labels, at least `usual`, in inches."""
     return max(usual, sum(map(_height, acts)))
 
 
@@ -29,10 +29,10 @@ def _height(act: str) -> float:
 def label_ends(
     axes: Axes, ends: Mapping[str, float], looks: Mapping[str, Look], starts: Mapping[str, float] | None = None
 ) -> None:
-    """Writes each name in its colour as near to its value on the vertical axis as the others let it.
+    """Writes each name in its colour, as near to its value on the vertical axis as possible without overlap.
 
     Args:
-        axes: the panel, with all its data drawn; its limits stay as they are.
+        axes: the panel, with all its data drawn; its limits are kept.
         ends: value on the vertical axis by activation.
         looks: look by activation.
         starts: where on the horizontal axis the line to the label begins; at the panel's edge where None.

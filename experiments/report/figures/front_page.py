@@ -1,4 +1,4 @@
-"""The picture of the front page: how activations respond, and how far each is from ReLU, from published tables."""
+"""The picture of the front page: how activations respond, and their differences to ReLU, from published tables."""
 
 import csv
 import io
@@ -31,7 +31,7 @@ def front_page(tables: Sequence[Path]) -> dict[str, bytes]:
         tables: a CSV of each task, as `scripts/make_tables.py` writes them.
 
     Raises:
-        BadInput: a table is missing or holds no comparison.
+        BadInput: a table is missing or has no comparison.
     """
     blocks = [_compared(table) for table in tables]
     with matplotlib.style.context(["default", RC]):

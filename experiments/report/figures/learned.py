@@ -27,14 +27,14 @@ _COLOURS = colormaps["cividis"].resampled(12)
 _ROW, _LEAST = 0.09, 0.5
 """Height of a layer, and the least of a panel, in inches."""
 _MOST_NAMED = 6
-"""With more layers than these, the first and the last are named."""
+"""With more layers than this, only the first and the last are named."""
 
 Curves = dict[str, dict[str, dict[int, float]]]
 """Recorded value → layer, in the order of the model → epoch → mean over seeds."""
 
 
 def learned(subject: Subject, setting: Setting) -> list[Figure]:
-    """A figure for each activation of a setting that learns something."""
+    """A figure for each activation of a setting with learned parameters."""
     by_act = subject.evidence.of(setting, subject.baseline)
     figures = (_figure(subject, setting, act, finished(runs)) for act, runs in by_act.items())
     return [figure for figure in figures if figure]
@@ -80,7 +80,7 @@ def _heat_map(drawn: Canvas, axes: Axes, by_layer: dict[str, dict[int, float]]) 
 
 
 def _ticks(names: list[str]) -> dict[int, str]:
-    """The names that are written beside the rows."""
+    """The names of the rows."""
     if len(names) <= _MOST_NAMED:
         return dict(enumerate(names))
     return {0: "first layer", len(names) - 1: f"layer {len(names)}"}

@@ -19,7 +19,7 @@ _SHARES = {
     0.75: Look("#c2497f", line=(0, (8, 1.5))),
     1.0: Look("#d35400"),
 }
-"""Shares p that are shown: blue where the negative values win, orange where the others do."""
+"""The shares p shown: blue where the negative values win, orange where the positive ones do."""
 _KEY = {"fontsize": SMALL + 0.5, "labelcolor": "linecolor", "edgecolor": "none", "facecolor": PAPER, "framealpha": 1}
 _SIGN = "carelu_sign"
 """The start as the smoothed sign: there the response depends on p (`carelu` starts as ReLU at every p)."""
@@ -30,7 +30,7 @@ _Modules = dict[str, torch.nn.Module]
 def response(subject: Subject) -> Figure | None:
     """How activations respond before training: those of single values; CAReLU, started as the smoothed sign.
 
-    None where the library knows none of the ledger's activations.
+    None if the library has none of the ledger's activations.
     """
     modules = {act: create_activation(act) for act in subject.looks if act in activation_names()}
     by_value = {act: module for act, module in modules.items() if not isinstance(module, CAReLU)}

@@ -14,7 +14,7 @@ from experiments.tasks.superres.comparison_strip import CAPTION, COLUMN, FONT_SI
 _BICUBIC, _OUTPUT, _ORIGINAL = 1, 2, 3
 """The columns of a run's picture; the first is the low resolution."""
 _A_ROW = 3
-"""Cells beside each other."""
+"""Cells per row."""
 _HEAD = 44
 """Height of a cell's heading, in pixels."""
 _REDUCED = 2
@@ -22,10 +22,10 @@ _REDUCED = 2
 
 
 def strips(subject: Subject, setting: Setting) -> Figure | None:
-    """The framed part of one test image in every version; None where the runs left no pictures.
+    """The framed part of one test image in every version; None if the runs have no pictures.
 
-    The seed is the first that most activations have a picture of. Pictures that are not cut alike
-    are shown whole, one below the other.
+    The seed is the first one with pictures of the most activations. Pictures with different crops are
+    shown whole, one below the other.
     """
     seed, runs = _seed_with_most(subject, setting)
     if not runs:

@@ -53,11 +53,11 @@ RC = {
     "lines.linewidth": 1.5,
     "axes.formatter.useoffset": False,
     "axes.unicode_minus": True,
-    "svg.fonttype": "path",  # letters as outlines: a reader needs no font
+    "svg.fonttype": "path",  # letters as outlines: no font needed
     "pdf.fonttype": 42,  # TrueType, which journals ask for
-    "svg.hashsalt": "carelu",  # ids that are the same every time
+    "svg.hashsalt": "carelu",  # reproducible ids
 }
-"""Settings of matplotlib, on top of its own defaults."""
+"""Settings of matplotlib that differ from its defaults."""
 
 
 _SOLID, _LONG, _DASHED, _DOTTED = "-", (0, (8, 1.5)), (0, (4, 1.5)), (0, (1, 1))
@@ -66,7 +66,7 @@ _DASHDOT, _DASHDOTDOT = (0, (5, 1.2, 1, 1.2)), (0, (5, 1.2, 1, 1.2, 1, 1.2))
 
 @dataclass(frozen=True)
 class Look:
-    """Colour, marker and line style of one activation: lines can be told apart without the colour."""
+    """Colour, marker and line style of one activation: lines differ without the colour."""
 
     colour: str
     marker: str = "o"
@@ -109,7 +109,7 @@ _FURTHER = [
 
 
 def looks(acts: Sequence[str]) -> dict[str, Look]:
-    """A look for each label of an activation: its own if it has one, else the next that is free, in this order."""
+    """A look for each label of an activation: its fixed one, else the next free one, in this order."""
     further = [act for act in acts if act not in KNOWN]
     return {act: KNOWN.get(act) or _FURTHER[further.index(act) % len(_FURTHER)] for act in acts}
 
@@ -123,7 +123,7 @@ def text_width(text: str, size: float = TEXT) -> float:
 
 
 def short(act: str) -> str:
-    """The name of an activation in at most about twenty letters a line: its options on lines of their own."""
+    """The name of an activation with about twenty letters per line: its options on separate lines."""
     label = activation_name(act)
     if len(label) <= 21 or "(" not in label:
         return label
@@ -137,7 +137,7 @@ def spread(wanted: Sequence[float], sizes: Sequence[float], low: float, high: fl
     Near in the sense of least squares.
 
     Args:
-        wanted: where the middle of each label would best be.
+        wanted: the preferred centre of each label.
         sizes: of the labels, in the same unit.
         low: where the first may begin.
         high: where the last may end; where there is too little room, they go beyond.

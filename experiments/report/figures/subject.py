@@ -1,4 +1,4 @@
-"""What the figures are drawn from: the evidence, the baseline, a look for each activation, a name for each setting."""
+"""The input of all figures: the evidence, the baseline, a look for each activation, a name for each setting."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Subject:
 
     @classmethod
     def of(cls, evidence: Evidence, baseline: str, part: Evidence | None = None) -> "Subject":
-        """The subject of all evidence or of a part of it, where activations look as they do in the whole."""
+        """The subject of all evidence, or of a part of it with the same looks."""
         acts = activations_of(evidence.runs, baseline)
         part = part or evidence
         return cls(part, baseline, looks(acts), _stems(part.settings()))
@@ -64,7 +64,7 @@ _LEVELS = (
 
 
 def _stems(settings: Sequence[Setting]) -> dict[Setting, str]:
-    """The shortest name that tells a setting from the others: task and recipe, with data, with the model, with all."""
+    """The shortest unique name of a setting: task and recipe, with data, with the model, with all."""
     levels = (*_LEVELS, SETTING_LABELS)
     stems = {}
     for setting in settings:

@@ -1,4 +1,4 @@
-"""Labelled images that live on the device as uint8, and batches of them, augmented there by batched tensor code."""
+"""Labelled images kept on the device as uint8, and their batches, augmented there by batched tensor code."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class Moves(NamedTuple):
     degrees: Tensor | None
 
     def of(self, images: slice) -> "Moves":
-        """Those of some of the images."""
+        """The moves of some of the images."""
         degrees = None if self.degrees is None else self.degrees[images]
         return Moves(self.shift[:, images], self.mirrored[images], degrees)
 
@@ -108,14 +108,14 @@ class PixelTable:
         count, channels, self.height, self.width = images.shape
         self._outside = count * self.height * self.width
         self._place_dtype = torch.int32 if 3 * self._outside < 2**31 else torch.int64  # sums of three are clamped
-        self._pixels = images.new_zeros(self._outside + 1, channels)  # the last one is what lies outside of an image
+        self._pixels = images.new_zeros(self._outside + 1, channels)  # the last one is the outside of an image
         self.images = self._pixels[:-1].view(count, self.height, self.width, channels)
         self.images.copy_(images.permute(0, 2, 3, 1))
 
     def moved(self, chosen: Tensor, moves: Moves) -> Tensor:
         """The images `chosen` (int64 N), moved: uint8 N×H×W×C, zero where a pixel comes from outside."""
         count, height, width = len(chosen), self.height, self.width
-        border = 0 if moves.degrees is None else 1  # stands for everything outside, for a rotation to point at
+        border = 0 if moves.degrees is None else 1  # the outside, as a source for rotations
         rows, columns = (torch.arange(-border, size + border, device=chosen.device) for size in (height, width))
         columns = torch.where(moves.mirrored.view(-1, 1), width - 1 - columns, columns)
         row_starts = self._cropped(rows, moves.shift[0], height, width) + (chosen * (height * width)).view(-1, 1)
@@ -146,7 +146,7 @@ class PixelTable:
 
 
 class ImageBatches:
-    """Batches of labelled images; for training in a random order and augmented, otherwise in order as they are.
+    """Batches of labelled images; for training in a random order and augmented, otherwise in order and unchanged.
 
     Args:
         data: the images, on the device.
@@ -188,7 +188,7 @@ class ImageBatches:
         return len(self.labels) % self.batch_size or self.batch_size
 
     def epoch(self, seed: int, epoch: int, start: int = 0, shard: Shard = WHOLE) -> Iterator[Batch]:
-        """The training batches of one epoch from batch `start` on: a function of (seed, epoch, step) alone."""
+        """The training batches of one epoch from batch `start` on: a function only of (seed, epoch, step)."""
         device = self.labels.device
         order = torch.randperm(len(self.labels), generator=generator("cpu", seed, epoch, "order")).to(device)
         for step in range(start, len(self)):

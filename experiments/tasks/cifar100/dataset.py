@@ -31,14 +31,14 @@ TILE = 32
 
 
 def load(root: str, download: bool) -> tuple[LabelledImages, LabelledImages]:
-    """The (50,000 training, 10,000 test) images under `root`, fetched first if allowed and needed.
+    """The (50,000 training, 10,000 test) images under `root`, downloaded first if allowed and needed.
 
     Raises:
-        BadInput: the set is missing and cannot be fetched, or a file of it is damaged.
+        BadInput: the set is missing and cannot be downloaded, or one of its files is damaged.
     """
     try:
         parts = _read(root)
-    except RuntimeError:  # torchvision's word for missing or damaged
+    except RuntimeError:  # torchvision raises it for missing or damaged files
         parts = _mend(root, download)
     train, test = (
         LabelledImages(torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(part.targets))
@@ -52,25 +52,27 @@ def _read(root: str) -> list[CIFAR100]:
 
 
 def _mend(root: str, download: bool) -> list[CIFAR100]:
-    ways_out = "use the bundled sample with data=sample, or name a folder that holds cifar-100-python/ with data.root=…"
+    choices = "use the bundled sample with data=sample, or name a folder that holds cifar-100-python/ with data.root=…"
     reason = "data.download=false"
     if download:
         try:
             Path(root).mkdir(parents=True, exist_ok=True)
-            with filelock.FileLock(Path(root, ".cifar100.lock")):  # two first runs at once: one fetches, one waits
+            with filelock.FileLock(
+                Path(root, ".cifar100.lock")
+            ):  # of two concurrent first runs one downloads, one waits
                 with contextlib.suppress(RuntimeError):
                     return _read(root)
-                _refuse_damaged(root, ways_out)
+                _refuse_damaged(root, choices)
                 with connection_timeout():
                     CIFAR100(root, download=True)
             return _read(root)
         except (OSError, RuntimeError) as error:
-            reason = f"it cannot be fetched: {error}"
-    _refuse_damaged(root, ways_out)
-    raise BadInput(f"data.root={root}: CIFAR-100 is not there, and {reason}\n{ways_out}")
+            reason = f"it cannot be downloaded: {error}"
+    _refuse_damaged(root, choices)
+    raise BadInput(f"data.root={root}: CIFAR-100 is missing, and {reason}\n{choices}")
 
 
-def _refuse_damaged(root: str, ways_out: str) -> None:
+def _refuse_damaged(root: str, choices: str) -> None:
     checksums = dict(CIFAR100.train_list + CIFAR100.test_list)
     checksums[CIFAR100.meta["filename"]] = CIFAR100.meta["md5"]
     for name, md5 in checksums.items():
@@ -78,14 +80,14 @@ def _refuse_damaged(root: str, ways_out: str) -> None:
         if file.exists() and not check_integrity(file, md5):
             raise BadInput(
                 f"data.root={root}: {file} is damaged or partly unpacked (its MD5 is not that of the public file)\n"
-                f"delete it and run again to fetch it, {ways_out}"
+                f"delete it and run again to download it, {choices}"
             )
 
 
 def load_sample(folder: Path = SAMPLE_DIR) -> tuple[LabelledImages, LabelledImages]:
     """The bundled (5,000 training, 1,000 test) images.
 
-    Each split is one lossless sheet of 32×32 tiles, a row a class in the order of the labels.
+    Each split is one lossless sheet of 32×32 tiles, one row per class in the order of the labels.
 
     Raises:
         BadInput: a sheet is missing or damaged.

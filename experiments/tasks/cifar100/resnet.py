@@ -1,4 +1,4 @@
-"""ResNet-18 for 32×32 images, with an activation module of its own at each of its 17 sites."""
+"""ResNet-18 for 32×32 images, with a separate activation module at each of its 17 sites."""
 
 from torch import Tensor, nn
 
@@ -13,8 +13,8 @@ def _convolution(inputs: int, outputs: int, stride: int = 1, size: int = 3) -> n
 class BasicBlock(nn.Module):
     """Two 3×3 convolutions with a shortcut around them; the second activation follows the sum.
 
-    Where an activation measures its competition before normalisation, it is on the output of the
-    convolution just before it; for the second one that leaves out the shortcut (our choice).
+    An activation that measures its competition before normalisation does so on the output of the
+    preceding convolution; for the second one that excludes the shortcut (our choice).
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int, activation: ActivationFactory):
@@ -38,7 +38,7 @@ class BasicBlock(nn.Module):
 class ResNet(nn.Module):
     """A CIFAR ResNet: 3×3 stem without pooling, four stages of basic blocks, global average, linear.
 
-    Weights start as torch's layers start them.
+    Weights are initialised as torch's layers do.
 
     Args:
         blocks: number of basic blocks in each stage.

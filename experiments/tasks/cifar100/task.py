@@ -24,11 +24,11 @@ SOURCES: dict[str, Callable[[DataOptions], tuple[LabelledImages, LabelledImages]
     "torchvision": lambda data: cifar100.load(data.root, data.download),
     "sample": lambda data: cifar100.load_sample(),
 }
-"""What reads (train, test), by `data.source`."""
+"""Readers of (train, test), by `data.source`."""
 
 
 class CIFAR100(Task):
-    """100 classes, judged by the share of test images whose class is the first guess."""
+    """100 classes, evaluated by top-1 accuracy on the test images."""
 
     spec = SPEC
 

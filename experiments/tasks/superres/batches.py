@@ -1,4 +1,4 @@
-"""Pairs of low- and high-resolution images that live on the device as uint8, and their batches."""
+"""Pairs of low- and high-resolution images kept on the device as uint8, and their batches."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,13 +50,13 @@ def load_pairs(source: Source, scale: int, smallest: int, why: str, device: torc
 
     Args:
         source: their folders.
-        scale: high-resolution pixels a low-resolution pixel.
-        smallest: the least height and width of a high-resolution image that is of use, in pixels.
-        why: what needs that, and the way out, for messages.
-        device: where they are kept.
+        scale: upscaling factor.
+        smallest: the least usable height and width of a high-resolution image, in pixels.
+        why: what needs that, and how to change it, for messages.
+        device: the device of the images.
 
     Raises:
-        BadInput: an empty folder, a file that is no 8-bit image or is too small, images that do
+        BadInput: an empty folder, a file that is not an 8-bit image or is too small, images that do
             not pair or whose sizes do not fit `scale`.
     """
     files = image_files(source.high, source.key)
@@ -67,7 +67,7 @@ def load_pairs(source: Source, scale: int, smallest: int, why: str, device: torc
         if min(height, width) < smallest:
             raise BadInput(
                 f"{file} is {width}×{height} pixels, and {why} needs at least {smallest}×{smallest}; "
-                "take it out of the folder"
+                "remove it from the folder"
             )
         high.append(image[:, : height // scale * scale, : width // scale * scale].to(device))
     if low_files is None:
@@ -100,7 +100,7 @@ def _counterparts(files: list[Path], source: Source, scale: int) -> list[Path]:
     if by_stem:
         alone = next(iter(by_stem.values()))
         raise BadInput(
-            f"{alone} has no counterpart of that name in {source.high}; take it out of {key}, or add the image"
+            f"{alone} has no counterpart of that name in {source.high}; remove it from {key}, or add the image"
         )
     return found
 
@@ -170,7 +170,7 @@ def patch_symmetries(size: int) -> Tensor:
 
 @dataclass(frozen=True)
 class PatchAugmentation:
-    """What may happen to a patch, each with equal probability.
+    """Random symmetries of patches, each with equal probability.
 
     Args:
         flip: mirror left and right.
@@ -194,7 +194,7 @@ class TrainingPatches:
 
     Args:
         pairs: the images, on the device; each at least `patch` low-resolution pixels high and wide.
-        scale: high-resolution pixels a low-resolution pixel.
+        scale: upscaling factor.
         patch: side of a patch in low-resolution pixels.
         batch_size: patches a batch.
         steps: batches an epoch.
@@ -227,7 +227,7 @@ class TrainingPatches:
         count, device = self.batch_size, draw.device
         chosen = torch.randint(len(self.low), (count,), generator=draw, device=device)
         room = torch.stack([self.low.heights, self.low.widths])[:, chosen] - self.patch + 1
-        # float64: in float32 the largest number below 1 times the room can round up to the room.
+        # float64: in float32 the largest number below 1, times the range, can round up to the range.
         corner = torch.rand(2, count, generator=draw, device=device, dtype=torch.float64).mul(room).long()
         symmetry = self.augmentation.draw(count, draw)
         own = shard.of(count)

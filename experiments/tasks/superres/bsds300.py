@@ -24,24 +24,24 @@ SAMPLE_CHECKSUMS = {
 
 
 def folders(root: str, download: bool) -> tuple[Source, Source]:
-    """(train, test): `root`/images/train and `root`/images/test, fetched first if allowed and needed.
+    """(train, test): `root`/images/train and `root`/images/test, downloaded first if allowed and needed.
 
     Raises:
-        BadInput: the set is missing and cannot be fetched, or is not whole.
+        BadInput: the set is missing and cannot be downloaded, or is incomplete.
     """
     if not _found(root):
-        ways_out = (
+        choices = (
             "use the bundled sample with data=sample, or name a folder that holds images/train and images/test "
             "with data.root=…"
         )
         if not download:
-            raise BadInput(f"data.root={root}: BSDS300 is not there, and data.download=false\n{ways_out}")
+            raise BadInput(f"data.root={root}: BSDS300 is missing, and data.download=false\n{choices}")
         try:
             _fetch(Path(root))
         except (OSError, RuntimeError, EOFError) as error:
             reason = " ".join(str(error).split())
             raise BadInput(
-                f"data.root={root}: BSDS300 is not there, and it cannot be fetched: {reason}\n{ways_out}"
+                f"data.root={root}: BSDS300 is missing, and it cannot be downloaded: {reason}\n{choices}"
             ) from error
     images = Path(root, "images")
     for split, count in COUNTS.items():
@@ -49,7 +49,7 @@ def folders(root: str, download: bool) -> tuple[Source, Source]:
         if found != count:
             raise BadInput(
                 f"data.root={root}: {images / split} holds {found} files instead of the {count} of BSDS300\n"
-                f"delete {images} and run again to fetch it, or take it as it is with data=folder "
+                f"delete {images} and run again to download it, or use it unchanged with data=folder "
                 f"data.train={images / 'train'} data.test={images / 'test'}"
             )
     return Source(images / "train", "data.root"), Source(images / "test", "data.root")
@@ -61,12 +61,12 @@ def _found(root: str) -> bool:
 
 def _fetch(root: Path) -> None:
     root.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(root / ".bsds300.lock"):  # two first runs at once: one fetches, one waits
+    with filelock.FileLock(root / ".bsds300.lock"):  # of two concurrent first runs one downloads, one waits
         if _found(str(root)):
             return
         with connection_timeout(), tempfile.TemporaryDirectory(dir=root, prefix=".part-") as part:
             download_and_extract_archive(URL, part, remove_finished=True)
-            # Moved only when whole, so that a broken download never looks like the set.
+            # Moved only when complete, so that a broken download is never taken for the set.
             shutil.move(Path(part, "BSDS300", "images"), root / "images")
 
 

@@ -38,14 +38,14 @@ def _upsampler(features: int, scale: int) -> nn.Sequential:
 class EDSR(nn.Module):
     """Lim et al., Enhanced deep residual networks for single image super-resolution, arXiv 1707.02921.
 
-    Weights start as torch's layers start them. The residuals are not scaled, as in the published
+    Weights are initialised as torch's layers do. The residuals are not scaled, as in the published
     baseline.
 
     Args:
-        scale: output pixels an input pixel, in height and width: 2, 3 or 4.
+        scale: upscaling factor: 2, 3 or 4.
         blocks: number of residual blocks, each with one activation.
         features: channels at low resolution.
-        pixel_range: the value that white has inside of the network; published: 255.
+        pixel_range: the value of white inside the network; published: 255.
         activation: called once per block.
     """
 

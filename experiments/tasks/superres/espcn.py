@@ -9,12 +9,12 @@ from experiments.tasks.activation_sites import IMAGE_DIMS
 class ESPCN(nn.Module):
     """Shi et al., Real-time single image and video super-resolution, arXiv 1609.05158.
 
-    Layers and orthogonal start are those of PyTorch's sub-pixel example (four convolutions, the
-    gain of ReLU before each activation). That example works on Y alone; here all three channels go
-    in and come out, so that loss and metrics mean the same for every model (our choice).
+    Layers and orthogonal initialisation are those of PyTorch's sub-pixel example (four convolutions, the
+    gain of ReLU before each activation). That example works on Y alone; here input and output have
+    all three channels, so that loss and metrics are comparable across models (our choice).
 
     Args:
-        scale: output pixels an input pixel, in height and width.
+        scale: upscaling factor.
         activation: called once for each of the three sites.
     """
 

@@ -1,4 +1,4 @@
-"""Image files of a folder as uint8 RGB tensors; a file that is none of what is accepted is named."""
+"""Reads the image files of a folder as uint8 RGB tensors; errors name the file."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,7 +28,7 @@ def image_files(folder: str | Path, key: str) -> list[Path]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise BadInput(f"{key}: {folder} is no folder; name a folder of images")
+        raise BadInput(f"{key}: {folder} is not a folder; name a folder of images")
     files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
     if not files:
         raise BadInput(f"{key}: {folder} holds no files; name a folder that holds the images themselves")
@@ -55,9 +55,9 @@ def _read_image(file: Path) -> Tensor:
         raise
     except Image.DecompressionBombError as error:
         raise BadInput(f"{file} is too large an image: {error}; cut it into parts") from error
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for other files and damaged ones
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises these for other or damaged files
         reason = "damaged" if _looks_like_image(file) else "not an image"
-        raise BadInput(f"{file} is {reason}; take it out of the folder, or put the image there again") from error
+        raise BadInput(f"{file} is {reason}; remove it from the folder, or restore it") from error
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
@@ -70,7 +70,7 @@ def _looks_like_image(file: Path) -> bool:
 
 
 def _refuse_unlike(file: Path, image: Image.Image) -> None:
-    # Pillow reads 16-bit colour as 8-bit without a word; only the raw mode of its tiles tells.
+    # Pillow silently reads 16-bit colour as 8-bit; only the raw mode of its tiles shows it.
     if image.mode.startswith(("I", "F")) or ";16" in str(image.tile):
         raise BadInput(f"{file} has more than 8 bits a channel (accepted: 8-bit RGB or grey); {CONVERT}")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:

@@ -1,4 +1,4 @@
-"""Image data sets that lie in folders of the user: any folders, and DIV2K in its usual ones."""
+"""Image data sets in folders of the user: any folders, and DIV2K in its standard layout."""
 
 from pathlib import Path
 
@@ -22,13 +22,13 @@ def div2k(root: str, train_lr: str | None, test_lr: str | None) -> tuple[Source,
     """(train, test): `root`/DIV2K_train_HR and `root`/DIV2K_valid_HR.
 
     Raises:
-        BadInput: one of them is not there.
+        BadInput: one of them is missing.
     """
     train, valid = Path(root, "DIV2K_train_HR"), Path(root, "DIV2K_valid_HR")
     for folder in (train, valid):
         if not folder.is_dir():
             raise BadInput(
-                f"data.root={root}: {folder} is not there\nunpack {folder.name}.zip of "
+                f"data.root={root}: {folder} is missing\nunpack {folder.name}.zip of "
                 "https://data.vision.ee.ethz.ch/cvl/DIV2K/ into it, or name the folder that holds it with data.root=…"
             )
     return _sources(train, "data.root", train_lr, valid, "data.root", test_lr)

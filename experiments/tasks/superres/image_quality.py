@@ -1,4 +1,4 @@
-"""How near an image is to its reference: luma, PSNR and SSIM as super-resolution papers measure them."""
+"""Image quality against a reference: luma, PSNR and SSIM as super-resolution papers measure them."""
 
 import torch
 from torch import Tensor

@@ -24,7 +24,7 @@ def cubic_kernel(x: Tensor) -> Tensor:
 
 @lru_cache(maxsize=256)
 def resize_taps(size: int, scale: Fraction) -> tuple[Tensor, Tensor]:
-    """For each output pixel of one dimension, the input pixels that it is a mean of, and their weights.
+    """For each output pixel of one dimension, the input pixels that it averages, and their weights.
 
     Pixel centres of input and output are aligned as in MATLAB. Where `scale` < 1 the kernel is
     stretched by 1/scale (anti-aliasing). Outside of the image its pixels are mirrored, the
@@ -32,7 +32,7 @@ def resize_taps(size: int, scale: Fraction) -> tuple[Tensor, Tensor]:
 
     Args:
         size: pixels of the input.
-        scale: output pixels an input pixel; the output has ⌈size · scale⌉.
+        scale: resize factor; the output has ⌈size · scale⌉.
 
     Returns:
         (index, weight): int64 and float64, both output×taps; the weights of an output pixel sum to 1.
@@ -66,7 +66,7 @@ def bicubic(images: Tensor, scale: Fraction | int) -> Tensor:
 
     Args:
         images: uint8 …×H×W.
-        scale: output pixels an input pixel, in height and width; Fraction(1, 2) halves both.
+        scale: resize factor of height and width; Fraction(1, 2) halves both.
 
     Returns:
         uint8 …×⌈H · scale⌉×⌈W · scale⌉.

@@ -44,11 +44,11 @@ SOURCES = {
     "div2k": image_folders.div2k,
     "folder": image_folders.folders,
 }
-"""What finds (train, test), by `data.source`; the further keys of `data` are its arguments."""
+"""Loaders of (train, test), by `data.source`; their arguments are the further keys of `data`."""
 
 
 class SuperResolution(Task):
-    """A low-resolution RGB image made larger, judged by the PSNR of its luma."""
+    """Upscaling of low-resolution RGB images, evaluated by the PSNR of the luma."""
 
     spec = SPEC
 
@@ -93,7 +93,7 @@ class SuperResolution(Task):
         return F.l1_loss(output, target), {"psnr": psnr}, len(low)
 
     def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
-        """Means over the images of what `experiments.tasks.superres.image_quality` measures on the output as uint8.
+        """Means over the images of the metrics of `experiments.tasks.superres.image_quality`, on the output as uint8.
 
         psnr_y (dB) and ssim_y are those of the luma, psnr_rgb (dB) that of the three channels,
         bicubic_psnr_y (dB) that of bicubic up-scaling; each without a border of `scale` pixels.
@@ -119,7 +119,7 @@ class SuperResolution(Task):
     def write_artifacts(self, model: nn.Module, splits: Splits, folder: Path) -> list[Path]:
         """comparison.png: the first test image at low resolution, by bicubic, by the model, and the original.
 
-        The framed part is where bicubic errs most.
+        The framed part is where bicubic has the largest error.
         """
         low, high = (side[:1] for side in next(iter(splits.evaluation["test"])))
         versions = {

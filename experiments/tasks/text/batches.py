@@ -17,7 +17,7 @@ from experiments.tasks.text.labelled_texts import LabelledTexts
 from experiments.tasks.text.tokenizer import TextTokenizer
 
 LENGTH_MULTIPLE = 8
-"""Batches are padded to a multiple of so many tokens: few different shapes, and what tensor cores like."""
+"""Batches are padded to a multiple of so many tokens: few different shapes, and sizes that suit tensor cores."""
 
 _CHUNK = 10_000
 """Texts tokenised at a time."""
@@ -61,7 +61,7 @@ class TokenArrays:
 
 
 def tokenise(data: LabelledTexts, tokenizer: TextTokenizer, max_length: int, cache: Path) -> TokenArrays:
-    """The token ids of `data`, computed once for the same texts, tokenizer and length and kept in `cache`.
+    """The token ids of `data`, cached in `cache` by texts, tokenizer and length.
 
     Args:
         data: single texts or pairs.
@@ -97,7 +97,7 @@ def _write(folder: Path, data: LabelledTexts, tokenizer: TextTokenizer, max_leng
 
 
 def _segments(sequence_ids: list[int | None]) -> np.ndarray:
-    """Which text each token is of; a special token is of the text before it."""
+    """The text of each token; a special token belongs to the text before it."""
     segments, current = [], 0
     for sequence in sequence_ids:
         current = current if sequence is None else sequence
@@ -113,16 +113,15 @@ def padded(length: int) -> int:
 class TextBatches:
     """Batches of texts of similar length, each padded to its own longest.
 
-    Which lengths share a batch depends on the lengths alone, so that every epoch has the same number
-    of batches; which of the texts of one length, and the order of the batches, are drawn anew for
-    each epoch of training.
+    The lengths in each batch depend only on the lengths of all texts, so that every epoch has the same
+    number of batches. Texts of equal length, and the order of batches, are shuffled in each training epoch.
 
     Args:
         data: the texts.
         batch_size: texts a batch, at most.
         tokens_per_batch: tokens a batch, at most, padding included.
-        padding_id: the token that fills up.
-        device: where batches go.
+        padding_id: the padding token.
+        device: the device of the batches.
     """
 
     def __init__(
@@ -140,7 +139,7 @@ class TextBatches:
     def __iter__(self) -> Iterator[TextBatch]:
         """Every text once, always in the same order.
 
-        The first batch is of middling length: the activations are measured on it.
+        The first batch has medium length: activation statistics are measured on it.
         """
         order = np.argsort(self.data.lengths, kind="stable")
         for place in range(len(self)):
@@ -151,7 +150,7 @@ class TextBatches:
         return int(np.diff(self.boundaries).min())
 
     def epoch(self, seed: int, epoch: int, start: int = 0, shard: Shard = WHOLE) -> Iterator[TextBatch]:
-        """The training batches of one epoch from batch `start` on: a function of (seed, epoch, step) alone."""
+        """The training batches of one epoch from batch `start` on: a function only of (seed, epoch, step)."""
         draw = torch.randperm(len(self.data), generator=generator("cpu", seed, epoch, "order")).numpy()
         order = draw[np.argsort(self.data.lengths[draw], kind="stable")]
         batches = torch.randperm(len(self), generator=generator("cpu", seed, epoch, "order of batches"))
@@ -164,7 +163,7 @@ class TextBatches:
         return self.of_texts(chosen, padded(int(self.data.lengths[chosen].max())))
 
     def of_texts(self, chosen: np.ndarray, length: int) -> TextBatch:
-        """The batch of the texts `chosen` (int64 N), filled up to `length` tokens."""
+        """The batch of the texts `chosen` (int64 N), padded to `length` tokens."""
         positions = np.arange(length)
         mask = positions < self.data.lengths[chosen][:, None]
         source = np.where(mask, self.data.offsets[chosen][:, None] + positions, 0)
@@ -175,7 +174,7 @@ class TextBatches:
 
 
 def _boundaries(rising_lengths: np.ndarray, batch_size: int, tokens_per_batch: int) -> list[int]:
-    """Where each batch begins among texts of rising length, and the end."""
+    """The start of each batch among the texts sorted by length, and the end."""
     boundaries = [0]
     for place, length in enumerate(rising_lengths.tolist()):
         count = place - boundaries[-1]

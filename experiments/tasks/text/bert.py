@@ -12,7 +12,7 @@ from experiments.tasks.text.hub import where_from
 
 
 class TextEncoder(nn.Module):
-    """A sequence classifier of `transformers` behind the signature that the text models share."""
+    """A sequence classifier of `transformers` with the signature of the text models."""
 
     def __init__(self, classifier: nn.Module):
         super().__init__()
@@ -37,10 +37,10 @@ def bert(
     dropout: float,
     pretrained: str | None,
 ) -> TextEncoder:
-    """A BERT classifier (Devlin et al., arXiv 1810.04805) with an activation module of its own in each layer.
+    """A BERT classifier (Devlin et al., arXiv 1810.04805) with a separate activation module in each layer.
 
-    The activation is that of the feed-forward part; the tanh of the pooler stays. Weights start as
-    `transformers` starts them: normal with standard deviation 0.02.
+    The activation is that of the feed-forward part; the tanh of the pooler is kept. Weights are initialised
+    as `transformers` does: normal with standard deviation 0.02.
 
     Args:
         activation: called once a layer.
@@ -50,10 +50,10 @@ def bert(
         head_size: features of an attention head; `width` is a multiple of it.
         feed_forward_factor: features inside the feed-forward part, relative to `width`.
         dropout: probability, of the hidden states, the attention weights and the pooled output.
-        pretrained: folder or hub name of a model to fine-tune in place of all that; None: from scratch.
+        pretrained: folder or hub name of a model to fine-tune instead; None: from scratch.
 
     Raises:
-        ValueError: sizes that do not fit each other, or an activation that cannot stand there.
+        ValueError: sizes that do not fit each other, or an activation that cannot be used there.
         BadInput: the pretrained model cannot be loaded or is too small for the data.
     """
     if pretrained is not None:
@@ -69,7 +69,7 @@ def bert(
         num_hidden_layers=layers,
         num_attention_heads=width // head_size,
         intermediate_size=intermediate_size,
-        hidden_act="relu",  # stands in until the factory's modules take its place
+        hidden_act="relu",  # a placeholder for the factory's modules
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
         max_position_embeddings=shape.max_length,
@@ -89,7 +89,7 @@ def _pretrained(activation: ActivationFactory, shape: TextShape, name: str) -> T
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    logging.set_verbosity_error()  # that the classification head is new is what fine-tuning means
+    logging.set_verbosity_error()  # a randomly initialised classification head is expected in fine-tuning
     try:
         classifier = AutoModelForSequenceClassification.from_pretrained(
             name,
@@ -116,7 +116,7 @@ def _refuse_too_small(classifier: nn.Module, shape: TextShape, name: str) -> Non
     vocabulary = classifier.get_input_embeddings().num_embeddings
     if shape.vocabulary_size > vocabulary:
         raise BadInput(
-            f"model.pretrained={name} knows {vocabulary:,} tokens, the tokenizer makes {shape.vocabulary_size:,}; "
+            f"model.pretrained={name} has {vocabulary:,} tokens, the tokenizer {shape.vocabulary_size:,}; "
             "leave data.tokenizer=null to use the model's own"
         )
     positions = getattr(classifier.config, "max_position_embeddings", None)
@@ -125,7 +125,7 @@ def _refuse_too_small(classifier: nn.Module, shape: TextShape, name: str) -> Non
 
 
 def _feed_forward_activations() -> tuple[type[nn.Module], ...]:
-    """What `transformers` puts between two linear layers: its own classes and torch's, gates and outputs left out."""
+    """The activation classes that `transformers` puts between linear layers, without gates and outputs."""
     from transformers.activations import ACT2CLS, LinearActivation
 
     classes = (entry[0] if isinstance(entry, tuple) else entry for entry in ACT2CLS.values())

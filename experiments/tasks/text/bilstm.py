@@ -1,4 +1,4 @@
-"""A sentence encoder: each text is read by a bidirectional LSTM, and an MLP compares the vectors."""
+"""A sentence encoder: a bidirectional LSTM encodes each text, and an MLP compares the vectors."""
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +13,15 @@ class BiLSTM(nn.Module):
 
     That example joins the two sentence vectors u and v; here they are joined with |u−v| and u·v
     (Mou et al., arXiv 1512.08422; Conneau et al., arXiv 1705.02364). A single text gives u alone.
-    Source: github.com/pytorch/examples, snli; Bowman et al., arXiv 1508.05326. Weights start as
-    torch's layers start them.
+    Source: github.com/pytorch/examples, snli; Bowman et al., arXiv 1508.05326. Weights are
+    initialised as torch's layers do.
 
     Args:
         activation: called once for each hidden layer of the MLP.
         shape: of the data.
         width: features of the embedding, of its projection, of each direction of the LSTM, and of
             the MLP's hidden layers.
-        layers: LSTM layers, one on top of the other.
+        layers: stacked LSTM layers.
         mlp_layers: hidden layers of the MLP.
         dropout: probability, after the projection, between LSTM layers and in the MLP.
     """
@@ -56,8 +56,8 @@ class BiLSTM(nn.Module):
         return self.mlp(torch.cat([u, v, (u - v).abs(), u * v], dim=1))
 
     def _sentence(self, tokens: Tensor, chosen: Tensor) -> Tensor:
-        """The last hidden states of both directions, N×2·width, over the `chosen` tokens, which lie side by side."""
-        lengths = chosen.sum(1).clamp(min=1)  # a text that was cut away whole is the first token
+        """The last hidden states of both directions, N×2·width, over the `chosen` tokens, which are contiguous."""
+        lengths = chosen.sum(1).clamp(min=1)  # a text that was truncated away is replaced by the first token
         starts = chosen.int().argmax(1, keepdim=True)
         longest = int(lengths.max())
         places = (starts + torch.arange(longest, device=tokens.device)).clamp(max=tokens.shape[1] - 1)

@@ -1,4 +1,4 @@
-"""Folders of derived files that are made once, by content hash, and are whole or not there at all."""
+"""Folders of derived files, cached by content hash and written atomically."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ def content_key(*parts: str | bytes) -> str:
 
 
 def cached_folder(root: Path, name: str, build: Callable[[Path], None]) -> Path:
-    """The folder `root`/`name`, made by `build(folder)` where it is missing, half written or damaged.
+    """The folder `root`/`name`, made by `build(folder)` if it is missing, incomplete or damaged.
 
     Raises:
         BadInput: `root` cannot be written.
@@ -33,7 +33,7 @@ def cached_folder(root: Path, name: str, build: Callable[[Path], None]) -> Path:
     folder = root / name
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(root / f".{name}.lock"):  # two first runs at once: one builds, one waits
+        with filelock.FileLock(root / f".{name}.lock"):  # of two concurrent first runs one builds, one waits
             if not is_whole(folder):
                 for left_over in [folder, *root.glob(f"{name}.part*")]:
                     shutil.rmtree(left_over, ignore_errors=True)
@@ -41,7 +41,7 @@ def cached_folder(root: Path, name: str, build: Callable[[Path], None]) -> Path:
                 build(part)
                 checksums = {file.name: _checksum(file) for file in sorted(part.iterdir())}
                 (part / MANIFEST).write_text(json.dumps(checksums, indent=2) + "\n", encoding="utf-8")
-                part.chmod(0o755)  # mkdtemp's folders are for their owner alone
+                part.chmod(0o755)  # mkdtemp's folders are private to their owner
                 part.rename(folder)
     except OSError as error:
         raise BadInput(

@@ -1,4 +1,4 @@
-"""The confusion matrix of a classifier: counting it, the scores that follow from it, and showing it."""
+"""The confusion matrix of a classifier: counts, scores and a picture."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from torch import Tensor
 from experiments.files import write_atomically
 
 LARGEST_PICTURE = 30
-"""The most classes for which a picture can be read."""
+"""The most classes for a readable picture."""
 
 
 def confusion_matrix(labels: Tensor, predictions: Tensor, classes: int) -> Tensor:
@@ -28,7 +28,7 @@ def confusion_matrix(labels: Tensor, predictions: Tensor, classes: int) -> Tenso
 
 
 def accuracy(matrix: Tensor) -> float:
-    """Percent of all that were predicted correctly."""
+    """Accuracy in percent."""
     return 100 * float(matrix.diagonal().sum()) / float(matrix.sum())
 
 

@@ -1,4 +1,4 @@
-"""The text sets: files at hand, the bundled parts of SNLI, or the Hugging Face hub; read into their parts."""
+"""The text sets: files of the user, the bundled parts of SNLI, or the Hugging Face hub."""
 
 import fnmatch
 import hashlib
@@ -27,7 +27,7 @@ SUBSET_FILES = {
     "validation.parquet": "bf5fc229407b1fa656fd3b69b440460d82c9fa08d0518cd7a6c9d7f7632ef564",
     "test.parquet": "3ef9ab2b7692dc4d7120487b7f26a9069e880ef49dcf2a9c6edffbc37bc49191",
 }
-"""The bundled subset's files and their SHA-256; `data.root` names the folder unless it is told otherwise."""
+"""The bundled subset's files and their SHA-256; in the default folder of `data.root`."""
 
 PARTS = ("train", "validation", "test")
 
@@ -37,9 +37,9 @@ class TextSet:
     """A text set in its parts.
 
     Args:
-        parts: "train", "test" and, where there is one, "validation".
+        parts: "train", "test" and, if there is one, "validation".
         classes: the name of each class.
-        notes: what was dropped, for a person to read.
+        notes: what was dropped, as sentences.
     """
 
     parts: dict[str, LabelledTexts]
@@ -48,10 +48,10 @@ class TextSet:
 
 
 def load(data: TextData) -> TextSet:
-    """Reads the set that `data`, a configuration of configs/data/text, describes; fetched first if allowed and needed.
+    """Reads the set that `data`, a configuration of configs/data/text, describes; downloads it if allowed and needed.
 
     Raises:
-        BadInput: it is missing and cannot be fetched, or something in it is not what it should be.
+        BadInput: it is missing and cannot be downloaded, or its content is unexpected.
     """
     held_out = getattr(data, "held_out", 0)
     if held_out and data.validation is not None:
@@ -105,7 +105,7 @@ def _refuse_another_size(data: TextData, train: list[Rows]) -> None:
     if data.train_rows is not None and found != data.train_rows:
         raise BadInput(
             f"{train[0].file.parent} has {found:,} training rows, {data.name} has {data.train_rows:,}; "
-            "a part of a set needs a word of its own, so that its results are not taken for those of the whole: "
+            "a part of a set needs another name, so that its results are not taken for those of the whole: "
             "data=snli_subset for the 38,715 pairs of SNLI, data=csv for any other files"
         )
 
@@ -133,27 +133,27 @@ def _files(data: TextData, part: str) -> list[Path]:
 
 def _intact(file: Path, checksums: dict[str, str]) -> Path:
     if not file.exists() or hashlib.sha256(file.read_bytes()).hexdigest() != checksums[file.name]:
-        raise BadInput(
-            f"{file}, which comes with the checkout, is missing or damaged; restore it: git checkout -- {file}"
-        )
+        raise BadInput(f"the bundled file {file} is missing or damaged; restore it: git checkout -- {file}")
     return file
 
 
 def _fetched(data: TextData, part: str) -> list[Path]:
     patterns = {each: getattr(data, each) for each in PARTS}
     names = ", ".join(pattern for pattern in patterns.values() if pattern is not None)
-    ways_out = f"use the bundled sample with data=sample, or name a folder that holds {names} with data.root=…"
+    choices = f"use the bundled sample with data=sample, or name a folder that holds {names} with data.root=…"
     reason = "data.download=false" if data.hub else "it is not on the hub"
     if data.hub and data.download:
         try:
             Path(data.root).mkdir(parents=True, exist_ok=True)
-            with filelock.FileLock(Path(data.root, f".{data.name}.lock")):  # two first runs: one fetches, one waits
+            with filelock.FileLock(
+                Path(data.root, f".{data.name}.lock")
+            ):  # of two concurrent first runs one downloads, one waits
                 if not list(Path(data.root).glob(patterns[part])):
                     _fetch(data)
             return sorted(Path(data.root).glob(patterns[part]))
         except Exception as error:  # the hub's client raises errors of many kinds
-            reason = f"it cannot be fetched from the hub ({data.hub}): {' '.join(str(error).split())}"
-    raise BadInput(f"data.root={data.root}: {data.name} is not there, and {reason}\n{ways_out}")
+            reason = f"it cannot be downloaded from the hub ({data.hub}): {' '.join(str(error).split())}"
+    raise BadInput(f"data.root={data.root}: {data.name} is missing, and {reason}\n{choices}")
 
 
 def _fetch(data: TextData) -> None:

@@ -1,4 +1,4 @@
-"""The Hugging Face hub: whether it can be reached, asked once and briefly where its client would retry for a minute."""
+"""The Hugging Face hub: a quick check whether it can be reached, where its client would retry for a minute."""
 
 import urllib.error
 import urllib.request
@@ -23,5 +23,5 @@ def why_unreachable() -> str | None:
 
 
 def where_from(name: str) -> dict[str, object]:
-    """Arguments of `from_pretrained` for a folder or a hub name: without a network only what was fetched before."""
+    """Arguments of `from_pretrained` for a folder or a hub name: without a network only downloaded files are used."""
     return {"local_files_only": Path(name).is_dir() or why_unreachable() is not None}

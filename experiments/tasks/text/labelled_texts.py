@@ -1,4 +1,4 @@
-"""Labelled texts from CSV and Parquet files: reading them, and naming the row of whatever is wrong with one."""
+"""Labelled texts from CSV and Parquet files: reading them, with errors that name the row."""
 
 import re
 from collections.abc import Sequence
@@ -48,13 +48,13 @@ class LabelledTexts:
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a file hold what.
+    """The columns of a file and their roles.
 
     Args:
         text: the columns of texts, one or two.
         label: the column of labels.
         unlabelled: the label of rows that have none, which are dropped; None: there are no such rows.
-        drop_empty: drop rows with an empty text; otherwise they are refused.
+        drop_empty: drop rows with an empty text; otherwise they are errors.
     """
 
     text: tuple[str, ...]
@@ -65,12 +65,12 @@ class Columns:
 
 @dataclass(frozen=True)
 class Rows:
-    """What one file holds, before its labels are understood.
+    """The content of one file, before its labels are mapped to classes.
 
     Args:
         file: where it was read.
         texts: one list of strings for each text column.
-        labels: integers or names, one a row.
+        labels: integers or names, one per row.
         numbers: the number of each row in the file; the first row after the header is 1.
         total: rows in the file.
         unlabelled: how many of them were dropped for having no label.
@@ -106,7 +106,7 @@ def read_rows(file: Path, columns: Columns) -> Rows:
         row = dropped_as_empty[0]
         name = next(name for name, column in zip(columns.text, texts, strict=True) if not column[row].strip())
         raise BadInput(
-            f"{file}, row {row + 1}: column {name!r} is empty; mend it, or drop such rows with data.drop_empty=true"
+            f"{file}, row {row + 1}: column {name!r} is empty; correct it, or drop such rows with data.drop_empty=true"
         )
     if not keep:
         raise BadInput(f"{file} is empty: none of its {table.num_rows} rows has a label and a text; name another file")
@@ -124,7 +124,7 @@ def read_rows(file: Path, columns: Columns) -> Rows:
 def _table(file: Path, columns: Columns) -> pa.Table:
     needed = [*columns.text, columns.label]
     if not file.is_file():
-        raise BadInput(f"{file} is not there; name a CSV or Parquet file that is")
+        raise BadInput(f"{file} does not exist; name a CSV or Parquet file")
     if not file.stat().st_size:
         raise BadInput(f"{file} is empty; name a CSV or Parquet file with the columns {', '.join(needed)}")
     try:
@@ -139,14 +139,14 @@ def _table(file: Path, columns: Columns) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         kind = "CSV" if file.suffix.lower() == ".csv" else "Parquet"
         raise BadInput(
-            f"{file} cannot be read as {kind}: {' '.join(str(error).split())}; mend or replace it"
+            f"{file} cannot be read as {kind}: {' '.join(str(error).split())}; repair or replace it"
         ) from error
     for key, names in (("data.text", columns.text), ("data.label", [columns.label])):
         for name in names:
             if name not in table.column_names:
-                raise unknown(f"column of {file}, asked for by {key}:", name, table.column_names)
+                raise unknown(f"column of {file}, named by {key}:", name, table.column_names)
             if table.column_names.count(name) > 1:
-                raise BadInput(f"{file} has several columns named {name!r}, asked for by {key}; give each its own name")
+                raise BadInput(f"{file} has several columns named {name!r}, named by {key}; give each its own name")
     return table
 
 
@@ -171,7 +171,7 @@ def _labels(table: pa.Table, file: Path, name: str) -> list[int] | list[str]:
     labels = table[name].to_pylist()
     for row, label in enumerate(labels, start=1):
         if label is None or label == "":
-            raise BadInput(f"{file}, row {row}: column {name!r} has no label; mend it or take the row out")
+            raise BadInput(f"{file}, row {row}: column {name!r} has no label; add it or remove the row")
     if pa.types.is_integer(kind):
         return labels
     whole = [bool(_WHOLE_NUMBER.fullmatch(label)) for label in labels]
@@ -192,7 +192,7 @@ def find_classes(rows: Sequence[Rows]) -> list[str]:
 
 
 def with_labels(rows: Sequence[Rows], classes: Sequence[str], label_column: str) -> LabelledTexts:
-    """The rows of several files as one, each label a name in `classes` or its place there.
+    """The rows of several files as one, each label a name in `classes` or its index there.
 
     Raises:
         BadInput: a label that is neither; the message names file, row and column.

@@ -28,7 +28,7 @@ MODELS = {"bert": bert, "bilstm": BiLSTM}
 
 
 class TextClassification(Task):
-    """Texts in classes, judged by the share of test texts whose class is the first guess."""
+    """Classification of texts, evaluated by accuracy on the test texts."""
 
     spec = SPEC
 
@@ -106,8 +106,7 @@ class TextClassification(Task):
             matrix, total = matrix.to(counts.device) + counts, total.to(counts.device) + cross_entropy
         return matrix.cpu(), total.cpu()
 
-    # What follows is read when it is first asked for: a model is built, and its mistakes are answered, before
-    # any text is read where the configuration says what it needs.
+    # Loaded lazily: if the configuration suffices to build the model, its errors show before any text is read.
 
     @cached_property
     def _set(self) -> TextSet:

@@ -13,27 +13,27 @@ from experiments.tasks.text.cache import cached_folder, content_key
 from experiments.tasks.text.hub import where_from
 
 PADDING, UNKNOWN, FIRST, SEPARATOR = SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
-"""BERT's special tokens; their ids are their places here."""
+"""BERT's special tokens; their ids are their indices here."""
 
 PADDING_ID = SPECIAL.index(PADDING)
 
 LARGEST_ALPHABET = 1000
-"""Characters that get a word piece of their own, at most; a rarer one makes its word unknown."""
+"""The most characters with their own word piece; a rarer one makes its word unknown."""
 
 _CONTINUATION = "##"
-"""Stands before a word piece that does not begin its word, as in BERT."""
+"""Prefix of a word piece that does not begin its word, as in BERT."""
 
 _FILE = "tokenizer.json"
 
 
 @dataclass(frozen=True)
 class TextTokenizer:
-    """A tokenizer and what a model must know of it.
+    """A tokenizer, with the properties that a model needs.
 
     Args:
         backend: turns one text or a pair into token ids, special tokens included.
         vocabulary_size: one more than the largest token id.
-        padding_id: the token that fills a batch up; models mask it out.
+        padding_id: the padding token; models mask it out.
     """
 
     backend: Tokenizer
@@ -45,13 +45,13 @@ def train_wordpiece(texts: Sequence[str], vocabulary_size: int, lowercase: bool)
     """A BERT tokenizer (Schuster and Nakajima 2012; Devlin et al., arXiv 1810.04805) for `texts`.
 
     The same texts give the same vocabulary. `tokenizers` alone does not promise that: it numbers the
-    continuations of characters in the order of a hash map and settles ties by those numbers, so they
+    continuations of characters in the order of a hash map and breaks ties by those numbers, so they
     are numbered here beforehand.
 
     Args:
         texts: what to learn from.
         vocabulary_size: word pieces at most, special tokens included; fewer where the text has no more.
-        lowercase: make letters lower-case and take accents off.
+        lowercase: make letters lower-case and remove accents.
     """
     learner = _blank(models.WordPiece(unk_token=UNKNOWN), lowercase)
     counts = Counter(character for text in texts for character in learner.normalizer.normalize_str(text))
@@ -88,10 +88,10 @@ def _blank(model: models.Model, lowercase: bool) -> Tokenizer:
 def trained_tokenizer(
     columns: Sequence[Sequence[str]], vocabulary_size: int, lowercase: bool, cache: Path
 ) -> TextTokenizer:
-    """`train_wordpiece` on all `columns` of text, done once for the same texts and settings and kept in `cache`.
+    """`train_wordpiece` on all `columns` of text, cached in `cache` by texts and settings.
 
     Returns:
-        A `TextTokenizer` whose `vocabulary_size` is the one asked for, also where fewer pieces were found.
+        A `TextTokenizer` whose `vocabulary_size` is the requested one, even if fewer pieces were found.
 
     Raises:
         BadInput: `cache` cannot be written.

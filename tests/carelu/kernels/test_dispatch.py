@@ -22,7 +22,7 @@ def test_fused_loops_compute_on_the_cpu_where_a_compiler_is():
     assert chosen(torch.ones(2, 3)) == ("torch_ops" if library() is None else "cpp")
 
 
-def test_plain_pytorch_computes_what_the_fused_loops_cannot():
+def test_torch_ops_computes_what_the_fused_loops_cannot():
     assert chosen(torch.ones(2, 3), dims=(0,)) == "torch_ops"
 
 

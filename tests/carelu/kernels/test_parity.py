@@ -205,7 +205,7 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_output_lies_in_memory_as_that_of_the_reference(kernel, layout):
+def test_output_has_the_memory_layout_of_the_reference(kernel, layout):
     z = LAYOUTS[layout](random(3, 4, 5, 6, dtype=torch.float32))
     over = (0,) if z.ndim == 1 else "sample"
 

@@ -86,5 +86,5 @@ triton_loops.backward_kernel = WritesOnes()
 z, statistics = random(ROWS, 3), random(3, ROWS, 1)
 scalars = torch.tensor(0.7), torch.tensor(0.3)
 _, grad_alpha, grad_beta = kernel.backward(z, z, *scalars, statistics, Settings("energy", (1,), 1.5, 1e-6), True)
-assert grad_beta == ROWS, f"the gradient of beta is all_reduce_sum over {grad_beta} of {ROWS} rows"
+assert grad_beta == ROWS, f"the gradient of beta is summed over {grad_beta} of {ROWS} rows"
 torch.testing.assert_close(grad_alpha.double(), statistics[0].double().sum(), rtol=1e-5, atol=1e-3)

@@ -190,9 +190,9 @@ def test_a_metric_of_zero_is_a_value(tmp_path):
         (None, "there is no ledger .*--ledger"),
         ("", "is not a ledger: column 'run_id' is missing"),
         ("a,b\n1,2\n", "is not a ledger: column 'run_id' is missing"),
-        (",".join(COLUMNS) + ",seed\n", "is not a ledger: column 'seed' is there twice"),
-        (",".join(COLUMNS) + "\n", "no row that can be used: it has no rows"),
-        (",".join(COLUMNS) + "\nx,y\n", "no row that can be used: line 2 .* ends before column 'task'"),
+        (",".join(COLUMNS) + ",seed\n", "is not a ledger: column 'seed' is repeated"),
+        (",".join(COLUMNS) + "\n", "no usable row: it has no rows"),
+        (",".join(COLUMNS) + "\nx,y\n", "no usable row: line 2 .* ends before column 'task'"),
     ],
 )
 def test_a_file_without_a_usable_row_is_refused(tmp_path, content, answer):

@@ -126,7 +126,7 @@ def test_a_value_with_a_failed_run_comes_after_those_without(tmp_path):
     assert found["relu"]["tuned_value"].value == "0.4"
 
 
-def test_values_are_numbers_in_order_and_both_ends_are_told(tmp_path):
+def test_values_are_numbers_in_order_and_both_ends_are_reported(tmp_path):
     validated = {act: {"0.5": 50.0, "2": 51.0, "10": 52.0} for act in ("relu", "carelu")}
     tables = tables_of(tmp_path / "ledger.csv", grid_of(validated), tuned=KEY)
     assert tables["cifar100_tuned"].blocks[0].notes == tuple(

@@ -19,20 +19,20 @@ def test_a_target_is_met_at_its_bound():
     assert not Target("", 2.9, 3, at_least=True).met
 
 
-def test_targets_of_the_activation_by_itself_on_a_cpu():
+def test_targets_of_the_activation_alone_on_a_cpu():
     targets = activation_targets(activation_rows(), on_gpu=False)
     assert [(target.bound, target.met) for target in targets] == [(1.25, True), (1.05, True)] * 2
     assert targets[0].value == pytest.approx(1.2**0.75)
     assert targets[1].value == 1.0
 
 
-def test_with_no_compiler_the_target_is_the_one_for_plain_pytorch():
+def test_with_no_compiler_the_target_is_the_one_for_torch_ops():
     targets = activation_targets(activation_rows(kernel="torch_ops"), on_gpu=False)
     assert {target.bound for target in targets} == {3.0}
     assert all("kernel torch_ops" in target.what for target in targets)
 
 
-def test_targets_of_the_activation_by_itself_on_a_gpu_are_in_bfloat16():
+def test_targets_of_the_activation_alone_on_a_gpu_are_in_bfloat16():
     assert activation_targets(activation_rows(), on_gpu=True) == []
     targets = activation_targets(activation_rows("triton", "bfloat16"), on_gpu=True)
     assert [(target.bound, target.at_least) for target in targets] == [(1.25, False), (0.70, True)] * 2

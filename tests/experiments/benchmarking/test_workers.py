@@ -20,12 +20,12 @@ def answer(receive, send):
         if request == "processes":
             send([os.getpid(), child.pid])
         else:
-            raise {"bad input": BadInput("mend it"), "mistake": KeyError("oops")}[request]
+            raise {"bad input": BadInput("correct it"), "mistake": KeyError("oops")}[request]
 
 
 def refuse_to_start(receive, send):
     """Asked or not."""
-    raise BadInput("mend it first")
+    raise BadInput("correct it first")
 
 
 def comes_to(pid, *states):
@@ -51,14 +51,14 @@ def test_a_worker_and_what_it_started_are_suspended_between_requests_and_end_wit
 
 
 def test_bad_input_of_a_worker_is_bad_input_here():
-    with Worker(answer) as worker, pytest.raises(BadInput, match=r"^mend it$"):
+    with Worker(answer) as worker, pytest.raises(BadInput, match=r"^correct it$"):
         worker.ask("bad input")
 
 
 def test_bad_input_of_a_worker_that_ended_before_it_was_asked_is_bad_input_here():
     with Worker(refuse_to_start) as worker:
         worker._process.join()
-        with pytest.raises(BadInput, match=r"^mend it first$"):
+        with pytest.raises(BadInput, match=r"^correct it first$"):
             worker.ask("processes")
 
 

@@ -30,7 +30,7 @@ def test_the_config_of_an_activation_states_the_options_of_the_library(word):
         assert settings["options"] == activation_options(word)
 
 
-def test_every_name_in_a_config_of_an_activation_has_a_config_of_its_own():
+def test_every_name_in_a_config_of_an_activation_has_its_own_config():
     names = {yaml.safe_load((CONFIG_DIR / "act" / f"{word}.yaml").read_text())["name"] for word in options_of("act")}
     assert names <= set(options_of("act"))
 

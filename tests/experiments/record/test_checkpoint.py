@@ -146,7 +146,7 @@ def stopped(run, monkeypatch):
         ("activation_hash", "0" * 12),
     ],
 )
-def test_a_run_goes_on_only_where_it_was_begun(run, stopped, monkeypatch, key, other):
+def test_a_run_resumes_only_in_its_environment(run, stopped, monkeypatch, key, other):
     file = stopped / "environment.json"
     content = json.loads(file.read_text())
     file.write_text(json.dumps({**content, key: other}))
@@ -154,10 +154,10 @@ def test_a_run_goes_on_only_where_it_was_begun(run, stopped, monkeypatch, key, o
         patch.setattr(CIFAR100, "loss", lambda *_: pytest.fail("too late"))
         with pytest.raises(BadInput, match=rf"was started with {key} {other} .*force=true") as caught:
             run()
-    assert f"go on with {key} {content[key]}" in str(caught.value)
+    assert f"with {key} {content[key]}" in str(caught.value)
 
 
-def test_a_run_whose_environment_is_lost_does_not_go_on(run, stopped):
+def test_a_run_without_its_environment_does_not_resume(run, stopped):
     (stopped / "environment.json").unlink()
     with pytest.raises(BadInput, match="force=true"):
         run()
@@ -170,7 +170,7 @@ def test_the_checkpoint_of_another_run_is_refused(run, stopped, tmp_path):
         run()
 
 
-def test_force_goes_on_with_a_stopped_run_only_if_force_began_it(run, stopped, monkeypatch):
+def test_force_resumes_a_stopped_run_only_if_force_started_it(run, stopped, monkeypatch):
     def steps_of(*overrides):
         usual, done = CIFAR100.loss, []
 

@@ -49,7 +49,7 @@ def test_the_code_of_a_result_is_what_computes_it(checkout, name, matters):
     assert (environment.code_hash("toy_of_environment") != before) == matters
 
 
-def test_each_task_has_a_code_hash_of_its_own():
+def test_each_task_has_its_own_code_hash():
     hashes = [environment.code_hash(f"experiments.tasks.{task}") for task in ("cifar100", "superres", "text")]
     assert len({*hashes}) == 3
     assert all(len(each) == 12 for each in hashes)

@@ -200,7 +200,7 @@ def test_a_row_replaces_the_older_row_of_the_same_run(file):
     assert [(each.run_id, each.headline_value) for each in rows] == [("a", 2.0), ("b", 3.0)]
 
 
-def test_a_row_replaces_only_the_row_of_its_own_run_whatever_their_status(file):
+def test_a_row_replaces_only_the_row_of_the_same_run_with_any_status(file):
     ledger.record(file, result("a", status="failed"))
     ledger.record(file, result("b", status="finished"))
     ledger.record(file, result("a", status="finished"))

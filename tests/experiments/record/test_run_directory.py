@@ -63,7 +63,7 @@ def test_the_lock_is_let_go_of_after_a_failure(directory):
 # Setting aside
 
 
-def test_what_is_set_aside_is_kept_under_a_number_of_its_own(directory):
+def test_replaced_files_are_kept_under_separate_numbers(directory):
     for time in ("first", "second"):
         for name in ("result.json", "checkpoint.pt", "metrics.jsonl", "environment.json", "config.yaml"):
             (directory.path / name).write_text(f"{name} of the {time}")

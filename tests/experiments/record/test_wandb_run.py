@@ -1,4 +1,4 @@
-"""What W&B is told of a run, and where it goes."""
+"""The description of a run in W&B, and its mode."""
 
 import pytest
 import wandb
@@ -42,7 +42,7 @@ def test_a_run_is_named_with_what_departs_from_its_recipe_data_and_activation():
     assert description.tags == ("text", "carelu(gain=2)", "small(trainer.epochs=1)", "snli(max_length=9)", "mine")
 
 
-def test_what_a_layer_has_learned_is_a_section_of_its_own():
+def test_what_a_layer_has_learned_has_its_own_section():
     record = {"epoch": 1, "set5/psnr_y": 30.0, "activations": {"blocks.0.act": {"alpha": 0.5, "share": 0.25}}}
     assert history_values(record) == {
         "epoch": 1,

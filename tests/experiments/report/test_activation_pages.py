@@ -1,4 +1,4 @@
-"""Pages of activations, made from what stands elsewhere."""
+"""Pages of activations, made from registry, configs and benchmarks."""
 
 import pytest
 from torch import nn
@@ -26,7 +26,7 @@ def test_a_page_has_formula_source_options_picture_and_cost(made):
     page = made["prelu.md"].decode()
     assert "```math\ny = " in page
     assert "[arXiv 1502.01852](https://arxiv.org/abs/1502.01852)" in page
-    assert "| `init` | `0.25` | slope below 0 at the start |" in page
+    assert "| `init` | `0.25` | initial slope below 0 |" in page
     assert "](prelu.svg)" in page and made["prelu.svg"].lstrip().startswith(b"<?xml")
     assert "| `prelu` | AMD EPYC (2 threads) | float32 | contiguous | torch | 6.06 |" in page
 

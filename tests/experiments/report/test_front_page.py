@@ -1,4 +1,4 @@
-"""The results on the front page: tables, sentences, and the marks between which they stand."""
+"""The results on the front page: tables, sentences, and the marks around them."""
 
 import os
 import subprocess
@@ -38,7 +38,7 @@ def test_a_study_answers_with_its_summary_and_what_is_significant(tmp_path):
     assert [line.partition(" vs ")[0] for line in said[1:]] == ["- CAReLU (gain=3)"]
 
 
-def test_only_what_stands_between_the_marks_is_replaced():
+def test_only_the_text_between_the_marks_is_replaced():
     assert with_results(PAGE, "new") == f"before\n\n{BEGIN}\nnew\n{END}\nafter\n"
 
 

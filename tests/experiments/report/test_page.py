@@ -107,7 +107,7 @@ def test_drawings_follow_the_page_in_the_dark(html):
         assert not any(colour in drawing for drawing in drawings)
 
 
-def test_the_findings_stand_before_the_tables(page):
+def test_the_findings_precede_the_tables(page):
     text = page.text.replace("\N{NO-BREAK SPACE}", " ")
     findings = text[text.index("Findings") :]
     order = ("in 2 of 2 comparisons", "n = 3): significantly better", "In each row everything but the activation")
@@ -143,7 +143,7 @@ def test_the_provenance_names_commits_devices_and_commands(page):
         assert part in text
 
 
-def test_runs_that_did_not_finish_and_damaged_rows_are_told(tmp_path):
+def test_unfinished_runs_and_damaged_rows_are_reported(tmp_path):
     rows = [*grid(("relu", "gelu"), range(2)), row("gelu", 2, status="failed"), row("gelu", 3, headline_value="x")]
     text = page_of(tmp_path / "ledger.csv", rows).text
     assert "GELU (2 of 3)" in text

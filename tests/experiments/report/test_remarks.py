@@ -1,4 +1,4 @@
-"""What is told below a comparison."""
+"""Notes below a comparison."""
 
 from experiments.analysis.comparison import compare
 from experiments.analysis.evidence import read_evidence
@@ -21,7 +21,7 @@ def test_single_seeds_are_named_where_others_have_more(tmp_path):
     assert remarks_of(tmp_path / "ledger.csv", rows)[0] == "One seed for ELU: no interval, no test."
 
 
-def test_a_divergence_of_the_baseline_is_told_with_its_consequence(tmp_path):
+def test_a_divergence_of_the_baseline_is_reported_with_its_consequence(tmp_path):
     rows = [*grid(["relu", "gelu"], range(3)), row("relu", 3, status="diverged"), row("gelu", 3, status="failed")]
     said = remarks_of(tmp_path / "ledger.csv", rows)
     (diverged,) = (note for note in said if note.startswith("ReLU: 1 of 4 runs diverged (seed 3)"))
@@ -29,7 +29,7 @@ def test_a_divergence_of_the_baseline_is_told_with_its_consequence(tmp_path):
     assert "GELU: 1 of 4 runs failed (seed 3)." in said
 
 
-def test_bicubic_is_told_where_all_runs_agree_on_it(tmp_path):
+def test_bicubic_is_reported_if_it_is_equal_in_all_runs(tmp_path):
     rows = grid(["relu", "gelu"], range(2), ["superres"], bicubic_psnr_y=29.5)
     reference = "Bicubic interpolation of the same images: 29.500 dB."
     assert remarks_of(tmp_path / "ledger.csv", rows, "psnr_y") == (reference,)

@@ -52,7 +52,7 @@ def test_a_simple_table_is_a_page_without_empty_parts():
     assert to_csv(table) == "way,ms\nsuite,1.5\na|b,\n"
 
 
-def test_rows_alone_can_stand_within_another_page():
+def test_rows_alone_can_be_embedded_in_another_page():
     table = simple_table("t", "", [("act", "activation")], [[Cell("relu", "relu", bold=True)]])
     assert markdown_grid(table, table.blocks[0]) == "| activation |\n| --- |\n| **relu** |"
 

@@ -1,4 +1,4 @@
-"""A table as data: its views, its raw values, and the short way to a plain one."""
+"""A table as data: its views, its raw values, and the shortcut to a simple one."""
 
 import pytest
 

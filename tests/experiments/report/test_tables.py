@@ -97,7 +97,7 @@ def test_what_the_ledger_does_not_have_is_answered_with_what_it_has(tmp_path, op
         tables_of(tmp_path / "ledger.csv", rows, **options)
 
 
-def test_what_is_wrong_with_the_ledger_stands_in_every_table(tmp_path):
+def test_problems_of_the_ledger_are_in_every_table(tmp_path):
     rows = [*grid(["relu", "carelu"], range(2), TASKS), row("relu", 0, run_id="again"), row("gelu", 0, value="?")]
     tables = tables_of(tmp_path / "ledger.csv", rows)
     for table in tables.values():

@@ -110,7 +110,6 @@ def test_the_mean_its_deviation_and_its_interval_are_those_computed_by_hand(tabl
     assert found["mean_interval"].text == f"[{mean - margin:.2f}, {mean + margin:.2f}]"
 
 
-@pytest.mark.xfail(reason="the interval is that of a bootstrap, not yet of Student's t", strict=True)
 @pytest.mark.parametrize("act", ["carelu", "gelu", "elu"])
 def test_the_printed_interval_of_a_difference_is_the_paired_t_interval_computed_by_hand(table, act):
     mean, _, margin = by_hand([a - b for a, b in zip(VALUES[act], VALUES["relu"], strict=True)])
@@ -172,16 +171,16 @@ def test_where_lower_is_better_the_difference_keeps_its_sign_and_the_probability
     found = cells(tables_of(tmp_path / "ledger.csv", rows_of(values, headline_metric="loss"))["cifar100"])
     assert found["gelu"]["difference"].value == pytest.approx(sum(values["gelu"]) / 3 - sum(values["relu"]) / 3)
     assert found["gelu"]["difference_high"].value < 0
-    assert found["gelu"]["difference"].stands and not found["carelu"]["difference"].stands
+    assert found["gelu"]["difference"].bold and not found["carelu"]["difference"].bold
     assert [found[act]["probability_of_improvement"].value for act in ("gelu", "carelu")] == [1.0, 0.0]
 
 
-def test_a_corrected_p_of_exactly_the_level_does_not_stand(tmp_path, table, monkeypatch):
+def test_a_corrected_p_of_exactly_the_level_is_not_significant(tmp_path, table, monkeypatch):
     p_value = cells(table)["carelu"]["p_holm"].value
-    for level, stands in ((p_value, "no"), (p_value * 1.0001, "better")):
+    for level, significant in ((p_value, "no"), (p_value * 1.0001, "better")):
         monkeypatch.setattr(comparison, "LEVEL", level)
         again = tables_of(tmp_path / "ledger.csv", rows_of(VALUES))["cifar100"]
-        assert cells(again)["carelu"]["stands"].value == stands
+        assert cells(again)["carelu"]["significant"].value == significant
 
 
 def test_with_one_seed_nothing_is_claimed_and_the_table_says_so(tmp_path):
@@ -225,7 +224,7 @@ def test_an_activation_that_never_finished_still_has_its_row(tmp_path):
     assert (found["n"].text, found["mean"].text, found["mean"].value) == ("0 of 1 (1 diverged)", "–", None)
 
 
-def test_each_setting_is_a_block_of_its_own(tmp_path):
+def test_each_setting_is_a_separate_block(tmp_path):
     rows = [
         *grid(["relu", "carelu"], range(3), ["text"], data="sst2-dev"),
         *grid(["relu"], range(2), ["text"], data="snli"),
@@ -259,7 +258,7 @@ def test_named_test_sets_are_blocks_and_a_held_out_part_is_not(tmp_path):
     assert table.blocks[1].notes[0] == "Bicubic interpolation of the same images: 33.700 dB."
 
 
-def test_a_finished_run_without_the_metric_is_told(tmp_path):
+def test_a_finished_run_without_the_metric_is_reported(tmp_path):
     rows = rows_of(VALUES, top5=70.0)
     rows[4]["top5"] = None
     table = tables_of(tmp_path / "ledger.csv", rows, metric="top5")["cifar100"]

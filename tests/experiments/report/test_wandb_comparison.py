@@ -66,7 +66,7 @@ def test_a_table_opens_with_the_activation(ledger, figures, tmp_path):
     assert (next(iter(relu.values())), next(iter(carelu.values()))) == ("relu", "carelu")
 
 
-def test_the_comparison_says_what_it_stands_for(ledger, figures, tmp_path):
+def test_the_comparison_names_its_ledger_and_runs(ledger, figures, tmp_path):
     write_comparison(ledger, OFFLINE, tmp_path, figures)
     comparison = written(tmp_path)
     assert comparison.run.job_type == "comparison"

@@ -1,6 +1,6 @@
 """The pool: the share of each worker, and jobs that die, stop or lose their coordinator.
 
-Small programs stand in for `python run.py`, so that no test trains anything.
+Small programs replace `python run.py`, so that no test trains anything.
 """
 
 import json

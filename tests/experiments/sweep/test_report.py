@@ -10,7 +10,7 @@ DONE = Ending("done", 0, run_id="a", metric="top1", value=45.23)
 SKIPPED = Ending("skipped", 0, run_id="a", metric="top1", value=44.0)
 RESUMED = Ending("resumed", 0, run_id="a", metric="top1", value=43.5)
 DIVERGED = Ending("diverged", 3, "the loss is not a finite number at step 17")
-FAILED = Ending("failed", 2, "trainer.device=cuda:9 is not on this machine")
+FAILED = Ending("failed", 2, "trainer.device=cuda:9 is not available on this machine")
 STOPPED = Ending("stopped", 75, "a checkpoint is written")
 
 
@@ -67,7 +67,7 @@ def test_the_summary_has_a_line_for_each_run_and_counts_each_outcome():
         "act=gelu skipped top1 44",
         "act=prelu resumed 1 min 00 s top1 43.5",
         "act=elu diverged 1 min 00 s the loss is not a finite number at step 17",
-        "act=selu failed 1 min 00 s trainer.device=cuda:9 is not on this machine",
+        "act=selu failed 1 min 00 s trainer.device=cuda:9 is not available on this machine",
         "act=mish not run",
     ]
     assert lines[7] == "1 done, 1 resumed, 1 skipped, 1 diverged, 1 failed, 1 not run"

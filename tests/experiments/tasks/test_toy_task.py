@@ -197,7 +197,7 @@ def test_the_options_of_a_task_of_ones_own_are_checked_and_listed(toy, tmp_path)
     assert "Points near a line" in shown
 
 
-def test_without_its_package_the_way_out_is_told(toy, tmp_path):
+def test_without_its_package_the_error_names_the_remedy(toy, tmp_path):
     done = toy("run.py", "task=toy", CARELU_CONFIG_DIR=str(tmp_path / "configs of mine"), PYTHONPATH=str(ROOT))
     assert done.returncode == 2
     assert "toy_package" in done.stderr

@@ -1,4 +1,4 @@
-"""The training loop against a plain loop of torch, for each task: steps, learning rates, batches, evaluation, ends."""
+"""The training loop against a reference loop, for each task: steps, learning rates, batches, evaluation, ends."""
 
 import math
 import random
@@ -29,7 +29,7 @@ SETTINGS = ["trainer.device=cpu", "trainer.precision=float32", f"optim.activatio
 
 
 @dataclass(frozen=True)
-class Plain:
+class Reference:
     """How a run of two epochs goes, in torch's own words."""
 
     task: type[Task]
@@ -74,10 +74,10 @@ def cifar100_metrics(model, splits):
 
 
 @pytest.fixture
-def plain_cifar100(monkeypatch, sample, tmp_path):
+def reference_cifar100(monkeypatch, sample, tmp_path):
     few = [part[torch.arange(len(part)) % (len(part) // 100) < 2] for part in sample]
     monkeypatch.setattr(cifar100, "load_sample", lambda: few)
-    return Plain(
+    return Reference(
         task=CIFAR100,
         settings=[
             *("task=cifar100", "data=sample", "act=carelu", "recipe=small", "model.width=2", "trainer.epochs=2"),
@@ -129,14 +129,14 @@ def superres_metrics(model, splits):
 
 
 @pytest.fixture
-def plain_superres(tmp_path):
+def reference_superres(tmp_path):
     draw = np.random.default_rng(0)
     for part, sizes in (("train", [(20, 24), (31, 22), (25, 25)]), ("test", [(30, 34), (34, 30), (30, 34)])):
         (tmp_path / part).mkdir()
         for number, size in enumerate(sizes):
             pixels = draw.integers(0, 256, (*size, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / part / f"{number}.png")
-    return Plain(
+    return Reference(
         task=SuperResolution,
         settings=[
             *("task=superres", "data=folder", f"data.train={tmp_path / 'train'}", f"data.test={tmp_path / 'test'}"),
@@ -178,13 +178,13 @@ def text_metrics(model, splits):
 
 
 @pytest.fixture
-def plain_text(tmp_path):
+def reference_text(tmp_path):
     words = ["one", "two", "three", "four", "five", "six", "seven"]
     draw = np.random.default_rng(0)
     for part, count in (("train", 24), ("validation", 7), ("test", 11)):
         rows = [f"{' '.join(draw.choice(words, 1 + row % 5))},{'odd' if row % 2 else 'even'}" for row in range(count)]
         (tmp_path / f"{part}.csv").write_text("\n".join(["text,label", *rows]) + "\n")
-    return Plain(
+    return Reference(
         task=TextClassification,
         settings=[
             *("task=text", "data=csv", *(f"data.{part}={tmp_path / part}.csv" for part in ("train", "test"))),
@@ -207,40 +207,40 @@ def plain_text(tmp_path):
     )
 
 
-@pytest.fixture(params=["plain_cifar100", "plain_superres", "plain_text"])
-def plain(request):
+@pytest.fixture(params=["reference_cifar100", "reference_superres", "reference_text"])
+def reference(request):
     return request.getfixturevalue(request.param)
 
 
-def train_plainly(plain, seen):
+def train_reference(reference, seen):
     """Trains the watched run's start on its batches; returns the model and for each epoch what is to be recorded."""
     model, records = seen.start, []
     named = list(model.named_parameters())
     groups = [
-        {"params": [value for name, value in named if not plain.is_of_activation(name)]},
-        {"params": [value for name, value in named if plain.is_of_activation(name)]},
+        {"params": [value for name, value in named if not reference.is_of_activation(name)]},
+        {"params": [value for name, value in named if reference.is_of_activation(name)]},
     ]
-    groups[0]["weight_decay"], groups[1]["weight_decay"] = plain.weight_decay, 0.0
+    groups[0]["weight_decay"], groups[1]["weight_decay"] = reference.weight_decay, 0.0
     assert groups[1]["params"]
-    optimizer, norms = plain.optimizer(groups), []
+    optimizer, norms = reference.optimizer(groups), []
     torch.set_rng_state(seen.random_state)
-    for first in range(0, len(seen.batches), plain.steps_per_epoch):
+    for first in range(0, len(seen.batches), reference.steps_per_epoch):
         model.train()
         total, examples = 0.0, 0
-        for step in range(first, min(first + plain.steps_per_epoch, len(seen.batches))):
-            optimizer.param_groups[0]["lr"] = plain.learning_rates[step]
-            optimizer.param_groups[1]["lr"] = plain.learning_rates[step] * MULTIPLIER
+        for step in range(first, min(first + reference.steps_per_epoch, len(seen.batches))):
+            optimizer.param_groups[0]["lr"] = reference.learning_rates[step]
+            optimizer.param_groups[1]["lr"] = reference.learning_rates[step] * MULTIPLIER
             optimizer.zero_grad()
-            loss, count = plain.loss(model, seen.batches[step])
+            loss, count = reference.loss(model, seen.batches[step])
             loss.backward()
-            norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), plain.clip))
+            norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), reference.clip))
             optimizer.step()
             total, examples = total + loss.item() * count, examples + count
         model.eval()
         with torch.no_grad():
-            record = plain.metrics(model, seen.splits)
-        records.append({**record, "train/loss": total / examples, "learning_rate": plain.learning_rates[step]})
-    assert max(norms) > plain.clip  # otherwise nothing is said about clipping
+            record = reference.metrics(model, seen.splits)
+        records.append({**record, "train/loss": total / examples, "learning_rate": reference.learning_rates[step]})
+    assert max(norms) > reference.clip  # otherwise nothing is said about clipping
     return model, records
 
 
@@ -251,11 +251,11 @@ def assert_equal_weights(weights, expected):
 
 
 @pytest.mark.parametrize("steps", [1, "an epoch", "all"])
-def test_training_equals_a_plain_loop(plain, monkeypatch, steps):
-    wanted = {1: 1, "an epoch": plain.steps_per_epoch, "all": 2 * plain.steps_per_epoch}[steps]
-    seen = watch(monkeypatch, plain.task, [*plain.settings, f"trainer.max_steps={wanted}"])
+def test_training_equals_a_reference_loop(reference, monkeypatch, steps):
+    wanted = {1: 1, "an epoch": reference.steps_per_epoch, "all": 2 * reference.steps_per_epoch}[steps]
+    seen = watch(monkeypatch, reference.task, [*reference.settings, f"trainer.max_steps={wanted}"])
     assert len(seen.batches) == wanted
-    model, records = train_plainly(plain, seen)
+    model, records = train_reference(reference, seen)
     assert_equal_weights(seen.checkpoint["model"], model.state_dict())
     assert len(seen.records) == 1 + len(records)
     for record, expected in zip(seen.records[1:], records, strict=True):
@@ -263,34 +263,42 @@ def test_training_equals_a_plain_loop(plain, monkeypatch, steps):
             assert record[name] == pytest.approx(value, rel=1e-5, abs=1e-6), name
 
 
-def test_the_optimiser_uses_the_learning_rates_of_the_schedule_and_no_weight_decay_on_activations(plain, monkeypatch):
-    seen = watch(monkeypatch, plain.task, plain.settings)
+def test_the_optimiser_uses_the_learning_rates_of_the_schedule_and_no_weight_decay_on_activations(
+    reference, monkeypatch
+):
+    seen = watch(monkeypatch, reference.task, reference.settings)
     rates = [[rate for rate, _ in groups] for groups in seen.group_settings]
-    assert [rate for rate, _ in rates] == pytest.approx(plain.learning_rates, rel=1e-12)
-    assert [rate for _, rate in rates] == pytest.approx([MULTIPLIER * rate for rate in plain.learning_rates], rel=1e-12)
-    assert {tuple(decay for _, decay in groups) for groups in seen.group_settings} == {(plain.weight_decay, 0.0)}
+    assert [rate for rate, _ in rates] == pytest.approx(reference.learning_rates, rel=1e-12)
+    assert [rate for _, rate in rates] == pytest.approx(
+        [MULTIPLIER * rate for rate in reference.learning_rates], rel=1e-12
+    )
+    assert {tuple(decay for _, decay in groups) for groups in seen.group_settings} == {(reference.weight_decay, 0.0)}
     last = [record["learning_rate"] for record in seen.records[1:]]
-    assert last == pytest.approx([rates[plain.steps_per_epoch - 1][0], rates[-1][0]], rel=1e-12)
+    assert last == pytest.approx([rates[reference.steps_per_epoch - 1][0], rates[-1][0]], rel=1e-12)
 
 
-def test_the_model_trains_in_training_mode_and_is_measured_in_evaluation_mode(plain, monkeypatch):
-    seen = watch(monkeypatch, plain.task, plain.settings)
-    assert len(seen.training_modes) == 2 * plain.steps_per_epoch
+def test_the_model_trains_in_training_mode_and_is_measured_in_evaluation_mode(reference, monkeypatch):
+    seen = watch(monkeypatch, reference.task, reference.settings)
+    assert len(seen.training_modes) == 2 * reference.steps_per_epoch
     assert all(modes == {True} for modes in seen.training_modes)
     assert len(seen.evaluation_modes) >= 3
     assert all(modes == {False} for modes in seen.evaluation_modes)
     assert not any(seen.gradients_in_evaluation)
 
 
-def test_the_pictures_of_a_run_that_was_killed_before_its_result_are_made_in_evaluation_mode(plain_text, monkeypatch):
-    first = watch(monkeypatch, plain_text.task, plain_text.settings)
+def test_the_pictures_of_a_run_that_was_killed_before_its_result_are_made_in_evaluation_mode(
+    reference_text, monkeypatch
+):
+    first = watch(monkeypatch, reference_text.task, reference_text.settings)
     (first.outcome.identity.directory / "result.json").unlink()
-    again = watch(monkeypatch, plain_text.task, plain_text.settings)
+    again = watch(monkeypatch, reference_text.task, reference_text.settings)
     assert (again.training_modes, again.evaluation_modes) == ([], [{False}])
 
 
-def test_low_precision_trains_under_autocast(plain_cifar100, monkeypatch):
-    seen = watch(monkeypatch, CIFAR100, [*plain_cifar100.settings, "trainer.precision=bfloat16", "trainer.max_steps=2"])
+def test_low_precision_trains_under_autocast(reference_cifar100, monkeypatch):
+    seen = watch(
+        monkeypatch, CIFAR100, [*reference_cifar100.settings, "trainer.precision=bfloat16", "trainer.max_steps=2"]
+    )
 
     def loss(model, batch):
         with torch.autocast("cpu", torch.bfloat16):
@@ -299,13 +307,13 @@ def test_low_precision_trains_under_autocast(plain_cifar100, monkeypatch):
     def metrics(model, splits):
         return {}
 
-    model, _ = train_plainly(replace(plain_cifar100, loss=loss, metrics=metrics), seen)
+    model, _ = train_reference(replace(reference_cifar100, loss=loss, metrics=metrics), seen)
     assert_equal_weights(seen.checkpoint["model"], model.state_dict())
 
 
-def test_a_scaled_loss_changes_nothing_and_its_scale_is_kept_over_a_stop(plain_cifar100, monkeypatch, tmp_path):
+def test_a_scaled_loss_changes_nothing_and_its_scale_is_kept_over_a_stop(reference_cifar100, monkeypatch, tmp_path):
     """With powers of two, scaling is exact as long as gradients are unscaled before they are clipped."""
-    expected = watch(monkeypatch, CIFAR100, [*plain_cifar100.settings, f"output_root={tmp_path / 'unscaled'}"])
+    expected = watch(monkeypatch, CIFAR100, [*reference_cifar100.settings, f"output_root={tmp_path / 'unscaled'}"])
     usual = torch.amp.GradScaler
 
     def scaler(device, enabled):
@@ -313,10 +321,10 @@ def test_a_scaled_loss_changes_nothing_and_its_scale_is_kept_over_a_stop(plain_c
         return usual(device, init_scale=1024.0, growth_interval=3, enabled=True)
 
     monkeypatch.setattr(torch.amp, "GradScaler", scaler)
-    scaled = watch(monkeypatch, CIFAR100, plain_cifar100.settings)
+    scaled = watch(monkeypatch, CIFAR100, reference_cifar100.settings)
     assert_equal_weights(scaled.checkpoint["model"], expected.checkpoint["model"])
     assert scaled.checkpoint["scaler"]["scale"] == 1024 * 2**2  # it grew after three and after six steps
-    stopped = [*plain_cifar100.settings, f"output_root={tmp_path / 'stopped'}"]
+    stopped = [*reference_cifar100.settings, f"output_root={tmp_path / 'stopped'}"]
     stop_at_step(monkeypatch, 5, lambda: watch(monkeypatch, CIFAR100, stopped))
     assert watch(monkeypatch, CIFAR100, stopped).checkpoint["scaler"] == scaled.checkpoint["scaler"]
 
@@ -340,16 +348,18 @@ def stop_at_step(monkeypatch, number, action):
 
 
 @pytest.mark.parametrize("seed", [0, 3])
-def test_the_initial_weights_are_those_of_the_seed(plain_cifar100, monkeypatch, seed):
-    seen = watch(monkeypatch, CIFAR100, [*plain_cifar100.settings, f"seed={seed}", "trainer.max_steps=1"])
+def test_the_initial_weights_are_those_of_the_seed(reference_cifar100, monkeypatch, seed):
+    seen = watch(monkeypatch, CIFAR100, [*reference_cifar100.settings, f"seed={seed}", "trainer.max_steps=1"])
     torch.manual_seed(seed)
     expected = resnet18(ActivationFactory("carelu"), 100, width=2)
     assert_equal_weights(seen.start.state_dict(), expected.state_dict())
 
 
-def test_another_seed_has_other_initial_weights(plain, monkeypatch):
+def test_another_seed_has_other_initial_weights(reference, monkeypatch):
     first, other = (
-        watch(monkeypatch, plain.task, [*plain.settings, f"seed={seed}", "trainer.max_steps=1"]).start.state_dict()
+        watch(
+            monkeypatch, reference.task, [*reference.settings, f"seed={seed}", "trainer.max_steps=1"]
+        ).start.state_dict()
         for seed in (0, 1)
     )
     drawn = [name for name, value in first.items() if value.is_floating_point() and len(value.unique()) > 1]
@@ -357,23 +367,23 @@ def test_another_seed_has_other_initial_weights(plain, monkeypatch):
     assert not any(torch.equal(first[name], other[name]) for name in drawn if name != "mean")
 
 
-def test_every_step_of_every_epoch_and_seed_has_a_batch_of_its_own(plain, monkeypatch):
+def test_every_step_of_every_epoch_and_seed_has_a_different_batch(reference, monkeypatch):
     """Texts are batched by length, so that a batch may come again; their epochs may not."""
     epochs, batches = set(), []
     for seed in (0, 1):
-        seen = watch(monkeypatch, plain.task, [*plain.settings, f"seed={seed}"])
+        seen = watch(monkeypatch, reference.task, [*reference.settings, f"seed={seed}"])
         contents = [b"".join(side.contiguous().numpy().tobytes() for side in batch) for batch in seen.batches]
         batches += contents
-        for start in range(0, len(contents), plain.steps_per_epoch):
-            epochs.add(tuple(contents[start : start + plain.steps_per_epoch]))
+        for start in range(0, len(contents), reference.steps_per_epoch):
+            epochs.add(tuple(contents[start : start + reference.steps_per_epoch]))
     assert len(epochs) == 4
-    if plain.task is not TextClassification:
+    if reference.task is not TextClassification:
         assert len(set(batches)) == len(batches)
 
 
-def test_the_batches_of_an_epoch_are_all_images_normalised_in_an_order_of_its_own(plain_cifar100, monkeypatch):
+def test_the_batches_of_an_epoch_are_all_images_normalised_in_a_new_order(reference_cifar100, monkeypatch):
     still = ["task.augmentation.crop_padding=0", "task.augmentation.flip=false"]
-    seen = watch(monkeypatch, CIFAR100, [*plain_cifar100.settings, *still])
+    seen = watch(monkeypatch, CIFAR100, [*reference_cifar100.settings, *still])
     train = cifar100.load_sample()[0]
     table = normalised(train.images).flatten(1)
     orders = []
@@ -388,7 +398,7 @@ def test_the_batches_of_an_epoch_are_all_images_normalised_in_an_order_of_its_ow
     assert list(range(200)) not in orders
 
 
-def test_a_resumed_run_goes_on_with_every_random_generator(plain_cifar100, monkeypatch, tmp_path):
+def test_a_resumed_run_restores_every_random_generator(reference_cifar100, monkeypatch, tmp_path):
     usual, drawn = CIFAR100.loss, []
 
     def loss(self, model, batch):
@@ -396,11 +406,11 @@ def test_a_resumed_run_goes_on_with_every_random_generator(plain_cifar100, monke
         return usual(self, model, batch)
 
     monkeypatch.setattr(CIFAR100, "loss", loss)
-    watch(monkeypatch, CIFAR100, [*plain_cifar100.settings, f"output_root={tmp_path / 'undisturbed'}"])
+    watch(monkeypatch, CIFAR100, [*reference_cifar100.settings, f"output_root={tmp_path / 'undisturbed'}"])
     expected = drawn.copy()
     drawn.clear()
-    stop_at_step(monkeypatch, 3, lambda: watch(monkeypatch, CIFAR100, plain_cifar100.settings))
-    watch(monkeypatch, CIFAR100, plain_cifar100.settings)
+    stop_at_step(monkeypatch, 3, lambda: watch(monkeypatch, CIFAR100, reference_cifar100.settings))
+    watch(monkeypatch, CIFAR100, reference_cifar100.settings)
     assert drawn == expected
     assert len(set(drawn)) == 8
 
@@ -408,7 +418,7 @@ def test_a_resumed_run_goes_on_with_every_random_generator(plain_cifar100, monke
 # What a run is judged by
 
 
-def judged(plain, monkeypatch, metrics_of_epochs, *overrides):
+def judged(reference, monkeypatch, metrics_of_epochs, *overrides):
     """The result of a run whose evaluations return the given metrics, by the number of images that are evaluated."""
     left = {count: list(values) for count, values in metrics_of_epochs.items()}
 
@@ -417,7 +427,7 @@ def judged(plain, monkeypatch, metrics_of_epochs, *overrides):
 
     monkeypatch.setattr(CIFAR100, "evaluate", evaluate)
     epochs = f"trainer.epochs={len(next(iter(metrics_of_epochs.values())))}"
-    seen = watch(monkeypatch, CIFAR100, [*plain.settings, "act=relu", "trainer.batch_size=200", epochs, *overrides])
+    seen = watch(monkeypatch, CIFAR100, [*reference.settings, "act=relu", "trainer.batch_size=200", epochs, *overrides])
     assert not any(left.values())
     return seen.outcome.result
 
@@ -425,18 +435,18 @@ def judged(plain, monkeypatch, metrics_of_epochs, *overrides):
 TEST_IMAGES, HELD_OUT = 200, 100
 
 
-def test_the_headline_is_the_last_epoch_and_not_the_best(plain_cifar100, monkeypatch):
+def test_the_headline_is_the_last_epoch_and_not_the_best(reference_cifar100, monkeypatch):
     values = [{"top1": value, "loss": value / 10} for value in (30.0, 50.0, 40.0)]
-    result = judged(plain_cifar100, monkeypatch, {TEST_IMAGES: values})
+    result = judged(reference_cifar100, monkeypatch, {TEST_IMAGES: values})
     assert (result["headline_value"], result["headline_epoch"]) == (40.0, 3)
     assert (result["top1"], result["loss"]) == (40.0, 4.0)
 
 
 @pytest.mark.parametrize(("higher_is_better", "chosen"), [(True, 2), (False, 1)])
-def test_selection_looks_at_the_held_out_part_alone(plain_cifar100, monkeypatch, higher_is_better, chosen):
+def test_selection_looks_at_the_held_out_part_alone(reference_cifar100, monkeypatch, higher_is_better, chosen):
     monkeypatch.setattr(CIFAR100, "headline", ("top1", higher_is_better))
     test, held_out = ([{"top1": value} for value in values] for values in ([50.0, 40.0, 60.0], [10.0, 30.0, 20.0]))
     wanted = ["trainer.selection=validation", f"data.held_out={HELD_OUT}"]
-    result = judged(plain_cifar100, monkeypatch, {TEST_IMAGES: test, HELD_OUT: held_out}, *wanted)
+    result = judged(reference_cifar100, monkeypatch, {TEST_IMAGES: test, HELD_OUT: held_out}, *wanted)
     assert (result["headline_value"], result["headline_epoch"]) == (test[chosen - 1]["top1"], chosen)
     assert result["validation/top1"] == held_out[chosen - 1]["top1"]

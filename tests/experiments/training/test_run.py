@@ -193,7 +193,7 @@ def test_a_result_of_other_code_is_returned_with_a_note(run, monkeypatch, capsys
 
 @pytest.mark.parametrize("number", [1, 3, 4])
 @pytest.mark.parametrize("raised", [signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_run_goes_on_as_if_it_had_not_been(run, monkeypatch, tmp_path, number, raised):
+def test_a_resumed_run_equals_an_uninterrupted_run(run, monkeypatch, tmp_path, number, raised):
     expected = run("act=carelu", f"output_root={tmp_path / 'undisturbed'}")
     with monkeypatch.context() as patch:
         stop_at_step(patch, number, raised)
@@ -203,7 +203,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(run, monkeypatch, tmp_path,
     assert_equal_runs(run("act=carelu"), expected)
 
 
-def test_a_run_stopped_in_its_evaluation_goes_on_as_if_it_had_not_been(run, monkeypatch, tmp_path):
+def test_a_run_stopped_in_its_evaluation_equals_an_uninterrupted_run(run, monkeypatch, tmp_path):
     expected = run(f"output_root={tmp_path / 'undisturbed'}")
     usual, begun = ImageBatches.__iter__, []
 
@@ -236,7 +236,7 @@ def test_metrics_that_are_ahead_of_the_checkpoint_are_taken_back(run, monkeypatc
 
 
 @pytest.mark.parametrize("changed", ["code_hash", "git_state"])
-def test_an_interrupted_run_refuses_to_go_on_with_other_code(run, monkeypatch, changed):
+def test_an_interrupted_run_refuses_to_resume_with_other_code(run, monkeypatch, changed):
     with monkeypatch.context() as patch:
         stop_at_step(patch, 2, signal.SIGTERM)
         run()
@@ -300,7 +300,7 @@ def test_a_damaged_result_is_named(run):
         run()
 
 
-def test_a_full_disk_keeps_the_last_checkpoint_and_the_same_command_goes_on(run, monkeypatch, tmp_path):
+def test_a_full_disk_keeps_the_last_checkpoint_and_the_same_command_resumes(run, monkeypatch, tmp_path):
     expected = run(f"output_root={tmp_path / 'undisturbed'}")
     with monkeypatch.context() as patch:
         stop_at_step(patch, 4, signal.SIGTERM)
@@ -378,7 +378,10 @@ def test_a_failing_run_is_recorded_with_its_reason_and_tried_again(run, monkeypa
 @pytest.mark.parametrize(
     ("overrides", "answer"),
     [
-        (["trainer.device=cuda:99"], r"trainer\.device=cuda:99 is not on this machine; accepted here: auto, cpu"),
+        (
+            ["trainer.device=cuda:99"],
+            r"trainer\.device=cuda:99 is not available on this machine; accepted here: auto, cpu",
+        ),
         (["trainer.precision=float16", "trainer.device=cpu"], "accepted on cpu: float32, bfloat16"),
         (["act=carelu", "act.options.gain=0.5"], "gain > 1"),
         (["act=carelu", "act.options.competition=energie"], "did you mean 'energy'"),

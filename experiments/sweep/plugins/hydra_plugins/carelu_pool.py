@@ -27,12 +27,12 @@ class PoolLauncher(Launcher):
         self._loader, self._config = hydra_context.config_loader, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        """Runs the jobs; one that fails has the value None and stops no other.
+        """Runs the jobs; a failed one has the value None and does not stop the others.
 
         Raises:
             SystemExit: the sweep was stopped; its jobs have written checkpoints.
         """
-        from experiments.sweep import pool  # here, as Hydra imports this module whenever it starts
+        from experiments.sweep import pool  # imported here because Hydra imports this module at every start
         from experiments.sweep.record import SweepFolder
         from experiments.training.job import STOPPED
 
@@ -56,7 +56,9 @@ class PoolLauncher(Launcher):
         options = [f"--config-dir={source.path}" for source in sources if source.provider == "command-line"]
         trainer, threads = self._trainer(overrides), []
         if worker.gpu is None and "threads" in trainer and trainer.threads is None:
-            threads = [f"trainer.threads={worker.threads}"]  # part of what is computed on a CPU: the run must know it
+            threads = [
+                f"trainer.threads={worker.threads}"
+            ]  # threads affect the result on a CPU, so the run records them
         return [sys.executable, sys.argv[0], *options, *overrides, *threads]
 
     def _trainer(self, overrides: list[str]) -> DictConfig:

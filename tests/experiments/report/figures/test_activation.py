@@ -6,7 +6,7 @@ from carelu import CAReLU, create_activation
 from experiments.report.figures.activation import activation_plot, response_and_derivative
 
 
-def test_the_derivative_is_that_of_each_value_by_itself():
+def test_the_derivative_is_that_of_each_value_separately():
     z = torch.linspace(-3, 3, 13, dtype=torch.float64)
     y, slope = response_and_derivative(create_activation("swish"), z)
     gate = torch.sigmoid(z)

@@ -33,7 +33,7 @@ def test_only_a_significant_gain_is_bold(tmp_path, monkeypatch, effect, weight):
     assert verdict.get_weight() == weight
 
 
-def test_runs_that_did_not_finish_are_told_and_seeds_that_are_not_shared(tmp_path):
+def test_unfinished_runs_and_unshared_seeds_are_reported(tmp_path):
     rows = grid(("relu", "gelu"), range(4))
     rows[-1] = row("gelu", 3, status="diverged")
     caption = drawn(tmp_path / "ledger.csv", rows)["cifar100_small_differences"].caption

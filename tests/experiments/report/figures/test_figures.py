@@ -99,7 +99,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path, options, answer):
         drawn(tmp_path / "ledger.csv", rows, **options)
 
 
-def test_each_recipe_has_figures_of_its_own(tmp_path):
+def test_each_recipe_has_its_own_figures(tmp_path):
     tasks = ("cifar100", "text")
     rows = [each for recipe in ("small", "fast") for each in grid(("relu", "gelu"), (0, 1), tasks, recipe=recipe)]
     names = drawn(tmp_path / "ledger.csv", rows, recipe="each")

@@ -33,7 +33,7 @@ def test_every_colour_can_be_read_on_light_and_dark():
         assert min(contrast(look.colour, ground) for ground in (LIGHT, DARK)) >= 3
 
 
-def test_every_registered_activation_has_a_look_of_its_own():
+def test_every_registered_activation_has_its_own_look():
     assert set(activation_names()) <= KNOWN.keys()
     assert len({look.colour for look in KNOWN.values()}) == len(KNOWN)
 
@@ -65,7 +65,7 @@ def test_text_is_measured_in_its_size():
     assert text_width("wide\nnarrower than this", 9) == pytest.approx(text_width("narrower than this", 9))
 
 
-def test_lines_can_be_told_apart_without_colour():
+def test_lines_differ_without_colour():
     for acts in (activation_names(), [f"carelu(gain={gain})" for gain in range(32)]):
         drawn = [(look.marker, look.line) for look in looks(acts).values()]
         assert len(set(drawn)) == len(drawn)

@@ -100,7 +100,7 @@ def test_the_augmentation_depends_on_seed_epoch_and_step(data):
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_images_that_are_not_square_have_their_rows_and_columns_told_apart(channels_last):
+def test_rows_and_columns_of_images_that_are_not_square_are_not_confused(channels_last):
     images = torch.arange(2 * 3 * 4 * 6, dtype=torch.uint8).view(2, 3, 4, 6)
     data = LabelledImages(images, torch.arange(2))
     train = ImageBatches(data, 2, (0.0,) * 3, (1 / 255,) * 3, channels_last, Augmentation(0, False, 0.0))

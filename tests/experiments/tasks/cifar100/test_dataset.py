@@ -39,7 +39,7 @@ def test_the_normalisation_is_that_of_the_training_images(cifar100_root):
     torch.testing.assert_close(pixels.std((0, 2, 3)), torch.tensor(cifar100.STD).double(), atol=1e-4, rtol=0)
 
 
-def test_a_missing_set_is_named_with_both_ways_out_in_two_lines(tmp_path):
+def test_a_missing_set_is_named_with_both_remedies_in_two_lines(tmp_path):
     with pytest.raises(BadInput) as caught:
         cifar100.load(str(tmp_path), download=False)
     first, second = str(caught.value).split("\n")
@@ -48,7 +48,7 @@ def test_a_missing_set_is_named_with_both_ways_out_in_two_lines(tmp_path):
     assert "data.root=" in second
 
 
-def test_a_failed_download_says_why_and_names_both_ways_out(tmp_path, monkeypatch):
+def test_a_failed_download_says_why_and_names_both_remedies(tmp_path, monkeypatch):
     def no_network(self):
         raise URLError("no route to host")
 

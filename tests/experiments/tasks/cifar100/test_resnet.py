@@ -22,7 +22,7 @@ def test_number_of_parameters(name, of_activations):
     assert sum(p.numel() for p in built(name).parameters()) == PARAMETERS + of_activations
 
 
-def test_each_site_has_a_module_of_its_own():
+def test_each_site_has_its_own_module():
     model = built("carelu", width=4)
     assert len(list(activation_modules(model))) == SITES
     assert len({id(module.alpha) for _, module in activation_modules(model)}) == SITES

@@ -47,7 +47,7 @@ def test_a_damaged_sample_is_named(tmp_path, damage):
         bsds300.sample(tmp_path / "sample")
 
 
-def test_a_missing_set_is_named_with_both_ways_out_in_two_lines(tmp_path):
+def test_a_missing_set_is_named_with_both_remedies_in_two_lines(tmp_path):
     with pytest.raises(BadInput) as caught:
         bsds300.folders(str(tmp_path), download=False)
     first, second = str(caught.value).split("\n")
@@ -110,7 +110,7 @@ def test_folders_must_be_named():
 
 
 def test_div2k_is_found_in_its_usual_folders(tmp_path):
-    with pytest.raises(BadInput, match=r"DIV2K_train_HR is not there\n.*data\.root=…"):
+    with pytest.raises(BadInput, match=r"DIV2K_train_HR is missing\n.*data\.root=…"):
         image_folders.div2k(str(tmp_path), None, None)
     for name in ("DIV2K_train_HR", "DIV2K_valid_HR"):
         (tmp_path / name).mkdir()

@@ -23,7 +23,7 @@ def test_the_baseline_has_the_published_number_of_parameters(scale, parameters):
     assert sum(p.numel() for p in built(scale=scale).parameters()) == parameters
 
 
-def test_each_block_has_an_activation_of_its_own():
+def test_each_block_has_its_own_activation():
     model = built("carelu", features=4)
     assert len({id(module.alpha) for _, module in activation_modules(model)}) == 16
     assert sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in built(features=4).parameters()) + 32
@@ -71,5 +71,5 @@ def test_an_output_pixel_depends_on_no_input_pixel_beyond_the_convolutions_reach
 
 
 def test_a_model_without_normalisation_refuses_a_competition_before_it():
-    with pytest.raises(ValueError, match="hands over the tensor before its normalisation"):
+    with pytest.raises(ValueError, match="competition_input='pre_norm'"):
         small("carelu_pre_norm")

@@ -18,7 +18,7 @@ def test_number_of_parameters():
     assert sum(p.numel() for p in built().parameters()) == expected == 63_724
 
 
-def test_each_of_three_sites_has_an_activation_of_its_own():
+def test_each_of_three_sites_has_its_own_activation():
     assert len({id(module.alpha) for _, module in activation_modules(built("carelu"))}) == 3
 
 

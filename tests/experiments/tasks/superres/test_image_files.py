@@ -86,7 +86,7 @@ def test_another_colour_space_is_refused(tmp_path):
 def test_a_file_that_is_no_image_is_named(tmp_path):
     Image.fromarray(COLOUR).save(tmp_path / "a.png")
     (tmp_path / "notes.png").write_text("not a picture")
-    with pytest.raises(BadInput, match=r"notes\.png is not an image; take it out"):
+    with pytest.raises(BadInput, match=r"notes\.png is not an image"):
         read_images(image_files(tmp_path, "data.train"))
 
 
@@ -102,5 +102,5 @@ def test_a_damaged_image_is_named(tmp_path):
 def test_an_empty_folder_and_none_at_all_are_named_with_their_key(tmp_path):
     with pytest.raises(BadInput, match=r"data\.train: .* holds no files"):
         image_files(tmp_path, "data.train")
-    with pytest.raises(BadInput, match=r"data\.test: .*missing is no folder"):
+    with pytest.raises(BadInput, match=r"data\.test: .*missing is not a folder"):
         image_files(tmp_path / "missing", "data.test")

@@ -77,7 +77,7 @@ def test_every_scale_trains(superres, scale):
 
 @pytest.mark.parametrize("raised", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("number", [2, 3])
-def test_a_stopped_run_goes_on_as_if_it_had_not_been(superres, monkeypatch, tmp_path, number, raised):
+def test_a_resumed_run_equals_an_uninterrupted_run(superres, monkeypatch, tmp_path, number, raised):
     expected = superres("act=carelu", f"output_root={tmp_path / 'undisturbed'}")
     usual, drawn = TrainingPatches._batch, []
 
@@ -113,10 +113,8 @@ def test_a_set_named_validation_can_select_the_epoch(superres, images):
     assert outcome.result["headline_value"] == best["psnr_y"]
 
 
-def test_selection_without_a_set_to_select_on_is_refused(tmp_path):
-    with pytest.raises(
-        BadInput, match=r"trainer\.selection=validation needs a set to select on.* trainer\.selection=last"
-    ):
+def test_selection_without_a_validation_set_is_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"trainer\.selection=validation .*trainer\.selection=last"):
         check_command(["task=superres", "trainer.selection=validation", f"output_root={tmp_path}"])
 
 
@@ -228,7 +226,7 @@ def test_bad_images_are_answered_before_training(superres, images, tmp_path, mon
     save_images(tmp_path / "narrow", [(40, 40), (40, 11)])
     for override, answer in (
         (f"data.train={tmp_path / 'empty'}", r"data\.train: .*empty holds no files"),
-        (f"data.test={tmp_path / 'nowhere'}", r"data\.test: .*nowhere is no folder"),
+        (f"data.test={tmp_path / 'nowhere'}", r"data\.test: .*nowhere is not a folder"),
         (
             f"data.train={tmp_path / 'narrow'}",
             r"1\.png is 11×40 pixels, and task\.patch=6 at .* needs .*12×12",
@@ -236,7 +234,7 @@ def test_bad_images_are_answered_before_training(superres, images, tmp_path, mon
         (f"data.test={tmp_path / 'narrow'}", r"1\.png is 11×40 pixels, and SSIM at task\.scale=2 needs .*15×15"),
         (f"data.train_lr={images / 'tiny'}", r"\.png has no counterpart in data\.train_lr"),
         (f"data.test_lr={images / 'test'}", r"at task\.scale=2 needs 25×20"),
-        ("data.test_sets=[set5]", r"data\.test_root=.*set5 is no folder"),
+        ("data.test_sets=[set5]", r"data\.test_root=.*set5 is not a folder"),
     ):
         with pytest.raises(BadInput, match=answer):
             superres(override)

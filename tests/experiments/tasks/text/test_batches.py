@@ -153,7 +153,7 @@ def test_evaluation_begins_with_a_batch_of_middling_length(batches, arrays):
     assert torch.equal(next(iter(batches)).tokens, first.tokens)
 
 
-def test_a_text_longer_than_the_budget_has_a_batch_of_its_own(arrays):
+def test_a_text_longer_than_the_budget_has_its_own_batch(arrays):
     few = TextBatches(arrays, BATCH_SIZE, 8, PADDING_ID, torch.device("cpu"))
     assert all(len(batch.labels) == 1 for batch in few)
     assert len(few) == COUNT

@@ -89,7 +89,9 @@ def test_a_part_of_a_set_is_refused_under_the_name_of_the_whole(tmp_path):
 
 
 @pytest.mark.parametrize(("word", "reason"), [("snli", "no route to host"), ("sst2", "no route to host")])
-def test_a_missing_set_that_cannot_be_fetched_is_named_with_both_ways_out_in_two_lines(tmp_path, no_hub, word, reason):
+def test_a_missing_set_that_cannot_be_downloaded_is_named_with_both_remedies_in_two_lines(
+    tmp_path, no_hub, word, reason
+):
     with pytest.raises(BadInput) as caught:
         text_sets.load(data_of(word, f"data.root={tmp_path}"))
     first, second = str(caught.value).split("\n")
@@ -100,7 +102,7 @@ def test_a_missing_set_that_cannot_be_fetched_is_named_with_both_ways_out_in_two
 
 
 @pytest.mark.parametrize("word", ["snli data.download=false", "snli_subset"])
-def test_a_missing_set_that_must_not_be_fetched_is_named_with_both_ways_out(tmp_path, no_hub, word):
+def test_a_missing_set_that_must_not_be_downloaded_is_named_with_both_remedies(tmp_path, no_hub, word):
     word, *overrides = word.split()
     with pytest.raises(BadInput, match="data=sample") as caught:
         text_sets.load(data_of(word, f"data.root={tmp_path}", *overrides))

@@ -102,8 +102,8 @@ def test_a_bad_parquet_file_is_answered_with_file_and_place(parquet_file, column
 
 
 @pytest.mark.parametrize("name", ["texts.csv", "texts.parquet"])
-def test_a_file_that_is_not_there_or_damaged_is_named(csv_file, tmp_path, name):
-    with pytest.raises(BadInput, match="is not there"):
+def test_a_missing_or_damaged_file_is_named(csv_file, tmp_path, name):
+    with pytest.raises(BadInput, match="does not exist"):
         read_rows(tmp_path / name, COLUMNS)
     file = csv_file(b"PAR1 and then nothing\x00", "texts.parquet")
     with pytest.raises(BadInput, match="cannot be read as Parquet"):

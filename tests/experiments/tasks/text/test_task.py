@@ -96,7 +96,7 @@ def test_selection_takes_the_epoch_that_is_best_on_the_validation_set(run):
 
 
 @pytest.mark.parametrize("number", [3, 7, 10])
-def test_a_stopped_run_goes_on_as_if_it_had_not_been(run, monkeypatch, tmp_path, number):
+def test_a_resumed_run_equals_an_uninterrupted_run(run, monkeypatch, tmp_path, number):
     expected = run("act=carelu_sign", f"output_root={tmp_path / 'undisturbed'}")
     usual, drawn = TextClassification.loss, []
 
@@ -226,7 +226,7 @@ def test_any_csv_files_train_and_what_was_cut_or_dropped_is_said_once_and_record
         ([*GOOD, ("", "bad")], GOOD, [], r"train\.csv, row 5: column 'text' is empty"),
         (GOOD, [("fine", "great")], [], r"test\.csv, row 1: column 'label' has the label 'great'"),
         ([*GOOD, ("two", "2")], GOOD, [], r"train\.csv, row 5: column 'label' mixes numbers and names"),
-        (GOOD, GOOD, ["data.label=lable"], r"train\.csv, asked for by data\.label: 'lable'; did you mean label"),
+        (GOOD, GOOD, ["data.label=lable"], r"train\.csv, named by data\.label: 'lable'; did you mean label"),
         (GOOD, GOOD, ["data.tokens_per_batch=64"], r"data\.tokens_per_batch=64 holds no text of data\.max_length=128"),
     ],
 )
@@ -307,7 +307,7 @@ def test_selection_on_validation_is_accepted_where_there_is_a_validation_set(dat
         ("data.augmentation=1", ["unknown key"]),
     ],
 )
-def test_a_wrong_argument_is_answered_with_the_way_out(argument, parts_of_the_answer):
+def test_a_wrong_argument_is_answered_with_what_is_accepted(argument, parts_of_the_answer):
     with pytest.raises(BadInput) as caught:
         check_command(["task=text", argument])
     for part in parts_of_the_answer:

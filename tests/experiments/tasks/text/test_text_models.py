@@ -53,7 +53,7 @@ def test_padding_and_the_other_texts_of_a_batch_never_change_a_result(build, sha
 
 
 @BUILDERS
-def test_what_stands_in_the_padding_never_changes_a_result(build):
+def test_the_content_of_the_padding_never_changes_a_result(build):
     model = build("carelu_sign").eval()
     tokens, segments, mask = texts([5, 9], 16)
     expected = model(tokens, segments, mask)
@@ -61,7 +61,7 @@ def test_what_stands_in_the_padding_never_changes_a_result(build):
 
 
 @BUILDERS
-def test_each_layer_has_an_activation_of_its_own(build):
+def test_each_layer_has_its_own_activation(build):
     model = build("carelu")
     sites = [module for _, module in activation_modules(model)]
     assert len(sites) == 2
@@ -69,7 +69,7 @@ def test_each_layer_has_an_activation_of_its_own(build):
     assert {module.over for module in sites} == {(2,) if build is encoder else (1,)}
 
 
-def test_the_activation_stands_in_the_feed_forward_part_and_the_pooler_keeps_its_tanh():
+def test_the_activation_is_in_the_feed_forward_part_and_the_pooler_keeps_its_tanh():
     model = encoder("prelu")
     for layer in model.classifier.bert.encoder.layer:
         assert layer.intermediate.intermediate_act_fn.weight.shape == (64,)
