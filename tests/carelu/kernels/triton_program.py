@@ -1,4 +1,4 @@
-"""Holds the Triton kernels to the reference on the CPU, by Triton's interpreter; a program, since that is for good."""
+"""Compares the Triton kernels with the reference in Triton's interpreter, which is enabled for a whole process."""
 
 import itertools
 import math
@@ -9,11 +9,11 @@ os.environ["CARELU_KERNEL"] = "triton"
 
 import torch
 import triton.runtime.interpreter as interpreter
-from carelu.kernels.torch_ops_function import Settings
 
 from carelu.functional import SHARES, carelu, reference
 from carelu.kernels import triton as kernel
 from carelu.kernels import triton_loops
+from carelu.kernels.autograd_function import Saved, Settings
 
 _patch = interpreter._patch_lang_tensor
 
@@ -85,6 +85,7 @@ ROWS = 2500
 triton_loops.backward_kernel = WritesOnes()
 z, statistics = random(ROWS, 3), random(3, ROWS, 1)
 scalars = torch.tensor(0.7), torch.tensor(0.3)
-_, grad_alpha, grad_beta = kernel.backward(z, z, *scalars, statistics, Settings("energy", (1,), 1.5, 1e-6), True)
+saved = Saved(z, *scalars, statistics)
+_, grad_alpha, grad_beta = kernel.backward(z, saved, Settings("energy", (1,), 1.5, 1e-6), True)
 assert grad_beta == ROWS, f"the gradient of beta is summed over {grad_beta} of {ROWS} rows"
 torch.testing.assert_close(grad_alpha.double(), statistics[0].double().sum(), rtol=1e-5, atol=1e-3)
