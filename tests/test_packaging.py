@@ -59,4 +59,4 @@ def test_the_constraints_pin_every_package_that_the_project_names():
     named = [*project["dependencies"], *(n for extra in project["optional-dependencies"].values() for n in extra)]
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines if "==" in line}
-    assert {name.split(">=")[0].lower() for name in named} <= pinned
+    assert {name.split(">=")[0].split("[")[0].lower() for name in named} <= pinned

@@ -12,3 +12,8 @@ PLUGINS = Path(__file__).parent / "plugins"
 
 if str(PLUGINS) not in sys.path:
     sys.path.append(str(PLUGINS))
+
+from hydra.core.plugins import Plugins  # noqa: E402
+from hydra_plugins.carelu_pool import PoolLauncher  # noqa: E402
+
+Plugins.instance().register(PoolLauncher)  # Hydra may have searched for plugins before this folder was on the path

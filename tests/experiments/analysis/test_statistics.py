@@ -112,7 +112,6 @@ T_975 = {1: 12.706204736, 2: 4.302652730, 3: 3.182446305, 4: 2.776445105, 9: 2.2
 """The 97.5 % quantile of Student's t by degrees of freedom, from a printed table."""
 
 
-@pytest.mark.xfail(reason="the interval is that of a bootstrap, not yet of Student's t", strict=True)
 @pytest.mark.parametrize("higher_is_better", [True, False])
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 10])
 def test_interval_is_the_paired_t_interval_of_the_textbook(n, higher_is_better):

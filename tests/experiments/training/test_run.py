@@ -320,7 +320,7 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_the_same_command_resumes(run,
 
 def test_an_output_folder_that_cannot_be_made_is_named(run, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(BadInput, match=r"cannot be written: Not a directory; name another place with output_root"):
+    with pytest.raises(BadInput, match=r"cannot be written: Not a directory; name another folder with output_root"):
         run(f"output_root={tmp_path / 'file'}")
 
 

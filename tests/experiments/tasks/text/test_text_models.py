@@ -168,7 +168,7 @@ def test_a_pretrained_model_that_cannot_be_loaded_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("shape", "answer"),
     [
-        (TextShape(51, 0, 32, 2, 3), r"knows 50 tokens, the tokenizer makes 51; leave data\.tokenizer=null"),
+        (TextShape(51, 0, 32, 2, 3), r"has 50 tokens, the tokenizer 51; leave data\.tokenizer=null"),
         (TextShape(50, 0, 40, 2, 3), r"takes 32 tokens; set data\.max_length=32 or less"),
     ],
 )
