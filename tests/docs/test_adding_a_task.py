@@ -11,6 +11,8 @@ import pytest
 from tests.conftest import ROOT
 from tests.docs.pages import blocks, commands
 
+pytestmark = pytest.mark.slow
+
 PAGE = ROOT / "docs/adding-a-task.md"
 SMALL = ["trainer.epochs=1", "data.points=200", "model.width=4", "trainer.device=cpu"]
 

@@ -62,6 +62,7 @@ def test_a_command_is_accepted(case, monkeypatch, tmp_path):
         check_command(arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [case for case in RUNS if case[0].mark == "run"], ids=shown)
 def test_a_cheap_command_runs(case, command_line, tmp_path):
     done = command_line(*of_run(case[1]), f"output_root={tmp_path}")

@@ -47,6 +47,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "model", "act"), COMBINATIONS)
 def test_every_combination_trains_two_steps(tiny_cifar100, folder, tmp_path, task, model, act):
     where = {

@@ -44,6 +44,7 @@ def test_a_mistake_is_answered_in_one_line_with_code_2_and_nothing_is_written(ar
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ledger", LEDGERS, ids=[file.relative_to(ROOT).as_posix() for file in LEDGERS])
 def test_the_committed_tables_are_what_their_commands_make_of_the_committed_ledger(ledger, tmp_path):
     committed = {file.name: file.read_bytes() for file in (ledger.parent / "tables").iterdir()}

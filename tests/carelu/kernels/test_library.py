@@ -56,6 +56,7 @@ def test_shapes_are_known_without_computing():
     assert (output.shape, output.stride()) == (z.shape, z.stride())
 
 
+@pytest.mark.slow
 def test_compiled_resnet_has_no_graph_break_and_equals_eager():
     # "aot_eager" traces forward and backward and leaves out the code generation, which takes minutes.
     torch.compiler.reset()

@@ -95,6 +95,7 @@ def standard_error(rate):
     return math.sqrt(rate * (1 - rate) / LEDGERS)
 
 
+@pytest.mark.slow
 def test_an_effect_of_one_point_is_found_with_the_stated_power(tmp_path):
     found = [entries["carelu"] for entries in simulated(tmp_path, {"carelu": 1.0})]
     stated = power(SEEDS, NOISE * math.sqrt(2), 1.0)
@@ -104,6 +105,7 @@ def test_an_effect_of_one_point_is_found_with_the_stated_power(tmp_path):
     assert not any(entry.significantly_worse for entry in found)
 
 
+@pytest.mark.slow
 def test_without_an_effect_a_ledger_has_a_significant_one_no_more_often_than_stated(tmp_path):
     found = simulated(tmp_path, {"carelu": 0.0, "gelu": 0.0, "prelu": 0.0})
     rate = np.mean([any(entry.significant for entry in entries.values()) for entries in found])

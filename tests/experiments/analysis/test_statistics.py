@@ -288,6 +288,7 @@ def test_planted_effect_of_one_percent_is_found_with_the_stated_power():
     assert_rate(corrected[:, -1] < 0.05, stated)
 
 
+@pytest.mark.slow
 def test_without_effects_any_finding_is_as_rare_as_stated():
     raw, corrected = simulated_p_values(2000, (0.0,) * len(ACTIVATIONS))
     any_finding = (corrected < 0.05).any(axis=1)

@@ -77,6 +77,7 @@ def test_a_mistake_is_answered_in_one_line_with_code_2(arguments, answer, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_activations_are_measured_and_page_and_figure_can_be_rendered_again(tmp_path):
     arguments = ["--network", "bilstm", "--dtype", "float32", "--pass", "forward", "--rounds", "1", "--out", tmp_path]
     done = start("activations", "--activations", "relu", "carelu", *arguments)

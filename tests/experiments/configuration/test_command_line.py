@@ -145,6 +145,7 @@ def runs_of(*arguments):
     return [identify(*compose([*job, *RESOLVED])) for job in check_command(["-m", *arguments]).jobs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", options_of("experiment"))
 def test_every_experiment_is_a_sweep_over_three_seeds(experiment):
     for recipe in ("small", "standard"):
@@ -157,6 +158,7 @@ def test_every_experiment_is_a_sweep_over_three_seeds(experiment):
         ]
 
 
+@pytest.mark.slow
 def test_the_whole_comparison_is_every_task_activation_and_seed():
     jobs = check_command(["-m", "+experiment=paper_all", "recipe=small"]).jobs
     tasks, activations = ("cifar100", "superres", "text"), ("relu", "prelu", "gelu", "swish", "carelu")

@@ -182,6 +182,7 @@ def test_a_label_shows_the_overrides_below_its_prefix(prefix, expected):
     assert label("x", overrides, prefix) == expected
 
 
+@pytest.mark.slow
 def test_moving_the_module_of_a_model_renames_no_run(tmp_path):
     """In a copy of the checkout, resnet.py gets another name."""
     for name in ("carelu", "experiments", "configs"):

@@ -85,6 +85,7 @@ def test_a_resumed_run_resumes_the_same_wandb_run(run, monkeypatch):
     assert [values["epoch"] for values in first.history + second.history] == [0, 1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["init", "log", "finish"])
 def test_a_failure_of_wandb_is_one_line_and_changes_no_result(run, monkeypatch, capsys, tmp_path, broken):
     expected = run("act=carelu", f"output_root={tmp_path / 'without'}")

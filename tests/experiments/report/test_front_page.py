@@ -54,6 +54,7 @@ def make_readme(*arguments):
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_page_and_checks_it(tmp_path):
     page = tmp_path / "README.md"
     page.write_text(PAGE, encoding="utf-8")

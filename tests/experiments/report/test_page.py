@@ -168,6 +168,7 @@ def test_only_the_recipe_that_was_asked_for_is_reported(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_same_page_as_before(evidence, html, tmp_path):
     file = tmp_path / "new" / "report.html"
     command = [sys.executable, ROOT / "scripts" / "make_report.py", "--ledger", evidence.file, "--out", file]
@@ -177,6 +178,7 @@ def test_the_command_writes_the_same_page_as_before(evidence, html, tmp_path):
     assert len(html) < 5_000_000
 
 
+@pytest.mark.slow
 def test_a_folder_gets_the_page_under_its_usual_name(tmp_path):
     ledger = write(tmp_path / "ledger.csv", grid(("relu", "gelu"), range(2)))
     command = [sys.executable, ROOT / "scripts" / "make_report.py", "--ledger", ledger, "--out", tmp_path / "out"]
@@ -184,6 +186,7 @@ def test_a_folder_gets_the_page_under_its_usual_name(tmp_path):
     assert (tmp_path / "out" / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_the_command_answers_a_mistake_in_one_line(tmp_path, evidence):
     (tmp_path / "file").write_text("")
     command = [sys.executable, ROOT / "scripts" / "make_report.py", "--ledger", evidence.file]

@@ -165,6 +165,7 @@ def toy(tmp_path):
     return start
 
 
+@pytest.mark.slow
 def test_a_task_of_ones_own_trains_and_gets_its_table(toy, tmp_path):
     folder = str(tmp_path / "configs of mine")
     done = toy("run.py", "--config-dir", folder, "task=toy", "act=relu")

@@ -112,6 +112,7 @@ KILLED = {
 """Small runs of three epochs each."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "moments"),
     [("cifar100", (0.2, 0.9, 1.7, 0.5, 1.2)), ("superres", (0.3, 1.0, 2.0)), ("text", (0.3, 1.0, 2.0))],
@@ -144,6 +145,7 @@ def test_a_killed_run_ends_equal_to_one_that_was_never_killed(tmp_path, task, mo
     assert [record["epoch"] for record in records[0]] == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_a_run_with_its_own_exit_code(tmp_path, number):
     settings = ["act=relu", *TINY, "trainer.epochs=100", "trainer.max_steps=null", f"output_root={tmp_path}"]

@@ -45,6 +45,7 @@ def test_what_a_run_changes_in_its_process_is_put_back(run_in_sweep, monkeypatch
     assert state() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "before",
     [
@@ -59,6 +60,7 @@ def test_a_run_after_another_equals_the_run_alone(run, run_in_sweep, tmp_path, b
     assert_equal_runs(run("act=carelu", "seed=1"), alone)  # answers with what the sweep left
 
 
+@pytest.mark.slow
 def test_what_was_compiled_for_a_run_is_forgotten(run_in_sweep, monkeypatch, tmp_path):
     usual, compiled = torch.nn.Module.compile, []
 
@@ -77,6 +79,7 @@ def test_what_was_compiled_for_a_run_is_forgotten(run_in_sweep, monkeypatch, tmp
     assert alone == compiled != []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_login")
 def test_a_run_without_wandb_after_one_with_it_knows_nothing_of_it(run_in_sweep, monkeypatch, tmp_path):
     monkeypatch.delenv("WANDB_SILENT", raising=False)

@@ -56,6 +56,7 @@ def test_captions_name_every_figure_with_its_title_and_what_to_include(figures, 
         assert f"\\includegraphics{{{figure.name}.{'pdf' if figure.pdf else 'png'}}}" in floats
 
 
+@pytest.mark.slow
 def test_the_same_ledger_gives_the_same_bytes(evidence, figures, tmp_path):
     """In another process, where no cache and no order of sets is the same."""
     command = [sys.executable, ROOT / "scripts" / "make_figures.py", "--ledger", evidence.file, "--out", tmp_path]
