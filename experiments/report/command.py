@@ -1,0 +1,48 @@
+"""What the scripts of tables, figures and page share: their options, and reading a ledger to write files from it."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from experiments.analysis.evidence import Evidence, read_evidence
+from experiments.errors import BadInput
+from experiments.training.job import report_error
+
+
+def parser_of(doc: str | None, out: str, contents: str) -> argparse.ArgumentParser:
+    """A parser with --ledger, --out, --baseline and --recipe.
+
+    Args:
+        doc: the script's docstring, shown by --help.
+        out: what --out names, and its default.
+        contents: what is made from the ledger, for the help of --recipe.
+    """
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ledger", type=Path, default=Path("results/ledger.csv"), help="default: %(default)s")
+    parser.add_argument("--out", type=Path, help=out)
+    parser.add_argument("--baseline", default="relu", metavar="ACT", help="baseline activation; default: %(default)s")
+    parser.add_argument("--recipe", help=f"a recipe as the ledger labels it, or each: {contents} of every recipe")
+    return parser
+
+
+def write_from(ledger: Path, write: Callable[[Evidence], Iterable[Path]], curves: bool = False) -> int:
+    """Reads a ledger, writes files from it, prints their names, and warns of rows that are left out.
+
+    Args:
+        ledger: the ledger.
+        write: writes the files and returns them.
+        curves: also warn of runs without a metrics.jsonl.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        evidence = read_evidence(ledger)
+        files = list(write(evidence))
+    except BadInput as error:
+        return report_error(error)
+    for problem in (*evidence.problems, *(evidence.without_metrics() if curves else ())):
+        print(f"warning: {problem}", file=sys.stderr)
+    print("\n".join(map(str, files)))
+    return 0
