@@ -74,7 +74,8 @@ def test_a_cheap_command_runs(case, command_line, tmp_path):
 def test_a_script_has_the_options_that_it_is_given(case):
     words = shlex.split(case[1])
     script = ROOT / next(word for word in words if word.startswith("scripts/"))
-    source = script.read_text(encoding="utf-8")
+    shared = ROOT / "experiments" / "report" / "command.py"
+    source = "".join(file.read_text(encoding="utf-8") for file in (script, shared))
     assert [word for word in words if word.startswith("--") and f'"{word}"' not in source] == []
 
 

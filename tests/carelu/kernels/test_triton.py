@@ -18,6 +18,7 @@ def unsupported_reason(z: torch.Tensor, dims: tuple[int, ...] = (1,)) -> str | N
     return triton.unsupported_reason(z, torch.tensor(0.7), torch.tensor(0.3), Settings("energy", dims, 1.5, 1e-6))
 
 
+@pytest.mark.slow
 @needs_triton
 def test_kernels_equal_the_reference_in_the_interpreter():
     program = [sys.executable, "-m", "tests.carelu.kernels.triton_program"]

@@ -182,6 +182,7 @@ def test_the_command_line_has_the_last_word_on_an_experiment():
     ]
 
 
+@pytest.mark.slow
 def test_the_study_changes_one_choice_at_a_time_and_never_looks_at_test():
     runs = runs_of("+experiment=carelu_study", "recipe=small", "seed=0")
     assert [label(run.act, run.overrides, "act.options") for run in runs] == [

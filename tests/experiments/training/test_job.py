@@ -47,6 +47,7 @@ def test_the_first_screen_of_help_shows_runs_sweeps_experiments_and_launchers():
         assert said in screen
 
 
+@pytest.mark.slow
 def test_a_run_says_what_it_does_and_how_it_ended(tmp_path):
     done = run_command("act=carelu", *TINY, f"output_root={tmp_path}")
     assert done.returncode == 0, done.stderr
@@ -73,6 +74,7 @@ def test_an_ending_says_in_a_word_how_it_ended(run_in_sweep, overrides, state, c
     assert bool(ending.reason) == (state != "done")
 
 
+@pytest.mark.slow
 def test_a_run_asked_for_again_was_there_before(run_in_sweep):
     assert run_in_sweep().state == "done"
     assert run_in_sweep().state == "skipped"

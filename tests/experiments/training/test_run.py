@@ -17,6 +17,8 @@ from experiments.tasks.cifar100.task import CIFAR100
 from experiments.training.console import Display
 from experiments.training.run import Run
 
+SLOW = pytest.mark.slow
+
 TIMES = ("seconds",)
 """The fields of a record of metrics.jsonl that differ between two runs of one command."""
 
@@ -191,7 +193,7 @@ def test_a_result_of_other_code_is_returned_with_a_note(run, monkeypatch, capsys
     assert "is from other code" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("number", [1, 3, 4])
+@pytest.mark.parametrize("number", [pytest.param(1, marks=SLOW), 3, pytest.param(4, marks=SLOW)])
 @pytest.mark.parametrize("raised", [signal.SIGTERM, signal.SIGINT])
 def test_a_resumed_run_equals_an_uninterrupted_run(run, monkeypatch, tmp_path, number, raised):
     expected = run("act=carelu", f"output_root={tmp_path / 'undisturbed'}")
@@ -203,6 +205,7 @@ def test_a_resumed_run_equals_an_uninterrupted_run(run, monkeypatch, tmp_path, n
     assert_equal_runs(run("act=carelu"), expected)
 
 
+@pytest.mark.slow
 def test_a_run_stopped_in_its_evaluation_equals_an_uninterrupted_run(run, monkeypatch, tmp_path):
     expected = run(f"output_root={tmp_path / 'undisturbed'}")
     usual, begun = ImageBatches.__iter__, []
@@ -395,6 +398,7 @@ def test_a_mistake_is_answered_before_any_data_is_read(run, monkeypatch, overrid
         run(*overrides)
 
 
+@pytest.mark.slow
 def test_state_does_not_leak_from_one_run_to_the_next(run, tmp_path):
     first = run("act=carelu", "seed=1")
     run("act=prelu", "trainer.precision=bfloat16", "trainer.max_steps=2")

@@ -119,6 +119,7 @@ def test_damaged_metrics_are_named(tmp_path, line, answer):
         drawn(tmp_path / "ledger.csv", rows)
 
 
+@pytest.mark.slow
 def test_the_command_answers_a_mistake_in_one_line(tmp_path):
     shutil.copy(ROOT / "README.md", tmp_path / "ledger.csv")
     command = [sys.executable, ROOT / "scripts" / "make_figures.py", "--ledger", tmp_path / "ledger.csv"]
