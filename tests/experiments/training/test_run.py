@@ -152,7 +152,10 @@ def test_two_runs_of_one_command_in_two_places_are_equal(run, tmp_path):
     assert_equal_runs(second, first)
 
 
-@pytest.mark.parametrize("option", ["trainer.compile=true", "optim.gradient_clip_norm=0.5", "optim=adamw"])
+@pytest.mark.parametrize(
+    "option",
+    [pytest.param("trainer.compile=true", marks=pytest.mark.slow), "optim.gradient_clip_norm=0.5", "optim=adamw"],
+)
 def test_an_option_of_training_runs(run, option, monkeypatch):
     usual = torch.nn.Module.compile
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self: usual(self, backend="aot_eager"))

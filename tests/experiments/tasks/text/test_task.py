@@ -116,7 +116,9 @@ def test_a_resumed_run_equals_an_uninterrupted_run(run, monkeypatch, tmp_path, n
 
 
 @pytest.mark.parametrize("model", ["bert", "bilstm"])
-@pytest.mark.parametrize("option", ["trainer.precision=bfloat16", "trainer.compile=true"])
+@pytest.mark.parametrize(
+    "option", ["trainer.precision=bfloat16", pytest.param("trainer.compile=true", marks=pytest.mark.slow)]
+)
 def test_an_option_of_training_runs(run, monkeypatch, option, model):
     usual = torch.nn.Module.compile
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self: usual(self, backend="eager"))
