@@ -69,6 +69,11 @@ def half_width(n: int, level: float = LEVEL) -> float:
     return math.sqrt((n - 1) * (bound - 1) / (1 - bound * r))
 
 
+def fewest_pairs(comparisons: int = 1) -> int:
+    """The fewest pairs of runs that give an interval with ends, where so many verdicts share the level."""
+    return next(n for n in range(2, MOST_SEEDS) if math.isfinite(half_width(n, LEVEL / comparisons)))
+
+
 def judge(
     differences: Sequence[float], margin: float, *, higher_is_better: bool = True, comparisons: int = 1
 ) -> Verdict:
