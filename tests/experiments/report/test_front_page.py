@@ -26,7 +26,7 @@ def test_a_task_has_a_table_with_verdicts_and_a_sentence_on_the_subject(tmp_path
     block = results_block(tmp_path, "results/ledger.csv", ())
     # sd 0.0707; with three comparisons the half-width at 5 pairs is 8.2 standard errors.
     assert "| ReLU | 42.00 ± 1.58 | baseline | – |" in block
-    assert "| CAReLU | 42.90 ± 1.60 | +0.90 (+0.64 to +1.16) | **better** |" in block
+    assert "| CAReLU | 42.90 ± 1.61 | +0.90 (+0.64 to +1.16) | **better** |" in block
     assert "| worse |" in block and "| undecided: about " in block
     assert "](results/tables/cifar100.md)" in block
     (sentence,) = (line for line in block.splitlines() if line.startswith("CAReLU vs ReLU on CIFAR-100"))
