@@ -1,11 +1,12 @@
-"""The activations of one setting against their baseline: values by seed, summaries, tests and significance."""
+"""The activations of one setting against their baseline: values by seed, summaries, tests and verdicts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from experiments.analysis.evidence import Evidence, Run, Setting
-from experiments.analysis.metrics import describe_metric
-from experiments.analysis.statistics import LEVEL, PairedComparison, Summary, compare_paired, holm, summarise
+from experiments.analysis.metrics import describe_metric, margin_of
+from experiments.analysis.statistics import PairedComparison, Summary, compare_paired, holm, summarise
+from experiments.analysis.verdict import Posterior, Verdict, judge, posterior
 
 
 @dataclass(frozen=True)
@@ -18,28 +19,34 @@ class Entry:
     """Value by seed, of the runs that have the metric."""
     summary: Summary
     paired: PairedComparison | None
-    """Comparison with the baseline; None for the baseline, and if the setting has none."""
+    """Comparison with the baseline at a number of seeds fixed in advance; None for the baseline, and without one."""
     p_holm: float | None
     """Holm-corrected over the activations of the setting."""
     diverged: int
-    """Diverged runs of the activation and the baseline; with any, no difference counts as significant."""
-    better: bool
-    """Whether the mean difference is in the direction of improvement."""
+    """Diverged runs of the activation and the baseline; with any, the seeds left are a biased sample."""
+    margin: float | None
+    """Margin of practical equivalence; None for a metric without one."""
+    verdict: Verdict | None
+    """None for the baseline, without a pair of runs or a margin, and where a run diverged."""
+    posterior: Posterior | None
+    """Probabilities that the true difference is above the margin, within it and below it; None as for `verdict`."""
+    compared: int
+    """The activations of the setting that share a seed with the baseline, and so the level of the verdicts."""
 
     @property
-    def significant(self) -> bool:
-        """Whether the corrected p-value is below 5 % and no run diverged (a biased sample)."""
-        return self.p_holm is not None and self.p_holm < LEVEL and not self.diverged
+    def better(self) -> bool:
+        """Whether the verdict is better."""
+        return self.verdict is not None and self.verdict.word == "better"
 
     @property
-    def significantly_better(self) -> bool:
-        """Significant, in the direction of improvement."""
-        return self.significant and self.better
+    def different(self) -> bool:
+        """Whether the verdict is better or worse."""
+        return self.verdict is not None and self.verdict.word in ("better", "worse")
 
     @property
-    def significantly_worse(self) -> bool:
-        """Significant, against the direction of improvement."""
-        return self.significant and not self.better
+    def decided(self) -> bool:
+        """Whether the verdict is better, worse or equivalent."""
+        return self.verdict is not None and self.verdict.decided
 
     def count(self, status: str) -> int:
         """Runs that ended with `status`."""
@@ -53,26 +60,43 @@ def compare(evidence: Evidence, setting: Setting, metric: str, baseline: str) ->
         BadInput: the direction of the metric is unknown.
     """
     higher_is_better = describe_metric(setting.task, metric).higher_is_better
+    margin = margin_of(setting.task, metric)
     runs_of = evidence.of(setting, baseline)
     values_of = {act: values_by_seed(runs, metric) for act, runs in runs_of.items()}
     base = values_of.get(baseline)
     others = [act for act in runs_of if act != baseline] if base else []
-    tests = sum(len(values_of[act].keys() & base.keys()) > 1 for act in others)
+    differences = {act: _differences(values_of[act], base) for act in others}
+    tests = sum(len(of_act) > 1 for of_act in differences.values())
     paired = {act: compare_paired(values_of[act], base, higher_is_better, max(1, tests)) for act in others}
     corrected = dict(zip(others, holm([paired[act].p_value for act in others]), strict=True))
-    return [
-        Entry(
-            act=act,
-            runs=tuple(runs),
-            values=values_of[act],
-            summary=summarise(list(values_of[act].values())),
-            paired=paired.get(act),
-            p_holm=corrected.get(act),
-            diverged=sum(run.status == "diverged" for each in {act, baseline} for run in runs_of.get(each, ())),
-            better=act in paired and (paired[act].difference > 0 if higher_is_better else paired[act].difference < 0),
+    compared = sum(len(of_act) > 0 for of_act in differences.values())
+    entries = []
+    for act, runs in runs_of.items():
+        diverged = sum(run.status == "diverged" for each in {act, baseline} for run in runs_of.get(each, ()))
+        judged = differences.get(act) if margin and not diverged else None
+        entries.append(
+            Entry(
+                act=act,
+                runs=tuple(runs),
+                values=values_of[act],
+                summary=summarise(list(values_of[act].values())),
+                paired=paired.get(act),
+                p_holm=corrected.get(act),
+                diverged=diverged,
+                margin=margin,
+                verdict=judge(judged, margin, higher_is_better=higher_is_better, comparisons=compared)
+                if judged
+                else None,
+                posterior=posterior(judged, margin) if judged else None,
+                compared=compared,
+            )
         )
-        for act, runs in runs_of.items()
-    ]
+    return entries
+
+
+def _differences(values: Mapping[int, float], base: Mapping[int, float]) -> list[float]:
+    """Activation − baseline, one a seed that both have."""
+    return [values[seed] - base[seed] for seed in sorted(values.keys() & base.keys())]
 
 
 def values_by_seed(runs: Iterable[Run], metric: str | None) -> dict[int, float]:

@@ -19,11 +19,6 @@ class Finding:
     metric: Metric
     entry: Entry
 
-    @property
-    def tested(self) -> bool:
-        """Whether there are enough pairs for a p-value."""
-        return self.entry.p_holm is not None
-
 
 def findings(evidence: Evidence, baseline: str, metric: str | None = None) -> list[Finding]:
     """Every comparison with the baseline that shares a seed with it, on `metric`, or the headline of each test set."""

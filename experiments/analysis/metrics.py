@@ -26,3 +26,13 @@ def describe_metric(task: str, name: str) -> Metric:
         raise unknown(f"metric of task={task}", name, metrics, known)
     metric = metrics[base]
     return replace(metric, title=f"{metric.title} on {measured_on}") if measured_on else metric
+
+
+def margin_of(task: str, name: str) -> float | None:
+    """The margin of practical equivalence: that of the headline on every set; None for another metric.
+
+    Raises:
+        BadInput: the task is unknown.
+    """
+    spec = spec_of(task)
+    return spec.margin if name.rpartition("/")[2] == spec.headline else None

@@ -53,8 +53,7 @@ class PairedComparison:
     """Treatment − baseline over the `n` pairs (seeds) that both have, in the unit of the values.
 
     With n = 0 the difference is nan; with n < 2 everything that needs a spread is None. If all differences are equal,
-    the noise cannot be estimated: interval, effect size, detectable difference and p-value are None, except that the
-    p-value is 1 if all differences are zero.
+    the interval has no width, the p-value is 0 (1 if all are zero), and effect size and detectable difference are None.
     """
 
     n: int
@@ -69,7 +68,7 @@ class PairedComparison:
     p_value: float | None = None
     # Hedges' g of the differences (mean/sd, corrected for small n); None for n < 3, where it has no expectation.
     effect_size: float | None = None
-    # Smallest true |difference| that this test finds with 80 % power if the true sd is the one observed.
+    # Smallest true |difference| that this test finds with 80 % power if the true sd equals the one observed.
     detectable: float | None = None
 
 
@@ -112,7 +111,7 @@ def compare_paired(
     # Equal differences differ by rounding errors after subtraction, which must not count as noise.
     rounding = 1e-9 * max(np.abs(treated).max(), np.abs(base).max())
     if sd <= rounding:
-        return PairedComparison(n, mean, improvement, p_value=1.0 if abs(mean) <= rounding else None)
+        return PairedComparison(n, mean, improvement, mean, mean, p_value=1.0 if abs(mean) <= rounding else 0.0)
     test = stats.ttest_rel(treated, base)
     low, high = test.confidence_interval(1 - LEVEL)
     return PairedComparison(

@@ -9,10 +9,18 @@ from experiments.analysis.findings import Finding, findings, of_subject
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import ABSENT, fixed, plural, with_deviation
 from experiments.analysis.tuning import tune
+from experiments.configuration.task_spec import Metric
 from experiments.errors import BadInput
 from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.rendering import markdown_grid
-from experiments.report.sentences import difference_unit, finding_sentence, summary, verdict
+from experiments.report.sentences import (
+    ANY_NUMBER,
+    difference_unit,
+    finding_sentence,
+    interval_text,
+    summary,
+    verdict_text,
+)
 from experiments.report.table import RESULT, Cell, Column, simple_table
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
@@ -73,15 +81,15 @@ def _of_setting(evidence: Evidence, setting: Setting, tables: str, baseline: str
     columns = [
         Column("activation", "activation", (RESULT,), numeric=False),
         Column("mean", metric.heading, (RESULT,)),
-        Column("difference", f"difference to {activation_name(baseline)}{unit} (95 % CI)", (RESULT,)),
+        Column("difference", f"difference to {activation_name(baseline)}{unit} ({ANY_NUMBER})", (RESULT,)),
         Column("verdict", "verdict", (RESULT,), numeric=False),
     ]
     rows = [
         [
             activation_name(entry.act),
             with_deviation(entry.summary.mean if entry.summary.n else None, entry.summary.sd, metric.decimals),
-            _difference(entry, metric.decimals, entry.act == baseline),
-            Cell(verdict(entry), bold=entry.significantly_better),
+            _difference(entry, metric, entry.act == baseline),
+            Cell(verdict_text(entry), bold=entry.better),
         ]
         for entry in entries
     ]
@@ -98,24 +106,21 @@ def _of_setting(evidence: Evidence, setting: Setting, tables: str, baseline: str
     )
 
 
-def _difference(entry: Entry, decimals: int, is_baseline: bool) -> str:
+def _difference(entry: Entry, metric: Metric, is_baseline: bool) -> str:
     paired = entry.paired
     if paired is None or not paired.n:
         return "baseline" if is_baseline else ABSENT
-    size = fixed(paired.difference, decimals, signed=True)
-    if paired.low is None:
-        return size
-    low, high = (fixed(end, decimals, signed=True) for end in (paired.low, paired.high))
-    return f"{size} ({low} to {high})"
+    size, interval = fixed(paired.difference, metric.decimals, signed=True), interval_text(entry, metric)
+    return f"{size} ({interval})" if interval else size
 
 
 def _of_study(root: Path, study: Study) -> str:
-    """The question, its answer in one or two sentences, and the significant comparisons or those of the subject."""
+    """The question, its answer in one or two sentences, and the comparisons of the subject that are better or worse."""
     evidence = read_evidence(root / study.ledger)
     if study.tuned:
         evidence = tune(evidence, study.tuned).evidence
     found = findings(evidence, study.baseline, study.metric)
-    shown = [finding for finding in of_subject(found) if finding.entry.significant]
+    shown = [finding for finding in of_subject(found) if finding.entry.different]
     if not shown and len(of_subject(found)) == 1:
         shown = of_subject(found)
     lines = [f"**{study.question}** ([all numbers]({study.tables})) {summary(found, study.baseline)}"]

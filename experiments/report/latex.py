@@ -20,6 +20,8 @@ _WRITTEN = {
     "|": r"$|$",
     "α": r"$\alpha$",
     "β": r"$\beta$",
+    "δ": r"$\delta$",
+    "·": r"$\cdot$",
     "±": r"$\pm$",
     "×": r"$\times$",
     "\N{MINUS SIGN}": "$-$",

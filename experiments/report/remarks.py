@@ -1,4 +1,4 @@
-"""Notes below a comparison: single seeds, unequal seeds, runs that did not finish."""
+"""Notes below a comparison: single seeds, unequal seeds, runs that did not finish, no margin."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,12 @@ from experiments.report.names import activation_name
 
 def remarks(entries: Sequence[Entry], baseline: str, metric: str) -> tuple[str, ...]:
     """The notes of one block, in a fixed order."""
-    notes = [_reference(entries, metric), _missing_baseline(entries, baseline), _single_seeds(entries)]
+    notes = [
+        _reference(entries, metric),
+        _missing_baseline(entries, baseline),
+        _single_seeds(entries),
+        _without_margin(entries, metric),
+    ]
     for entry in entries:
         notes += [_pairing(entry, entries[0]), *_unfinished(entry), _without_metric(entry, metric)]
     return tuple(note for note in notes if note)
@@ -43,6 +48,13 @@ def _single_seeds(entries: Sequence[Entry]) -> str:
     return f"One seed{whose}: no interval, no test."
 
 
+def _without_margin(entries: Sequence[Entry], metric: str) -> str:
+    if entries[0].margin is not None or not any(entry.paired and entry.paired.n for entry in entries):
+        return ""
+    title = describe_metric(entries[0].runs[0].setting.task, metric).title
+    return f"No verdict on {title}: only the headline of a task has a margin of practical equivalence."
+
+
 def _pairing(entry: Entry, base: Entry) -> str:
     if entry.paired is None or len(entry.values) == len(base.values) == entry.paired.n:
         return ""
@@ -57,11 +69,7 @@ def _unfinished(entry: Entry) -> list[str]:
     for status in ("diverged", "failed"):
         seeds = [str(run.seed) for run in entry.runs if run.status == status]
         if seeds:
-            consequence = (
-                "; the seeds left are no fair sample, so no difference is called significant"
-                if status == "diverged"
-                else ""
-            )
+            consequence = "; the seeds left are no fair sample, so there is no verdict" if status == "diverged" else ""
             word = "seed" if len(seeds) == 1 else "seeds"
             notes.append(
                 f"{activation_name(entry.act)}: {len(seeds)} of {plural(len(entry.runs), 'run')} {status} ({word} "

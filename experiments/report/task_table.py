@@ -1,18 +1,19 @@
 """The table of one task: every activation against the baseline, a block for each setting and metric."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from experiments.analysis.comparison import Entry, compare, metrics_shown
 from experiments.analysis.evidence import Evidence, Setting
-from experiments.analysis.metrics import describe_metric
+from experiments.analysis.metrics import describe_metric, margin_of
 from experiments.analysis.numbers import ABSENT, fixed, interval, p_text, with_deviation
 from experiments.analysis.provenance import describe_conditions, describe_runs, run_commands
 from experiments.analysis.tuning import Tuning
 from experiments.configuration.task_spec import Metric
 from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.remarks import remarks
-from experiments.report.sentences import verdict
+from experiments.report.sentences import ANY_NUMBER, difference_unit, verdict_text
 from experiments.report.table import CSV, RESULT, STATISTICS, Block, Cell, Column, Table
 
 
@@ -63,7 +64,9 @@ def task_table(
         commands=run_commands(run for run in evidence.runs if run.setting in settings),
     )
     has_statistics = any(table.printed(block, STATISTICS) for block in table.blocks)
-    return replace(table, notes=(*_legend(baseline), *(_STATISTICS_LEGEND if has_statistics else ())))
+    margin = margin_of(task, contents[0][1])
+    legend = _legend(baseline, next(iter(kinds)), margin)
+    return replace(table, notes=(*legend, *(_statistics_legend(margin) if has_statistics else ())))
 
 
 def _block(
@@ -106,17 +109,26 @@ def _fields(baseline: str, heading: str, tuning: Tuning | None) -> list[_Field]:
         (Column("mean_interval", "95 % interval", (STATISTICS,)), _mean_interval),
         (Column("pairs", "pairs", (STATISTICS, CSV)), _pairs),
         (Column("difference", f"difference to {activation_name(baseline)}", printed), _difference),
+        _number("verdict_low", _of_verdict("low")),
+        _number("verdict_high", _of_verdict("high")),
+        _number("margin", lambda row: row.entry.margin),
+        (Column("verdict", "verdict", printed, numeric=False), _verdict),
+        _text("negligible", _of_verdict("negligible")),
+        _number("seeds_needed", _of_verdict("seeds_needed")),
+        (Column("difference_interval", "95 % t interval", (STATISTICS,)), _difference_interval),
         _number("difference_low", _of_pairs("low")),
         _number("difference_high", _of_pairs("high")),
-        (Column("p_holm", "p (Holm)", printed), _corrected_p),
-        (Column("significant", "verdict", printed, numeric=False), _verdict),
         (Column("p_value", "p", (STATISTICS, CSV)), _statistic("p_value", p_text)),
+        (Column("p_holm", "p (Holm)", (STATISTICS, CSV)), _corrected_p),
         (Column("effect_size", "g", (STATISTICS, CSV)), _statistic("effect_size", lambda g: fixed(g, 2, signed=True))),
         (
             Column("probability_of_improvement", "P(better)", (STATISTICS, CSV)),
             _statistic("probability_of_improvement", lambda share: fixed(share, 2)),
         ),
         (Column("detectable", "detectable", (STATISTICS, CSV)), _detectable),
+        (Column("p_above", "P(> δ)", (STATISTICS, CSV)), _probability("above")),
+        (Column("p_within", "P(|·| ≤ δ)", (STATISTICS, CSV)), _probability("within")),
+        (Column("p_below", "P(< \N{MINUS SIGN}δ)", (STATISTICS, CSV)), _probability("below")),
         _text("seeds", lambda row: " ".join(str(run.seed) for run in row.entry.runs)),
         _text("commits", lambda row: " ".join(sorted({run.git_commit for run in row.entry.runs}))),
     ]
@@ -136,6 +148,16 @@ def _number(key: str, value: Callable[[_Row], float | None]) -> _Field:
 def _of_pairs(name: str) -> Callable[[_Row], float | None]:
     """A field of the paired comparison; None without pairs."""
     return lambda row: getattr(row.entry.paired, name) if row.entry.paired and row.entry.paired.n else None
+
+
+def _of_verdict(name: str) -> Callable[[_Row], float | int | None]:
+    """A field of the verdict; None without one, and for an end of an interval that has none."""
+
+    def value(row: _Row) -> float | int | None:
+        found = getattr(row.entry.verdict, name) if row.entry.verdict else None
+        return None if found is None or math.isinf(found) else found
+
+    return value
 
 
 def _statistic(name: str, written: Callable[[float | None], str]) -> Callable[[_Row], Cell]:
@@ -167,7 +189,7 @@ def _seeds(row: _Row) -> Cell:
 def _mean(row: _Row) -> Cell:
     summary = row.entry.summary
     mean = summary.mean if summary.n else None
-    return Cell(with_deviation(mean, summary.sd, row.metric.decimals), mean, row.entry.significantly_better)
+    return Cell(with_deviation(mean, summary.sd, row.metric.decimals), mean, row.entry.better)
 
 
 def _mean_interval(row: _Row) -> Cell:
@@ -183,9 +205,13 @@ def _difference(row: _Row) -> Cell:
     decimals, difference = row.metric.decimals, _of_pairs("difference")(row)
     if difference is None:
         return Cell("baseline" if row.entry.act == row.baseline else ABSENT)
-    low, high = row.entry.paired.low, row.entry.paired.high
+    low, high = (_of_verdict(end)(row) for end in ("low", "high"))
     around = "" if low is None else f" {interval(low, high, decimals, signed=True)}"
-    return Cell(fixed(difference, decimals, signed=True) + around, difference, row.entry.significantly_better)
+    return Cell(fixed(difference, decimals, signed=True) + around, difference, row.entry.better)
+
+
+def _difference_interval(row: _Row) -> Cell:
+    return Cell(interval(*(_of_pairs(end)(row) for end in ("low", "high")), row.metric.decimals, signed=True))
 
 
 def _corrected_p(row: _Row) -> Cell:
@@ -193,14 +219,23 @@ def _corrected_p(row: _Row) -> Cell:
 
 
 def _verdict(row: _Row) -> Cell:
-    entry = row.entry
-    direction = "better" if entry.better else "worse"
-    return Cell(verdict(entry), direction if entry.significant else "no")
+    verdict = row.entry.verdict
+    return Cell(verdict_text(row.entry), verdict.word if verdict else None, row.entry.better)
 
 
 def _detectable(row: _Row) -> Cell:
     value = _of_pairs("detectable")(row)
     return Cell(fixed(value, row.metric.decimals), value)
+
+
+def _probability(side: str) -> Callable[[_Row], Cell]:
+    """A probability of the posterior: that the true difference is on this side of the margin."""
+
+    def cell(row: _Row) -> Cell:
+        value = getattr(row.entry.posterior, side) if row.entry.posterior else None
+        return Cell(fixed(value, 2), value)
+
+    return cell
 
 
 def _caption(kinds: Iterable[Metric], baseline: str, metric: str | None, tuning: Tuning | None) -> str:
@@ -211,22 +246,34 @@ def _caption(kinds: Iterable[Metric], baseline: str, metric: str | None, tuning:
     chosen = f" {tuning.key} was tuned for each activation: {tuning.rule}." if tuning else ""
     return (
         f"Mean ± standard deviation over seeds, on the {measured}; {direction}.{chosen} "
-        f"Bold: significantly better than {activation_name(baseline)} (corrected p < 0.05)."
+        f"Bold: better than {activation_name(baseline)}."
     )
 
 
-def _legend(baseline: str) -> tuple[str, ...]:
+def _legend(baseline: str, metric: Metric, margin: float | None) -> tuple[str, ...]:
+    difference = f"Difference to {activation_name(baseline)}: mean over pairs of runs with the same seed"
+    if margin is None:
+        return (f"{difference}.",)
+    delta = f"{margin:g} {difference_unit(metric)}".strip()
     return (
-        f"Difference to {activation_name(baseline)}: mean over pairs of runs with the same seed, with its 95 % paired "
-        "t interval (not corrected).",
-        "p (Holm): two-sided paired t test, corrected over the activations of a table by Holm's method.",
+        f"{difference}, with its {ANY_NUMBER}: a confidence sequence, whose level is shared over the activations "
+        "compared.",
+        "Verdict: better or worse where this interval excludes 0; equivalent where it lies within ±δ, the margin of "
+        f"{delta}; else undecided, with the number of seeds that would decide if mean and spread stay as they are.",
     )
 
 
-_STATISTICS_LEGEND = (
-    "95 % interval: t interval of the mean.",
-    "p: before the correction.",
-    "g: Hedges' g of the paired differences. P(better): share of pairs in which the activation is better, ties ½.",
-    "Detectable: the smallest true difference found with 80 % power after the correction, if the true standard "
-    "deviation is the one observed.",
-)
+def _statistics_legend(margin: float | None) -> tuple[str, ...]:
+    posterior = (
+        "P(> δ), P(|·| ≤ δ), P(< \N{MINUS SIGN}δ): probability that the true difference is above, within and below the "
+        "margin, by the t posterior under a flat prior.",
+    )
+    return (
+        "95 % interval: t interval of the mean.",
+        "95 % t interval and p: of the paired t test, valid for a number of seeds fixed in advance; not corrected. "
+        "p (Holm): corrected over the activations of a table by Holm's method.",
+        "g: Hedges' g of the paired differences. P(better): share of pairs in which the activation is better, ties ½.",
+        "Detectable: the difference that this test would find with 80 % power after the correction, if the true "
+        "standard deviation equals the observed one, which few seeds know only roughly.",
+        *(posterior if margin is not None else ()),
+    )

@@ -7,12 +7,12 @@ from experiments.analysis.comparison import Entry, compare
 from experiments.analysis.evidence import Evidence, Setting, read_evidence
 from experiments.analysis.findings import Finding
 from experiments.analysis.metrics import describe_metric
-from experiments.analysis.numbers import fixed, p_text, with_deviation
+from experiments.analysis.numbers import fixed, with_deviation
 from experiments.analysis.provenance import table_command
 from experiments.configuration.task_spec import Metric
 from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.remarks import remarks
-from experiments.report.sentences import difference_unit, finding_sentence, verdict
+from experiments.report.sentences import ANY_NUMBER, difference_unit, finding_sentence, interval_text, verdict_text
 
 _BASELINES = ("relu", "carelu")
 """What the others are compared with: the first of these that a setting has, else its first activation."""
@@ -63,8 +63,8 @@ def _chance(metric: Metric) -> str:
 
 def _grid(entries: Sequence[Entry], metric: Metric, baseline: str) -> list[str]:
     unit = f", {difference_unit(metric)}" if difference_unit(metric) else ""
-    difference = f"difference to {activation_name(baseline)}{unit} (95 % CI)"
-    rows = [["activation", "seeds", "mean ± sd", difference, "p (Holm)", "verdict"]]
+    difference = f"difference to {activation_name(baseline)}{unit} ({ANY_NUMBER})"
+    rows = [["activation", "seeds", "mean ± sd", difference, "verdict"]]
     rows += [_row(entry, metric, entry.act == baseline) for entry in entries]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     return [
@@ -77,9 +77,7 @@ def _row(entry: Entry, metric: Metric, is_baseline: bool) -> list[str]:
     cells = [activation_name(entry.act), str(len(entry.values)), mean]
     paired = entry.paired
     if is_baseline or paired is None or not paired.n:
-        return [*cells, "baseline" if is_baseline else "no common seed", "", ""]
+        return [*cells, "baseline" if is_baseline else "no common seed", ""]
     size = fixed(paired.difference, metric.decimals, signed=True)
-    if paired.low is not None:
-        low, high = (fixed(end, metric.decimals, signed=True) for end in (paired.low, paired.high))
-        size += f" ({low} to {high})"
-    return [*cells, size, p_text(entry.p_holm), verdict(entry)]
+    interval = interval_text(entry, metric)
+    return [*cells, f"{size} ({interval})" if interval else size, verdict_text(entry)]

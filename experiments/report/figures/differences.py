@@ -1,21 +1,22 @@
-"""Paired differences to the baseline: one point a seed, their mean with its interval, and the verdict."""
+"""Paired differences to the baseline: one point a seed, their mean with its interval, the margin, and the verdict."""
 
 from matplotlib.axes import Axes
 
 from experiments.analysis.comparison import Entry, metrics_shown
 from experiments.analysis.evidence import Setting
 from experiments.analysis.metrics import describe_metric
-from experiments.analysis.numbers import p_equation
 from experiments.configuration.task_spec import Metric
 from experiments.report.figures.canvas import EDGE, Figure, canvas
-from experiments.report.figures.style import INK, MUTED, PAPER, SMALL, Look, short, text_width
+from experiments.report.figures.style import FAINT, INK, MUTED, PAPER, SMALL, Look, short, text_width
 from experiments.report.figures.subject import Subject, describe, joined
 from experiments.report.names import activation_name, task_name
 from experiments.report.remarks import remarks
-from experiments.report.sentences import conclusion, difference_text, difference_unit, verdict
+from experiments.report.sentences import conclusion, difference_text, difference_unit, interval_text, verdict_text
 
 _ROW = 0.37
 """Height of the row of an activation, in inches."""
+_DASHED = (0, (3, 1.5))
+"""The line of an interval that no verdict rests on."""
 _SPREAD = 0.11
 """Vertical distance of two seeds within a row, in rows."""
 
@@ -53,8 +54,9 @@ def differences(subject: Subject, setting: Setting) -> Figure | None:
 
 
 _READING = (
-    "Small marks: single seeds, each minus the baseline with the same seed. Large mark and bar: mean with its 95 % "
-    "paired t interval. p: paired t test, corrected by Holm's method. Bold: significantly better."
+    "Small marks: single seeds, each minus the baseline with the same seed. Large mark: their mean. Bar: its 95 % "
+    "interval, valid at any number of seeds, on which the verdict rests. Dashed: no such interval; the paired t "
+    "interval, valid for a number of seeds fixed in advance. Band: margin of practical equivalence. Bold: better."
 )
 
 
@@ -62,8 +64,10 @@ def _draw(axes: Axes, subject: Subject, metric: Metric, base: Entry, paired: lis
     axes.grid(False)
     axes.grid(True, axis="x")
     axes.axvline(0, color=INK, linewidth=0.9)
+    if base.margin is not None:
+        axes.axvspan(-base.margin, base.margin, color=FAINT, alpha=0.6, linewidth=0, zorder=0)
     for row, entry in enumerate(paired):
-        _row(axes, row, entry, base, subject.looks[entry.act])
+        _row(axes, row, entry, base, metric, subject.looks[entry.act])
         axes.text(
             1.03,
             row,
@@ -71,8 +75,8 @@ def _draw(axes: Axes, subject: Subject, metric: Metric, base: Entry, paired: lis
             transform=axes.get_yaxis_transform(),
             va="center",
             size=SMALL,
-            color=INK if entry.significant else MUTED,
-            weight="bold" if entry.significantly_better else "normal",
+            color=INK if entry.decided else MUTED,
+            weight="bold" if entry.better else "normal",
         )
     axes.set_yticks(range(len(paired)), [short(entry.act) for entry in paired])
     for label, entry in zip(axes.get_yticklabels(), paired, strict=True):
@@ -85,7 +89,7 @@ def _draw(axes: Axes, subject: Subject, metric: Metric, base: Entry, paired: lis
     axes.set_xlabel(f"difference in {metric.title}{f', {unit}' if unit else ''}{direction}")
 
 
-def _row(axes: Axes, row: int, entry: Entry, base: Entry, look: Look) -> None:
+def _row(axes: Axes, row: int, entry: Entry, base: Entry, metric: Metric, look: Look) -> None:
     seeds = sorted(entry.values.keys() & base.values.keys())
     for place, seed in enumerate(seeds):
         y = row + _SPREAD * (place - (len(seeds) - 1) / 2) * min(1, 6 / len(seeds))
@@ -93,17 +97,19 @@ def _row(axes: Axes, row: int, entry: Entry, base: Entry, look: Look) -> None:
         difference = entry.values[seed] - base.values[seed]
         axes.plot(difference, y, look.marker, color=look.colour, markersize=size, alpha=shade, markeredgewidth=0)
     paired = entry.paired
-    if paired.low is not None:
-        axes.plot([paired.low, paired.high], [row, row], color=look.colour, linewidth=2, solid_capstyle="butt")
+    if interval_text(entry, metric):
+        ends = [entry.verdict.low, entry.verdict.high]
+        axes.plot(ends, [row, row], color=look.colour, linewidth=2, solid_capstyle="butt")
+    elif paired.low is not None:
+        axes.plot([paired.low, paired.high], [row, row], color=look.colour, linewidth=1.2, linestyle=_DASHED)
     if paired.n > 1:
         axes.plot(paired.difference, row, look.marker, color=look.colour, markersize=7, markeredgecolor=PAPER)
 
 
 def _verdict(entry: Entry) -> str:
-    if entry.p_holm is None:
-        return f"n = {entry.paired.n}\nno test"
-    return f"{p_equation(entry.p_holm)}, n = {entry.paired.n}\n{verdict(entry)}"
+    word, _, missing = verdict_text(entry).partition(": ")
+    return f"{word}, n = {entry.paired.n}" + (f"\n{missing}" if missing else "")
 
 
 def _sentence(entry: Entry, metric: Metric) -> str:
-    return f"{activation_name(entry.act)} {difference_text(entry, metric)}: {conclusion(entry)}."
+    return f"{activation_name(entry.act)} {difference_text(entry, metric)}: {conclusion(entry, metric)}."

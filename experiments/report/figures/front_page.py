@@ -15,7 +15,7 @@ from carelu import create_activation
 from carelu.functional import carelu
 from experiments.analysis.metrics import describe_metric
 from experiments.errors import BadInput
-from experiments.report.figures.style import INK, RC, looks
+from experiments.report.figures.style import FAINT, INK, RC, Look, looks
 from experiments.report.names import activation_name, task_name
 
 _Z = torch.linspace(-3, 3, 241)
@@ -82,9 +82,11 @@ def _differences(axes: Axes, rows: list[dict[str, str]], with_names: bool) -> No
     styles = looks([row["activation"] for row in rows])
     for place, row in enumerate(rows):
         look = styles[row["activation"]]
-        mean, low, high = (float(row[key]) for key in ("difference", "difference_low", "difference_high"))
-        axes.plot([low, high], [place, place], color=look.colour, linewidth=2)
-        axes.plot(mean, place, look.marker, color=look.colour, markersize=7)
+        _interval(axes, row, place, look)
+        axes.plot(float(row["difference"]), place, look.marker, color=look.colour, markersize=7)
+    if first.get("margin"):
+        margin = float(first["margin"])
+        axes.axvspan(-margin, margin, color=FAINT, alpha=0.6, linewidth=0, zorder=0)
     axes.axvline(0, color=INK, linewidth=0.9)
     axes.grid(False, axis="y")
     axes.grid(True, axis="x")
@@ -97,6 +99,14 @@ def _differences(axes: Axes, rows: list[dict[str, str]], with_names: bool) -> No
         title=f"{task_name(first['task'])}\ndifference to {activation_name(first['baseline'])}",
         xlabel=f"{describe_metric(first['task'], first['metric']).title}, {unit}",
     )
+
+
+def _interval(axes: Axes, row: dict[str, str], place: int, look: Look) -> None:
+    """The interval behind the verdict; where too few pairs bound it, the t interval as a dashed line."""
+    of_verdict = bool(row.get("verdict_low"))
+    keys = ("verdict_low", "verdict_high") if of_verdict else ("difference_low", "difference_high")
+    style = {"linewidth": 2} if of_verdict else {"linewidth": 1.2, "linestyle": (0, (3, 1.5))}
+    axes.plot([float(row[key]) for key in keys], [place, place], color=look.colour, **style)
 
 
 def _saved(sheet: Sheet, suffix: str) -> bytes:

@@ -1,13 +1,17 @@
-"""The comparison of activations: pairs, correction, what is significant; and that in many simulated ledgers."""
+"""The comparison of activations: pairs, correction, verdicts; and that in many simulated ledgers."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from experiments.analysis import metrics
 from experiments.analysis.comparison import compare, metrics_shown
 from experiments.analysis.evidence import read_evidence
 from experiments.analysis.statistics import LEVEL, holm, power
+from experiments.analysis.verdict import judge
+from experiments.configuration.task_spec import spec_of
 from tests.experiments.ledgers import grid, row, write
 
 LEDGERS, SEEDS = 300, 5
@@ -33,37 +37,86 @@ def test_p_values_are_corrected_over_the_activations(tmp_path):
     assert [found[act].p_holm for act in others] == holm([found[act].paired.p_value for act in others])
 
 
+GAIN = [0.8, 0.9, 1.0, 0.9]
+LOSS = [-gain for gain in GAIN]
+
+
 @pytest.mark.parametrize(
-    ("values", "verdict"),
-    [([0.8, 0.9, 1.0], (True, False)), ([-0.8, -0.9, -1.0], (False, True)), ([-0.8, 0.9, 1.0], (False, False))],
+    ("values", "word"),
+    [
+        (GAIN, "better"),
+        (LOSS, "worse"),
+        ([0.0, 0.01, -0.01, 0.0], "equivalent"),
+        ([-0.8, 0.9, 1.0, 0.2], "undecided"),
+        (GAIN[:3], "undecided"),
+    ],
 )
-def test_a_difference_is_significantly_better_or_worse_or_neither(tmp_path, values, verdict):
+def test_the_verdict_is_that_of_the_paired_differences(tmp_path, values, word):
     entry = compared(tmp_path / "ledger.csv", gains(values))["carelu"]
-    assert (entry.significantly_better, entry.significantly_worse) == verdict
-    assert entry.significant == any(verdict)
+    assert entry.verdict.word == word
+    assert (entry.better, entry.different, entry.decided) == (
+        word == "better",
+        word in ("better", "worse"),
+        word != "undecided",
+    )
+    assert entry.verdict.low == pytest.approx(judge(values, 0.5).low)
 
 
-def test_where_lower_is_better_a_lower_value_is_better(tmp_path):
-    rows = [{**each, "loss": each["top1"]} for each in gains([-0.8, -0.9, -1.0])]
-    assert compared(tmp_path / "ledger.csv", rows, "loss")["carelu"].significantly_better
+def test_the_margin_is_that_of_the_task_and_holds_for_the_headline_on_every_set(tmp_path):
+    rows = [{**each, "validation/top1": each["top1"]} for each in gains(GAIN)]
+    for metric in ("top1", "validation/top1"):
+        entry = compared(tmp_path / "ledger.csv", rows, metric)["carelu"]
+        assert (entry.margin, entry.verdict.word) == (spec_of("cifar100").margin, "better")
+
+
+def test_another_metric_has_no_margin_and_so_no_verdict(tmp_path):
+    rows = [{**each, "top5": each["top1"]} for each in gains(GAIN)]
+    entry = compared(tmp_path / "ledger.csv", rows, "top5")["carelu"]
+    assert entry.margin is entry.verdict is entry.posterior is None
+    assert entry.p_holm < LEVEL
+
+
+def test_where_lower_is_better_a_lower_value_is_better(tmp_path, monkeypatch):
+    cifar = spec_of("cifar100")
+    monkeypatch.setattr(metrics, "spec_of", lambda task: replace(cifar, headline="loss"))
+    rows = [{**each, "loss": each["top1"]} for each in gains(LOSS)]
+    assert compared(tmp_path / "ledger.csv", rows, "loss")["carelu"].better
 
 
 @pytest.mark.parametrize("act", ["carelu", "relu"])
-def test_nothing_is_significant_where_the_activation_or_the_baseline_diverged(tmp_path, act):
-    rows = [*gains([0.8, 0.9, 1.0]), row(act, 3, status="diverged")]
+def test_there_is_no_verdict_where_the_activation_or_the_baseline_diverged(tmp_path, act):
+    rows = [*gains(GAIN), row(act, 4, status="diverged")]
     entry = compared(tmp_path / "ledger.csv", rows)["carelu"]
     assert entry.p_holm < LEVEL
-    assert (entry.diverged, entry.significant) == (1, False)
+    assert (entry.diverged, entry.verdict, entry.posterior) == (1, None, None)
+    assert not (entry.better or entry.different or entry.decided)
 
 
 def test_a_run_of_another_activation_that_diverged_changes_nothing(tmp_path):
-    rows = [*gains([0.8, 0.9, 1.0]), row("gelu", 0, status="diverged")]
-    assert compared(tmp_path / "ledger.csv", rows)["carelu"].significantly_better
+    rows = [*gains(GAIN), row("gelu", 0, status="diverged")]
+    assert compared(tmp_path / "ledger.csv", rows)["carelu"].better
+
+
+def test_a_constant_difference_counts_like_any_other(tmp_path):
+    rows = [*gains([0.5] * 6), *gains(GAIN + GAIN, "gelu")[8:]]
+    found = compared(tmp_path / "ledger.csv", rows)
+    assert (found["carelu"].verdict.word, found["carelu"].compared) == ("better", 2)
+    assert found["carelu"].verdict.low == pytest.approx(found["carelu"].verdict.high)
+    assert found["gelu"].p_holm == found["gelu"].paired.p_value  # the larger of two
+    assert found["carelu"].p_holm is not None
+
+
+def test_the_level_is_shared_by_the_activations_that_share_a_seed_with_the_baseline(tmp_path):
+    others = [*gains(GAIN + GAIN, "gelu")[8:], row("elu", 99, 41.0)]
+    entry = compared(tmp_path / "ledger.csv", [*gains(GAIN + GAIN), *others])["carelu"]
+    assert entry.compared == 2
+    of_two = judge([value for value in GAIN + GAIN], 0.5, comparisons=2)
+    assert (entry.verdict.low, entry.verdict.high) == (pytest.approx(of_two.low), pytest.approx(of_two.high))
 
 
 def test_without_the_baseline_nothing_is_paired(tmp_path):
     found = compared(tmp_path / "ledger.csv", grid(["carelu", "gelu"], range(3)))
-    assert {(entry.paired, entry.p_holm, entry.significant) for entry in found.values()} == {(None, None, False)}
+    assert {(entry.paired, entry.p_holm, entry.verdict) for entry in found.values()} == {(None, None, None)}
 
 
 def test_the_headline_is_shown_on_every_test_set_and_not_on_the_held_out_part(tmp_path):
@@ -96,17 +149,17 @@ def standard_error(rate):
 
 
 @pytest.mark.slow
-def test_an_effect_of_one_point_is_found_with_the_stated_power(tmp_path):
+def test_an_effect_of_one_point_is_found_with_the_stated_power_of_the_t_test(tmp_path):
     found = [entries["carelu"] for entries in simulated(tmp_path, {"carelu": 1.0})]
     stated = power(SEEDS, NOISE * math.sqrt(2), 1.0)
     assert 0.5 < stated < 0.9  # neither hopeless nor sure, so that a wrong test would show
-    rate = np.mean([entry.significantly_better for entry in found])
+    rate = np.mean([entry.p_holm < LEVEL for entry in found])
     assert rate == pytest.approx(stated, abs=3 * standard_error(stated))
-    assert not any(entry.significantly_worse for entry in found)
+    assert not any(entry.verdict.word == "worse" for entry in found)
 
 
 @pytest.mark.slow
-def test_without_an_effect_a_ledger_has_a_significant_one_no_more_often_than_stated(tmp_path):
+def test_without_an_effect_a_ledger_calls_one_better_or_worse_no_more_often_than_stated(tmp_path):
     found = simulated(tmp_path, {"carelu": 0.0, "gelu": 0.0, "prelu": 0.0})
-    rate = np.mean([any(entry.significant for entry in entries.values()) for entries in found])
+    rate = np.mean([any(entry.different for entry in entries.values()) for entries in found])
     assert rate <= LEVEL + 3 * standard_error(LEVEL)

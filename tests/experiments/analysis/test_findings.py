@@ -15,10 +15,9 @@ def test_each_activation_and_setting_that_shares_a_seed_is_a_finding(tmp_path):
     assert said == [("cifar100", "carelu"), ("cifar100", "gelu"), ("text", "carelu"), ("text", "gelu")]
 
 
-def test_one_pair_is_a_finding_without_a_test(tmp_path):
+def test_one_pair_is_a_finding_that_is_undecided(tmp_path):
     (one,) = found(tmp_path, [row("relu", 0), row("carelu", 0)])
-    assert not one.tested
-    assert all(finding.tested for finding in found(tmp_path, grid(("relu", "carelu"), range(2))))
+    assert one.entry.verdict.word == "undecided"
 
 
 def test_the_findings_are_about_carelu_where_it_is_there(tmp_path):

@@ -140,17 +140,19 @@ def test_two_pairs_have_an_interval_and_no_effect_size():
     assert two.effect_size is None
 
 
-def test_equal_differences_claim_nothing_whatever_their_rounding():
+def test_equal_differences_have_an_interval_without_width_and_count_as_a_test_whatever_their_rounding():
     comparison = compare_paired(by_seed([70.3, 71.1, 1.1]), by_seed([70.2, 71.0, 1.0]))
     assert comparison.difference == pytest.approx(0.1)
-    assert comparison.p_value is comparison.low is comparison.effect_size is comparison.detectable is None
+    assert comparison.low == comparison.high == comparison.difference
+    assert comparison.p_value == 0.0
+    assert comparison.effect_size is comparison.detectable is None
 
 
 def test_runs_equal_to_the_baseline_have_p_value_one():
     comparison = from_differences([0.0, 0.0, 0.0])
     assert (comparison.difference, comparison.p_value) == (0.0, 1.0)
     assert comparison.probability_of_improvement == 0.5
-    assert comparison.low is None
+    assert (comparison.low, comparison.high) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

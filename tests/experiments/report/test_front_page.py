@@ -15,26 +15,32 @@ PAGE = f"before\n\n{BEGIN}\nold\n{END}\nafter\n"
 
 
 def test_a_task_has_a_table_with_verdicts_and_a_sentence_on_the_subject(tmp_path):
-    gains = {"relu": (0.0, 0.0, 0.0), "carelu": (0.8, 0.9, 1.0), "gelu": (-0.8, -0.9, -1.0), "elu": (0.3, -0.2, 0.1)}
+    gains = {
+        "relu": (0.0,) * 5,
+        "carelu": (0.8, 0.9, 1.0, 0.9, 0.9),
+        "gelu": (-0.8, -0.9, -1.0, -0.9, -0.9),
+        "elu": (0.3, -0.2, 0.1, 0.4, -0.4),
+    }
     rows = [row(act, seed, 40 + seed + gain) for act, of_act in gains.items() for seed, gain in enumerate(of_act)]
     write(tmp_path / "results" / "ledger.csv", rows)
     block = results_block(tmp_path, "results/ledger.csv", ())
-    assert "| ReLU | 41.00 ± 1.00 | baseline | – |" in block
-    assert "| CAReLU | 41.90 ± 1.10 | +0.90 (+0.65 to +1.15) | **significantly better** |" in block
-    assert "| significantly worse |" in block and "| not significant |" in block
+    # sd 0.0707; with three comparisons the half-width at 5 pairs is 8.2 standard errors.
+    assert "| ReLU | 42.00 ± 1.58 | baseline | – |" in block
+    assert "| CAReLU | 42.90 ± 1.61 | +0.90 (+0.64 to +1.16) | **better** |" in block
+    assert "| worse |" in block and "| undecided: about " in block
     assert "](results/tables/cifar100.md)" in block
     (sentence,) = (line for line in block.splitlines() if line.startswith("CAReLU vs ReLU on CIFAR-100"))
-    assert sentence.endswith("significantly better.")
+    assert sentence.endswith("n = 5): better.")
 
 
-def test_a_study_answers_with_its_summary_and_what_is_significant(tmp_path):
+def test_a_study_answers_with_its_summary_and_what_differs(tmp_path):
     write(tmp_path / "results" / "ledger.csv", grid(["relu", "gelu"], range(2)))
     acts = ("carelu", "carelu(gain=2)", "carelu(gain=3)")
     write(tmp_path / "study" / "ledger.csv", grid(acts, range(5), effects={"carelu(gain=3)": -30.0}))
     study = Study("Which gain?", "study/ledger.csv", "study/tables/cifar100.md", baseline="carelu")
     block = results_block(tmp_path, "results/ledger.csv", (study,))
     said = block[block.index("**Which gain?**") :].splitlines()
-    assert "None of the 2 variants is significantly better than the default; 1 is significantly worse." in said[0]
+    assert "2 variants compared with the default: 1 worse, 1 undecided." in said[0]
     assert [line.partition(" vs ")[0] for line in said[1:]] == ["- CAReLU (gain=3)"]
 
 

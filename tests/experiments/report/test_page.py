@@ -110,19 +110,19 @@ def test_drawings_follow_the_page_in_the_dark(html):
 def test_the_findings_precede_the_tables(page):
     text = page.text.replace("\N{NO-BREAK SPACE}", " ")
     findings = text[text.index("Findings") :]
-    order = ("in 2 of 2 comparisons", "n = 3): significantly better", "In each row everything but the activation")
+    order = ("CAReLU compared with ReLU 2 times", "n = 3): undecided", "In each row everything but the activation")
     places = [findings.index(part) for part in order]
     assert places == sorted(places)
 
 
-def test_only_a_significant_gain_is_bold(tmp_path):
+def test_only_the_verdict_better_is_bold(tmp_path):
     rows = grid(("relu", "gelu", "elu"), range(5), effects={"gelu": 30.0, "elu": -30.0})
     evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
     html = render_page(evidence, build_tables(evidence), [])
     (better,) = re.findall(r'<li class="better">(.*?)</li>', html)
     assert better.startswith("GELU vs ReLU")
     assert re.findall(r"<li>(ELU vs ReLU)", html)
-    assert len(re.findall(r"<strong>", html)) == 2  # mean and difference of GELU
+    assert len(re.findall(r"<strong>", html)) == 3  # mean, difference and verdict of GELU
 
 
 def test_a_page_without_carelu_does_not_name_it(tmp_path):

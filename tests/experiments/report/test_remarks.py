@@ -25,8 +25,14 @@ def test_a_divergence_of_the_baseline_is_reported_with_its_consequence(tmp_path)
     rows = [*grid(["relu", "gelu"], range(3)), row("relu", 3, status="diverged"), row("gelu", 3, status="failed")]
     said = remarks_of(tmp_path / "ledger.csv", rows)
     (diverged,) = (note for note in said if note.startswith("ReLU: 1 of 4 runs diverged (seed 3)"))
-    assert "significant" in diverged
+    assert diverged.endswith("so there is no verdict.")
     assert "GELU: 1 of 4 runs failed (seed 3)." in said
+
+
+def test_a_metric_without_a_margin_is_named(tmp_path):
+    rows = [{**each, "top5": each["top1"] + 20} for each in grid(["relu", "gelu"], range(3))]
+    (note,) = remarks_of(tmp_path / "ledger.csv", rows, "top5")
+    assert note.startswith("No verdict on top-5 accuracy: only the headline")
 
 
 def test_bicubic_is_reported_if_it_is_equal_in_all_runs(tmp_path):

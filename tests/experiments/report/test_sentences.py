@@ -1,4 +1,4 @@
-"""The sentences: what the statistics allow, and never more."""
+"""The sentences: what the verdicts allow, and never more."""
 
 import pytest
 
@@ -17,56 +17,85 @@ def pair(values, act="carelu"):
     return rows + [row(act, seed, 40.0 + seed + value) for seed, value in enumerate(values)]
 
 
+ANY = "95 % CI at any number of seeds"
+
+
 @pytest.mark.parametrize(
     ("values", "ending"),
     [
-        ([0.8], "+0.80 points (n = 1): no test, which needs two pairs of runs."),
-        ([0.5, 0.5], "+0.50 points (n = 2): no test, all differences are equal."),
-        ([0.8, 0.9, 1.0], "+0.65 to +1.15, corrected p = 0.004, n = 3): significantly better."),  # t = 0.9 / (0.1/√3)
-        ([-0.8, -0.9, -1.0], "corrected p = 0.004, n = 3): significantly worse."),
-        ([-0.8, 0.9, 1.0], "n = 3): no significant difference."),
+        ([0.8], "+0.80 points (n = 1): undecided; an answer needs at least 4 pairs of runs."),
+        ([0.8, 0.9, 1.0], "+0.90 points (n = 3): undecided; an answer needs at least 4 pairs of runs."),
+        # sd 0.0816, and the half-width at 4 pairs is 7.7 standard errors.
+        ([0.8, 0.9, 1.0, 0.9], f"+0.90 points ({ANY} +0.59 to +1.21, n = 4): better."),
+        ([-0.8, -0.9, -1.0, -0.9], f"−0.90 points ({ANY} −1.21 to −0.59, n = 4): worse."),
+        ([0.2, 0.21, 0.19, 0.2], "n = 4): better, by less than the margin of 0.5 points."),
+        ([0.01, -0.01, 0.01, -0.01], "n = 4): equivalent, within ±0.5 points."),
+        ([0.5] * 4, f"+0.50 points ({ANY} +0.50 to +0.50, n = 4): better."),
     ],
 )
-def test_a_sentence_ends_with_what_the_test_allows(tmp_path, values, ending):
+def test_a_sentence_ends_with_the_verdict(tmp_path, values, ending):
     (finding,) = found(tmp_path, pair(values))
     sentence = finding_sentence(finding, "relu")
     assert sentence.startswith("CAReLU vs ReLU on CIFAR-100, top-1 accuracy: ")
     assert sentence.endswith(ending)
-    assert ("95 % CI" in sentence) == (len(set(values)) > 1)
+    assert (ANY in sentence) == (len(values) > 3)
+
+
+def test_an_undecided_sentence_says_how_many_seeds_would_decide(tmp_path):
+    (finding,) = found(tmp_path, pair([-0.8, 0.9, 1.0, 0.2, 0.6]))
+    assert finding_sentence(finding, "relu").endswith(
+        f": undecided; about {finding.entry.verdict.seeds_needed} seeds would decide."
+    )
+
+
+def test_with_several_activations_an_answer_needs_more_pairs(tmp_path):
+    first, *_ = found(tmp_path, grid(("relu", "elu", "gelu", "swish", "mish"), range(3)))
+    assert finding_sentence(first, "relu").endswith("an answer needs at least 5 pairs of runs.")
 
 
 def test_a_diverged_run_is_named_in_place_of_a_verdict(tmp_path):
-    (finding,) = found(tmp_path, [*pair([0.8, 0.9, 1.0]), row("carelu", 3, status="diverged")])
-    assert finding_sentence(finding, "relu").endswith("n = 3): not tested, since 1 run diverged.")
-    assert summary([finding], "relu") == "CAReLU is not significantly different from ReLU."
+    (finding,) = found(tmp_path, [*pair([0.8, 0.9, 1.0, 0.9]), row("carelu", 4, status="diverged")])
+    assert finding_sentence(finding, "relu").endswith("n = 4): no verdict, since 1 run diverged.")
+    assert summary([finding], "relu") == "There is no verdict on CAReLU and ReLU."
+
+
+def test_a_metric_without_a_margin_is_named_in_place_of_a_verdict(tmp_path):
+    rows = [{**each, "top5": each["top1"]} for each in pair([0.8, 0.9, 1.0, 0.9])]
+    (finding,) = findings(read_evidence(write(tmp_path / "ledger.csv", rows)), "relu", "top5")
+    assert finding_sentence(finding, "relu").endswith("no verdict, since top-5 accuracy has no margin of equivalence.")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([0.8, 0.9, 1.0, 0.9], "CAReLU is better than ReLU."),
+        ([-0.8, -0.9, -1.0, -0.9], "CAReLU is worse than ReLU."),
+        ([0.01, -0.01, 0.01, -0.01], "CAReLU is equivalent to ReLU."),
+        ([0.8], "Whether CAReLU differs from ReLU is undecided."),
+    ],
+)
+def test_one_comparison_is_summed_up_by_its_verdict(tmp_path, values, said):
+    assert summary(found(tmp_path, pair(values)), "relu") == said
 
 
 def test_a_ledger_is_summed_up_by_its_subject_and_then_by_all(tmp_path):
     rows = grid(("relu", "gelu", "carelu"), range(5), ("cifar100", "text"), effects={"carelu": 30.0})
     assert summary(found(tmp_path, rows), "relu") == (
-        "CAReLU is significantly better than ReLU in 2 of 2 comparisons and significantly worse in 0. "
-        "Of the 4 comparisons with ReLU, 2 are significant: 2 better, 0 worse."
+        "CAReLU compared with ReLU 2 times: 2 better. All 4 comparisons with ReLU: 2 better, 2 undecided."
     )
 
 
 def test_without_carelu_a_summary_does_not_name_it(tmp_path):
     rows = grid(("relu", "gelu", "swish"), range(5), effects={"gelu": -30.0})
-    assert summary(found(tmp_path, rows), "relu") == (
-        "Of the 2 comparisons with ReLU, 1 is significant: 0 better, 1 worse."
-    )
+    assert summary(found(tmp_path, rows), "relu") == "All 2 comparisons with ReLU: 1 worse, 1 undecided."
 
 
 def test_variants_are_compared_with_the_default(tmp_path):
     rows = grid(("carelu", "carelu(gain=2)", "carelu(gain=3)"), range(5), effects={"carelu(gain=2)": 30.0})
     assert summary(found(tmp_path, rows, "carelu"), "carelu") == (
-        "1 of the 2 variants is significantly better than the default; none is significantly worse."
-    )
-    rows = grid(("carelu", "carelu(gain=2)", "carelu(gain=3)"), range(5), effects={"carelu(gain=2)": -30.0})
-    assert summary(found(tmp_path, rows, "carelu"), "carelu") == (
-        "None of the 2 variants is significantly better than the default; 1 is significantly worse."
+        "2 variants compared with the default: 1 better, 1 undecided."
     )
 
 
-def test_single_seeds_and_missing_pairs_are_no_test(tmp_path):
-    assert summary(found(tmp_path, pair([0.8])), "relu").startswith("No test was possible")
+def test_without_a_shared_seed_nothing_is_compared(tmp_path):
     assert summary(found(tmp_path, [row("relu", 0), row("carelu", 1)]), "relu").startswith("Nothing is compared")

@@ -1,12 +1,16 @@
 """The table of a task: what it says of each activation, what it marks, and what it tells below."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from experiments.analysis import comparison
+from experiments.analysis import metrics
 from experiments.analysis.numbers import p_text
 from experiments.analysis.statistics import compare_paired, holm, summarise
+from experiments.analysis.verdict import judge, posterior
+from experiments.configuration.task_spec import spec_of
+from experiments.report.table import RESULT, STATISTICS
 from tests.experiments.ledgers import cells, grid, row, tables_of
 
 VALUES = {
@@ -17,8 +21,27 @@ VALUES = {
 }
 
 
+LONG = {
+    "relu": (40.0, 40.5, 39.5, 40.2, 40.1, 39.8),
+    "carelu": (42.1, 42.4, 41.6, 42.2, 42.2, 41.7),
+    "gelu": (38.0, 38.6, 37.5, 38.1, 38.3, 37.7),
+    "elu": (40.2, 40.1, 39.9, 40.0, 40.9, 39.1),
+}
+"""Six seeds each, which is enough for a verdict."""
+
+
 def rows_of(values, **fields):
     return [row(act, seed, value, **fields) for act, many in values.items() for seed, value in enumerate(many)]
+
+
+@pytest.fixture
+def long_table(tmp_path):
+    return tables_of(tmp_path / "long.csv", rows_of(LONG))["cifar100"]
+
+
+def verdict_of(act, values=LONG, comparisons=3, **options):
+    differences = [treated - base for treated, base in zip(values[act], values["relu"], strict=True)]
+    return judge(differences, 0.5, comparisons=comparisons, **options)
 
 
 @pytest.fixture
@@ -35,7 +58,8 @@ def test_a_cell_holds_what_the_statistics_say(table):
     assert found["mean"].text == "42.03 ± 0.40"
     assert (found["mean_low"].value, found["mean_high"].value) == (summary.low, summary.high)
     assert found["difference"].value == paired.difference
-    assert found["difference"].text == f"+2.03 [+{paired.low:.2f}, +{paired.high:.2f}]"
+    assert found["difference"].text == "+2.03"
+    assert found["difference_interval"].text == f"[+{paired.low:.2f}, +{paired.high:.2f}]"
     assert (found["difference_low"].value, found["difference_high"].value) == (paired.low, paired.high)
     assert found["effect_size"].value == paired.effect_size
     assert found["probability_of_improvement"].value == 1.0
@@ -48,22 +72,80 @@ def test_p_values_are_corrected_over_the_activations_of_the_block(table):
     assert [found[act]["p_holm"].value for act in others] == holm([found[act]["p_value"].value for act in others])
 
 
-def test_only_an_activation_that_is_significantly_better_is_bold(table):
-    found = cells(table)
-    assert {act: each["significant"].value for act, each in found.items()} == {
-        "relu": "no",
+def test_a_verdict_and_its_interval_are_those_of_the_paired_differences(long_table):
+    found = cells(long_table)
+    for act in ("carelu", "elu", "gelu"):
+        verdict, each = verdict_of(act), found[act]
+        assert (each["verdict"].value, each["margin"].value) == (verdict.word, 0.5)
+        assert each["verdict_low"].value == pytest.approx(verdict.low)
+        assert each["verdict_high"].value == pytest.approx(verdict.high)
+        assert each["seeds_needed"].value == verdict.seeds_needed
+        assert each["difference"].text.endswith(
+            f"[{verdict.low:+.2f}, {verdict.high:+.2f}]".replace("-", "\N{MINUS SIGN}")
+        )
+
+
+def test_only_an_activation_that_is_better_is_bold(long_table):
+    found = cells(long_table)
+    assert {act: each["verdict"].value for act, each in found.items()} == {
+        "relu": None,
         "carelu": "better",
-        "elu": "no",
+        "elu": "undecided",
         "gelu": "worse",
     }
     assert {act for act, each in found.items() for cell in each.values() if cell.bold} == {"carelu"}
-    assert found["carelu"]["mean"].bold and found["carelu"]["difference"].bold
-    assert [each["significant"].text for each in found.values()] == [
+    assert all(found["carelu"][key].bold for key in ("mean", "difference", "verdict"))
+    needed = verdict_of("elu").seeds_needed
+    assert [each["verdict"].text for each in found.values()] == [
         "–",
-        "significantly better",
-        "not significant",
-        "significantly worse",
+        "better",
+        f"undecided: about {needed:,} seeds would decide",
+        "worse",
     ]
+
+
+def test_too_few_pairs_are_undecided_without_an_interval(table):
+    found = cells(table)["carelu"]
+    assert found["verdict"].text == "undecided: at least 5 pairs needed"
+    assert (found["verdict_low"].value, found["verdict_high"].value) == (None, None)
+    assert not any(cell.bold for cell in found.values())
+
+
+def test_a_difference_below_the_margin_is_marked(tmp_path):
+    values = {"relu": LONG["relu"], "carelu": [value + 0.2 + 0.01 * (-1) ** n for n, value in enumerate(LONG["relu"])]}
+    found = cells(tables_of(tmp_path / "ledger.csv", rows_of(values))["cifar100"])["carelu"]
+    assert (found["verdict"].text, found["negligible"].value) == ("better, by less than the margin", True)
+
+
+def test_the_statistics_hold_the_posterior_probabilities(long_table):
+    found = cells(long_table)["elu"]
+    differences = [treated - base for treated, base in zip(LONG["elu"], LONG["relu"], strict=True)]
+    expected = posterior(differences, 0.5)
+    for key, value in (("p_above", expected.above), ("p_within", expected.within), ("p_below", expected.below)):
+        assert (found[key].value, found[key].text) == (pytest.approx(value), f"{value:.2f}")
+    heads = [long_table.columns[place].title for place in long_table.places(STATISTICS)]
+    assert heads[-3:] == ["P(> δ)", "P(|·| ≤ δ)", "P(< \N{MINUS SIGN}δ)"]
+
+
+def test_p_values_and_the_t_interval_are_statistics_and_no_result(long_table):
+    results = [long_table.columns[place].key for place in long_table.places(RESULT)]
+    statistics = [long_table.columns[place].key for place in long_table.places(STATISTICS)]
+    companions = {"difference_interval", "p_value", "p_holm"}
+    assert companions <= set(statistics) and not companions & set(results)
+
+
+def test_the_notes_name_the_margin_and_what_detectable_supposes(long_table):
+    notes = " ".join(long_table.notes)
+    assert "the margin of 0.5 points" in notes
+    assert "if the true standard deviation equals the observed one" in notes
+
+
+def test_a_metric_without_a_margin_has_no_verdict_and_no_note_on_one(tmp_path):
+    rows = [{**each, "top5": each["headline_value"] + 20} for each in rows_of(LONG)]
+    table = tables_of(tmp_path / "ledger.csv", rows, metric="top5")["cifar100"]
+    found = cells(table)["carelu"]
+    assert (found["verdict"].text, found["verdict"].value, found["p_within"].value) == ("no verdict", None, None)
+    assert not any("δ" in note for note in table.notes)
 
 
 def test_activations_are_printed_by_their_proper_name_and_keep_their_key(table):
@@ -76,14 +158,19 @@ def test_activations_are_printed_by_their_proper_name_and_keep_their_key(table):
 
 
 def test_the_caption_says_what_bold_means(table):
-    assert "Bold: significantly better than ReLU" in table.caption
+    assert "Bold: better than ReLU." in table.caption
 
 
-def test_where_lower_is_better_a_lower_value_is_the_gain(tmp_path):
-    values = {act: [each / 20 for each in many] for act, many in VALUES.items()}
-    table = tables_of(tmp_path / "ledger.csv", rows_of(values, headline_metric="loss"))["cifar100"]
-    assert cells(table)["gelu"]["significant"].value == "better"
-    assert cells(table)["carelu"]["significant"].value == "worse"
+@pytest.fixture
+def judged_by_loss(monkeypatch):
+    cifar = spec_of("cifar100")
+    monkeypatch.setattr(metrics, "spec_of", lambda task: replace(cifar, headline="loss"))
+
+
+def test_where_lower_is_better_a_lower_value_is_the_gain(tmp_path, judged_by_loss):
+    table = tables_of(tmp_path / "ledger.csv", rows_of(LONG, headline_metric="loss"))["cifar100"]
+    assert cells(table)["gelu"]["verdict"].value == "better"
+    assert cells(table)["carelu"]["verdict"].value == "worse"
     assert "lower is better" in table.caption
 
 
@@ -111,23 +198,15 @@ def test_the_mean_its_deviation_and_its_interval_are_those_computed_by_hand(tabl
 
 
 @pytest.mark.parametrize("act", ["carelu", "gelu", "elu"])
-def test_the_printed_interval_of_a_difference_is_the_paired_t_interval_computed_by_hand(table, act):
+def test_the_t_interval_of_a_difference_is_the_paired_t_interval_computed_by_hand(table, act):
     mean, _, margin = by_hand([a - b for a, b in zip(VALUES[act], VALUES["relu"], strict=True)])
     found = cells(table)[act]
     assert (found["difference_low"].value, found["difference_high"].value) == (
         pytest.approx(mean - margin),
         pytest.approx(mean + margin),
     )
-    printed = f"{mean:+.2f} [{mean - margin:+.2f}, {mean + margin:+.2f}]"
-    assert found["difference"].text == printed.replace("-", "\N{MINUS SIGN}")
-
-
-def test_the_ends_of_the_interval_of_a_difference_are_those_that_are_printed(table):
-    for act in ("carelu", "gelu", "elu"):
-        found = cells(table)[act]
-        low, high = found["difference_low"].value, found["difference_high"].value
-        assert low < found["difference"].value < high
-        assert found["difference"].text.endswith(f"[{low:+.2f}, {high:+.2f}]".replace("-", "\N{MINUS SIGN}"))
+    printed = f"[{mean - margin:+.2f}, {mean + margin:+.2f}]"
+    assert found["difference_interval"].text == printed.replace("-", "\N{MINUS SIGN}")
 
 
 def test_p_values_and_sizes_are_printed_from_their_own_columns(table):
@@ -166,21 +245,13 @@ def test_detectable_is_corrected_for_the_comparisons_that_have_two_pairs(tmp_pat
     assert found["detectable"].value == compare_paired(by_seed["carelu"], by_seed["relu"], comparisons=3).detectable
 
 
-def test_where_lower_is_better_the_difference_keeps_its_sign_and_the_probability_turns(tmp_path):
-    values = {act: [each / 20 for each in many] for act, many in VALUES.items()}
+def test_where_lower_is_better_the_difference_keeps_its_sign_and_the_probability_turns(tmp_path, judged_by_loss):
+    values = LONG
     found = cells(tables_of(tmp_path / "ledger.csv", rows_of(values, headline_metric="loss"))["cifar100"])
-    assert found["gelu"]["difference"].value == pytest.approx(sum(values["gelu"]) / 3 - sum(values["relu"]) / 3)
+    assert found["gelu"]["difference"].value == pytest.approx(sum(values["gelu"]) / 6 - sum(values["relu"]) / 6)
     assert found["gelu"]["difference_high"].value < 0
     assert found["gelu"]["difference"].bold and not found["carelu"]["difference"].bold
     assert [found[act]["probability_of_improvement"].value for act in ("gelu", "carelu")] == [1.0, 0.0]
-
-
-def test_a_corrected_p_of_exactly_the_level_is_not_significant(tmp_path, table, monkeypatch):
-    p_value = cells(table)["carelu"]["p_holm"].value
-    for level, significant in ((p_value, "no"), (p_value * 1.0001, "better")):
-        monkeypatch.setattr(comparison, "LEVEL", level)
-        again = tables_of(tmp_path / "ledger.csv", rows_of(VALUES))["cifar100"]
-        assert cells(again)["carelu"]["significant"].value == significant
 
 
 def test_with_one_seed_nothing_is_claimed_and_the_table_says_so(tmp_path):
@@ -199,22 +270,22 @@ def test_unequal_seeds_are_paired_as_far_as_they_go_and_the_pairs_are_stated(tmp
     assert "CAReLU: 3 pairs from 5 seeds of it and 3 of ReLU." in table.blocks[0].notes
 
 
-def test_runs_that_did_not_finish_are_counted_and_nothing_is_significant_among_the_survivors_of_a_divergence(tmp_path):
-    more = {act: (*many, many[0] + 0.1) for act, many in VALUES.items() if act != "elu"}
+def test_runs_that_did_not_finish_are_counted_and_there_is_no_verdict_on_the_survivors_of_a_divergence(tmp_path):
+    more = {act: (*many[:5], many[0] + 0.1) for act, many in LONG.items() if act != "elu"}
     rows = rows_of(more)
     assert cells(tables_of(tmp_path / "ledger.csv", rows)["cifar100"])["carelu"]["mean"].bold
-    rows[7] = row("carelu", 3, status="diverged")
-    rows[11] = row("gelu", 3, status="failed")
+    rows[11] = row("carelu", 5, status="diverged")
+    rows[17] = row("gelu", 5, status="failed")
     table = tables_of(tmp_path / "ledger.csv", rows)["cifar100"]
     found = cells(table)
-    assert found["carelu"]["n"].text == "3 of 4 (1 diverged)"
-    assert found["gelu"]["n"].text == "3 of 4 (1 failed)"
-    assert (found["carelu"]["finished"].value, found["carelu"]["diverged"].value) == (3, 1)
+    assert found["carelu"]["n"].text == "5 of 6 (1 diverged)"
+    assert found["gelu"]["n"].text == "5 of 6 (1 failed)"
+    assert (found["carelu"]["finished"].value, found["carelu"]["diverged"].value) == (5, 1)
     assert found["carelu"]["p_holm"].value < 0.05
     assert not found["carelu"]["mean"].bold
-    assert found["gelu"]["significant"].value == "worse"
-    assert any(note.startswith("CAReLU: 1 of 4 runs diverged (seed 3); ") for note in table.blocks[0].notes)
-    assert "GELU: 1 of 4 runs failed (seed 3)." in table.blocks[0].notes
+    assert (found["carelu"]["verdict"].text, found["gelu"]["verdict"].text) == ("no verdict", "worse")
+    assert any(note.startswith("CAReLU: 1 of 6 runs diverged (seed 5); ") for note in table.blocks[0].notes)
+    assert "GELU: 1 of 6 runs failed (seed 5)." in table.blocks[0].notes
 
 
 def test_an_activation_that_never_finished_still_has_its_row(tmp_path):

@@ -3,8 +3,8 @@
 from experiments.report.terminal import comparison_text
 from tests.experiments.ledgers import grid, row, write
 
-RELU = {0: 40.0, 1: 41.0, 2: 42.0}
-CARELU = {0: 43.0, 1: 44.1, 2: 44.9}
+RELU = {0: 40.0, 1: 41.0, 2: 42.0, 3: 41.0}
+CARELU = {0: 43.0, 1: 44.1, 2: 44.9, 3: 44.0}
 
 
 def rows_of(**values):
@@ -21,9 +21,9 @@ def test_each_activation_has_its_mean_its_difference_and_the_verdict(tmp_path):
     assert "top-1 accuracy, %" in lines[0] and "chance: 1 %" in lines[0]
     (relu,) = [line for line in lines if line.startswith("  ReLU")]
     (carelu,) = [line for line in lines if line.startswith("  CAReLU")]
-    assert relu.split() == ["ReLU", "3", "41.00", "±", "1.00", "baseline"]
-    # Differences 3, 3.1, 2.9: mean 3, sd 0.1, and t with two degrees of freedom is 4.303.
-    assert "+3.00 (+2.75 to +3.25)" in carelu and carelu.endswith("significantly better")
+    assert relu.split() == ["ReLU", "4", "41.00", "±", "0.82", "baseline"]
+    # Differences 3, 3.1, 2.9, 3: mean 3, sd 0.0816, and the half-width at 4 pairs is 7.7 standard errors.
+    assert "+3.00 (+2.69 to +3.31)" in carelu and carelu.endswith("  better")
     assert "CAReLU vs ReLU on CIFAR-100, top-1 accuracy: +3.00 points" in lines[-3]
     assert lines[-1].startswith("all statistics: python scripts/make_tables.py --ledger ")
 
@@ -45,6 +45,12 @@ def test_without_relu_the_others_are_compared_with_carelu(tmp_path):
 
 
 def test_a_diverged_run_is_named(tmp_path):
-    rows = [*rows_of(relu=RELU, carelu=CARELU), row("carelu", 3, status="diverged")]
+    rows = [*rows_of(relu=RELU, carelu=CARELU), row("carelu", 4, status="diverged")]
     text = text_of(tmp_path, rows)
-    assert "1 of 4 runs diverged" in text and "significantly better" not in text
+    assert "1 of 5 runs diverged" in text and "no verdict" in text and "better" not in text
+
+
+def test_too_few_pairs_have_no_interval_and_the_number_that_is_needed(tmp_path):
+    rows = [each for each in rows_of(relu=RELU, carelu=CARELU) if each["seed"] < 3]
+    (carelu,) = [line for line in text_of(tmp_path, rows).split("\n") if line.startswith("  CAReLU")]
+    assert carelu.split("  ")[-1] == "undecided: at least 4 pairs needed" and " to " not in carelu

@@ -5,6 +5,8 @@ import importlib
 import pytest
 
 from experiments.analysis.evidence import read_evidence
+from experiments.analysis.statistics import compare_paired
+from experiments.analysis.verdict import judge
 from experiments.report.figures.canvas import canvas
 from experiments.report.figures.subject import Subject
 from tests.experiments.ledgers import grid, row, write
@@ -12,25 +14,53 @@ from tests.experiments.simulated import drawn
 
 
 def test_the_words_hold_the_numbers_of_the_ledger(tmp_path):
-    rows = [row("relu", seed, 40.0 + seed) for seed in range(3)]
-    rows += [row("gelu", seed, 41.0 + seed + 0.1 * seed) for seed in range(3)]
+    rows = [row("relu", seed, 40.0 + seed) for seed in range(4)]
+    rows += [row("gelu", seed, 41.0 + seed + 0.1 * seed) for seed in range(4)]
     alt = drawn(tmp_path / "ledger.csv", rows)["cifar100_small_differences"].alt
-    assert "GELU +1.10 points" in alt and "n = 3): significantly better." in alt
+    assert "GELU +1.15 points" in alt and "n = 4): better." in alt
 
 
-def test_one_seed_has_no_test(tmp_path):
+def test_one_seed_is_undecided(tmp_path):
     alt = drawn(tmp_path / "ledger.csv", grid(("relu", "carelu"), (0,)))["cifar100_small_differences"].alt
-    assert "(n = 1): no test" in alt
+    assert "(n = 1): undecided" in alt
+
+
+@pytest.fixture
+def panel_of(tmp_path, monkeypatch):
+    """A function from rows of a ledger to the first panel of its figure."""
+    module, sheets = importlib.import_module("experiments.report.figures.differences"), []
+    monkeypatch.setattr(module, "canvas", lambda **options: sheets.append(canvas(**options)) or sheets[-1])
+
+    def panel(rows):
+        evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
+        module.differences(Subject.of(evidence, "relu"), evidence.settings()[0])
+        return sheets[-1].panels[0]
+
+    return panel
 
 
 @pytest.mark.parametrize(("effect", "weight"), [(30.0, "bold"), (-30.0, "normal"), (0.0, "normal")])
-def test_only_a_significant_gain_is_bold(tmp_path, monkeypatch, effect, weight):
-    module, sheets = importlib.import_module("experiments.report.figures.differences"), []
-    monkeypatch.setattr(module, "canvas", lambda **options: sheets.append(canvas(**options)) or sheets[-1])
-    evidence = read_evidence(write(tmp_path / "ledger.csv", grid(("relu", "gelu"), range(5), effects={"gelu": effect})))
-    module.differences(Subject.of(evidence, "relu"), evidence.settings()[0])
-    (verdict,) = sheets[0].panels[0].texts
+def test_only_the_verdict_better_is_bold(panel_of, effect, weight):
+    (verdict,) = panel_of(grid(("relu", "gelu"), range(5), effects={"gelu": effect})).texts
     assert verdict.get_weight() == weight
+
+
+@pytest.mark.parametrize(("seeds", "line"), [(4, "-"), (3, "--")])
+def test_the_bar_is_the_interval_of_the_verdict_and_without_ends_a_dashed_t_interval(panel_of, seeds, line):
+    values = [0.8, 0.9, 1.0, 0.9][:seeds]
+    rows = [row("relu", seed, 40.0) for seed in range(seeds)]
+    rows += [row("gelu", seed, 40.0 + value) for seed, value in enumerate(values)]
+    (bar,) = (each for each in panel_of(rows).lines if len(each.get_xdata()) == 2 and each.get_ydata()[1] == 0)
+    verdict = judge(values, 0.5)
+    t_interval = compare_paired(dict(enumerate(values)), dict.fromkeys(range(seeds), 0.0))
+    expected = verdict if seeds == 4 else t_interval
+    assert list(bar.get_xdata()) == pytest.approx([expected.low, expected.high])
+    assert bar.get_linestyle() == line
+
+
+def test_the_margin_is_a_band(panel_of):
+    (band,) = panel_of(grid(("relu", "gelu"), range(3))).patches
+    assert (band.get_x(), band.get_width()) == (-0.5, 1.0)
 
 
 def test_unfinished_runs_and_unshared_seeds_are_reported(tmp_path):
