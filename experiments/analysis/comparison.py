@@ -66,14 +66,14 @@ def compare(evidence: Evidence, setting: Setting, metric: str, baseline: str) ->
     base = values_of.get(baseline)
     others = [act for act in runs_of if act != baseline] if base else []
     differences = {act: _differences(values_of[act], base) for act in others}
+    compared = sum(len(of_act) > 0 for of_act in differences.values())
     tests = sum(len(of_act) > 1 for of_act in differences.values())
     paired = {act: compare_paired(values_of[act], base, higher_is_better, max(1, tests)) for act in others}
     corrected = dict(zip(others, holm([paired[act].p_value for act in others]), strict=True))
-    compared = sum(len(of_act) > 0 for of_act in differences.values())
     entries = []
     for act, runs in runs_of.items():
         diverged = sum(run.status == "diverged" for each in {act, baseline} for run in runs_of.get(each, ()))
-        judged = differences.get(act) if margin and not diverged else None
+        judged = (differences.get(act) or None) if margin and not diverged else None
         entries.append(
             Entry(
                 act=act,
@@ -84,10 +84,8 @@ def compare(evidence: Evidence, setting: Setting, metric: str, baseline: str) ->
                 p_holm=corrected.get(act),
                 diverged=diverged,
                 margin=margin,
-                verdict=judge(judged, margin, higher_is_better=higher_is_better, comparisons=compared)
-                if judged
-                else None,
-                posterior=posterior(judged, margin) if judged else None,
+                verdict=judged and judge(judged, margin, higher_is_better=higher_is_better, comparisons=compared),
+                posterior=judged and posterior(judged, margin),
                 compared=compared,
             )
         )

@@ -17,6 +17,7 @@ STRANGE = r"α·β ± 2 × 10² − 50 % of $x_1$ & {a} # ~ ^ \ < > | Ÿ° AMD®
 
 def test_latex_escapes_what_tex_would_take_for_its_own():
     assert escape("α, β: ±1 × −2_3 50 %") == r"$\alpha$, $\beta$: $\pm$1 $\times$ $-$2\_3 50 \%"
+    assert escape("P(|·| ≤ δ)") == r"P($|$$\cdot$$|$ $\leq$ $\delta$)"
     assert escape("\\{a}") == r"\textbackslash{}\{a\}"
     assert escape("é漢") == "e?"
 

@@ -9,11 +9,12 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from experiments.analysis.evidence import read_evidence
+from experiments.analysis.verdict import judge
 from experiments.record.wandb_run import destination
 from experiments.report.tables import EACH, build_tables
-from experiments.report.wandb_comparison import log_comparison, write_comparison
+from experiments.report.wandb_comparison import log_comparison, rows_for_wandb, write_comparison
 from tests.conftest import ROOT
-from tests.experiments.ledgers import grid, write
+from tests.experiments.ledgers import grid, row, tables_of, write
 from tests.wandb_files import offline_runs
 
 pytestmark = pytest.mark.usefixtures("no_login")
@@ -58,6 +59,15 @@ def test_the_comparison_holds_every_table_and_figure(ledger, figures, tmp_path):
     }
     with Image.open(comparison.file(comparison.summary["figures/cost"])) as picture:
         assert picture.getpixel((0, 0)) == (0, 0, 255)
+
+
+def test_the_rows_hold_the_verdict(tmp_path):
+    rows = [row("relu", seed, 40.0) for seed in range(4)]
+    rows += [row("carelu", seed, 41.0 + 0.1 * (-1) ** seed) for seed in range(4)]
+    relu, carelu = rows_for_wandb(tables_of(tmp_path / "ledger.csv", rows)["cifar100"])
+    assert (relu["verdict"], carelu["verdict"]) == (None, "better")
+    verdict = judge([1.1, 0.9, 1.1, 0.9], 0.5)
+    assert (carelu["verdict_low"], carelu["verdict_high"]) == pytest.approx((verdict.low, verdict.high))
 
 
 def test_a_table_opens_with_the_activation(ledger, figures, tmp_path):
