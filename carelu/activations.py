@@ -95,7 +95,7 @@ class CAReLU(nn.Module):
     Args:
         competition: how p is measured: "energy", "l1" or "count", see `carelu.functional`.
         alpha: α at the start.
-        beta: β at the start; None: artanh(1/gain), which starts as ReLU.
+        beta: β at the start; None: artanh(1/gain) − alpha/2, for which the scale is 1 at p = ½, whatever alpha is.
         gain: K, the largest absolute scale.
         over: what competes: "sample", "channel", "feature" or dimensions, see `competition_dims`.
             At a site of a model, "sample" means the dimensions that hold one input's
@@ -142,7 +142,7 @@ class CAReLU(nn.Module):
         self.eps = float(eps)
         self.competition_input = competition_input
         self.alpha = nn.Parameter(torch.tensor(float(alpha)))
-        self.beta = nn.Parameter(torch.tensor(relu_beta(gain) if beta is None else float(beta)))
+        self.beta = nn.Parameter(torch.tensor(relu_beta(gain, alpha) if beta is None else float(beta)))
 
     @classmethod
     def for_site(cls, channels: int, sample_dims: tuple[int, ...], pre_norm: bool, **options) -> "CAReLU":

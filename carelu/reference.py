@@ -22,15 +22,18 @@ EPS = 1e-6
 """Added to the norm of the input, so that an all-zero input has share 0 and gradient 0."""
 
 
-def relu_beta(gain: float = GAIN) -> float:
-    """The β with gain · tanh(β) = 1: with α = 0, CAReLU is then exactly ReLU.
+def relu_beta(gain: float = GAIN, alpha: float = 0.0) -> float:
+    """The β with gain · tanh(α/2 + β) = 1, so that the scale is 1 at p = ½; with α = 0, CAReLU is then exactly ReLU.
 
     Raises:
         ValueError: `gain` is 1 or less, so that no β gives a scale of 1.
     """
     if not gain > 1:
-        raise ValueError(f"gain={gain} cannot start as ReLU: gain · tanh(beta) = 1 needs gain > 1")
-    return math.atanh(1 / gain)
+        raise ValueError(
+            f"gain={gain} cannot start as ReLU at p = 1/2: gain · tanh(alpha / 2 + beta) = 1 needs gain > 1; "
+            "take a larger gain, or give beta a number"
+        )
+    return math.atanh(1 / gain) - alpha / 2
 
 
 def competition_dims(ndim: int, over: Over) -> tuple[int, ...]:

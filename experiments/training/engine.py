@@ -15,6 +15,7 @@ from experiments.record.environment import peak_memory_mib
 from experiments.record.run_directory import ARTIFACTS, RunDirectory
 from experiments.record.tracking import Mirror, NoMirror
 from experiments.tasks.contract import Splits, Task
+from experiments.training.activation_statistics import Statistics
 from experiments.training.console import Display
 from experiments.training.evaluation import Evaluator, autocast
 from experiments.training.optimizer import build_scheduler
@@ -62,7 +63,7 @@ class Engine:
         self.total_steps = min(trainer.epochs * self.steps_per_epoch, trainer.max_steps or sys.maxsize)
         self.scheduler = build_scheduler(self.optimizer, config.optim, self.steps_per_epoch, trainer.epochs)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=trainer.precision == "float16")
-        self.evaluator = Evaluator(self.task, self.splits, self.model, processes, trainer.precision)
+        self.evaluator = Evaluator(self.task, self.splits, self.model, processes, trainer.precision, trainer.compile)
         self.state = TrainingState()
         self.first_bad_step = torch.full((), torch.inf, dtype=torch.float64, device=self.device)
         self.model_in_training = processes.parallel(self.model)
@@ -82,7 +83,7 @@ class Engine:
         state, outputs = self.state, self.outputs
         self.pace = Pace(state, self.processes, self.config.trainer.checkpoint_minutes, stop_requested)
         if not state.history:
-            self._log({"epoch": 0, "step": 0, **self._activations()})
+            self._log({"epoch": 0, "step": 0, **_as_field(self.evaluator.activations_of_first_batch())})
         outputs.directory.write_metrics(state.history)
         outputs.display.start(self.total_steps, state.steps)
         try:
@@ -166,7 +167,6 @@ class Engine:
         last = state.steps == self.total_steps
         if last or (state.epoch + 1) % trainer.evaluate_every == 0:
             record.update(self._evaluate())
-            record.update(self._activations())
         record["seconds"] = self.pace.finish_epoch()
         state.epoch, state.examples, state.sums = state.epoch + 1, 0, {}
         self._log(record)
@@ -175,16 +175,13 @@ class Engine:
         seconds_left = self.pace.seconds_left(self.total_steps)
         self.outputs.display.epoch(record, trainer.epochs, self.task.headline[0], seconds_left)
 
-    def _evaluate(self) -> dict[str, float]:
-        metrics = self.evaluator.metrics(self.pace.must_stop)
+    def _evaluate(self) -> dict[str, object]:
+        """The metrics, and the field of the activation statistics."""
+        metrics, activations = self.evaluator.measure(self.pace.must_stop)
         for metric, value in metrics.items():
             if not math.isfinite(value):
                 raise Diverged(f"{metric} is not a finite number after step {self.state.steps}")
-        return metrics
-
-    def _activations(self) -> dict[str, object]:
-        statistics = self.evaluator.activations()
-        return {"activations": statistics} if statistics else {}
+        return {**metrics, **_as_field(activations)}
 
     def _log(self, record: dict[str, object]) -> None:
         self.state.history.append(record)
@@ -229,3 +226,8 @@ class Engine:
         largest = torch.stack([parameter.detach().abs().max() for parameter in self.model.parameters()]).max()
         if not torch.isfinite(largest):
             raise Diverged(f"a weight is not a finite number after step {self.state.steps}")
+
+
+def _as_field(statistics: Statistics) -> dict[str, Statistics]:
+    """The field of a record for activation statistics; none where nothing is measured."""
+    return {"activations": statistics} if statistics else {}

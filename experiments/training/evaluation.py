@@ -10,7 +10,7 @@ from torch import nn
 
 from experiments.distributed.processes import Processes
 from experiments.tasks.contract import Batch, Splits, Task
-from experiments.training.activation_statistics import activation_statistics
+from experiments.training.activation_statistics import ActivationStatistics, Statistics
 from experiments.training.state import Interrupted
 
 AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -31,26 +31,36 @@ class Evaluator:
         model: the model.
         processes: the processes that share the evaluation batches.
         precision: of the forward passes, as in `trainer.precision`.
+        compiled: whether the model is compiled, so that no hook sees its forward passes.
     """
 
-    def __init__(self, task: Task, splits: Splits, model: nn.Module, processes: Processes, precision: str):
+    def __init__(
+        self, task: Task, splits: Splits, model: nn.Module, processes: Processes, precision: str, compiled: bool = False
+    ):
         self.task, self.splits, self.model = task, splits, model
-        self.processes, self.precision = processes, precision
+        self.processes, self.precision, self.compiled = processes, precision, compiled
 
-    def metrics(self, must_stop: Callable[[], bool]) -> dict[str, float]:
-        """The metrics of every evaluation set, those of all but "test" under `<set>/<metric>`.
+    def measure(self, must_stop: Callable[[], bool]) -> tuple[dict[str, float], Statistics]:
+        """(the metrics, the activation statistics).
+
+        The metrics are those of every evaluation set, all but those of "test" under `<set>/<metric>`. The statistics
+        are those of the first evaluation set; if the model is compiled, of its first batch.
 
         Raises:
             Interrupted: `must_stop` returned true before a batch.
         """
         metrics = {}
+        statistics = ActivationStatistics(self.model)
         with self._evaluation_mode():
-            for name, batches in self.splits.evaluation.items():
+            for place, (name, batches) in enumerate(self.splits.evaluation.items()):
                 prefix = "" if name == "test" else f"{name}/"
-                values = self.task.evaluate(self.model, self._own(batches, must_stop))
+                measured = place == 0 and not self.compiled
+                with statistics.measuring() if measured else contextlib.nullcontext():
+                    values = self.task.evaluate(self.model, self._own(batches, must_stop))
                 values = self.processes.assert_equal_across_ranks(values)
                 metrics.update({prefix + metric: value for metric, value in values.items()})
-        return metrics
+        activations = self.activations_of_first_batch() if self.compiled else statistics.result(self.processes.shard)
+        return metrics, activations
 
     def _own(self, batches: Iterable[Batch], must_stop: Callable[[], bool]) -> Iterator[Batch]:
         """The batches of this process: every `shard.count`-th, from `shard.index` on."""
@@ -62,12 +72,14 @@ class Evaluator:
             if number % shard.count == shard.index:
                 yield batch
 
-    def activations(self) -> dict[str, dict[str, float]]:
-        """Activation statistics on the first evaluation batch; empty if no activation has parameters."""
+    def activations_of_first_batch(self) -> Statistics:
+        """Activation statistics on the first evaluation batch, which every process measures as a whole."""
+        statistics = ActivationStatistics(self.model)
         batches = next(iter(self.splits.evaluation.values()))
-        with self._evaluation_mode(), torch.compiler.set_stance("force_eager"):
-            first = itertools.islice(iter(batches), 1)
-            return activation_statistics(self.model, lambda: self.task.evaluate(self.model, first))
+        with self._evaluation_mode(), torch.compiler.set_stance("force_eager"), statistics.measuring():
+            if statistics.modules:
+                self.task.evaluate(self.model, itertools.islice(iter(batches), 1))
+        return statistics.result(self.processes.shard)
 
     def write_artifacts(self, folder: Path) -> list[Path]:
         """Lets the task write its files about the trained model into `folder`, which is removed if there are none."""

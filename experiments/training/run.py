@@ -23,6 +23,7 @@ from experiments.record.environment import describe, peak_memory_mib, reset_peak
 from experiments.record.run_directory import TRACEBACK, ReadOnlyRunDirectory, RunDirectory
 from experiments.record.tracking import build_mirror
 from experiments.tasks.contract import Splits, Task, build_task
+from experiments.training.activation_statistics import summary
 from experiments.training.console import Display
 from experiments.training.engine import Engine, Outputs, Setup
 from experiments.training.optimizer import build_optimizer
@@ -282,6 +283,7 @@ class Run:
         result.update({key: environment[key] for key in ledger.OF_ENVIRONMENT})
         if status == "finished":
             result.update(headline_of(state.history, engine.task, self.config.trainer.selection))
+            result.update(summary(state.history[-1].get("activations", {})))
         return result
 
 

@@ -43,6 +43,22 @@ def test_start_with_another_gain_is_relu(gain):
     torch.testing.assert_close(module(z), torch.relu(z))
 
 
+@every_competition
+@pytest.mark.parametrize("alpha", [-3.0, 2.0, 4.0, 8.0])
+@pytest.mark.parametrize("gain", [1.1, 1.5, 3.0])
+def test_the_default_beta_gives_a_scale_of_one_where_both_sides_are_equal(competition, alpha, gain):
+    module = CAReLU(competition, alpha=alpha, gain=gain)
+    half = random(4, 8)
+    z = torch.cat([half, -half], dim=1)
+
+    torch.testing.assert_close(module.scale(torch.tensor(0.5)).item(), 1.0, rtol=0, atol=1e-5)
+    torch.testing.assert_close(module(z), torch.relu(z), rtol=1e-5, atol=1e-5)
+
+
+def test_the_default_beta_for_alpha_0_is_bit_for_bit_that_of_relu():
+    assert CAReLU().beta.item() == CAReLU(beta=math.atanh(1 / GAIN)).beta.item()
+
+
 def test_beta_given_is_the_beta_at_the_start():
     module = CAReLU(alpha=2.0, beta=-1.0, gain=0.5)
 

@@ -87,6 +87,7 @@ def test_scale_is_gain_times_tanh_of_alpha_share_plus_beta():
 def test_relu_beta_gives_a_scale_of_one():
     assert GAIN * math.tanh(relu_beta()) == pytest.approx(1.0, rel=1e-15)
     assert 4.0 * math.tanh(relu_beta(4.0)) == pytest.approx(1.0, rel=1e-15)
+    assert 4.0 * math.tanh(-3.0 / 2 + relu_beta(4.0, alpha=-3.0)) == pytest.approx(1.0, rel=1e-14)
 
 
 # Gradients
@@ -497,7 +498,7 @@ def test_unknown_competition_is_refused_with_the_accepted_ones():
 
 @pytest.mark.parametrize("gain", [1.0, 0.5, -2.0, math.nan])
 def test_gain_that_cannot_start_as_relu_is_refused(gain):
-    with pytest.raises(ValueError, match="gain="):
+    with pytest.raises(ValueError, match=r"gain=.* needs gain > 1; take a larger gain, or give beta a number"):
         relu_beta(gain)
 
 

@@ -18,10 +18,15 @@ _PANELS = {
     "beta": "β",
     "share": "share p of the positive values",
     "scale": "scale K tanh(α p + β)",
+    "scale_std": "spread of the scale over inputs (standard deviation)",
+    "flipped": "part of the inputs in which the negative side wins",
+    "response_distance": "distance from ReLU, ‖f(z) − relu(z)‖ / ‖relu(z)‖",
     "weight": "slope for z < 0 (mean of the layer)",
 }
 """Recorded value → its label; others are shown under their own name."""
-_NOT_SHOWN = ("share_std",)
+_NOT_SHOWN = ("share_std", "scale_min", "scale_max")
+_NOT_LEARNED = {"response_distance"}
+"""Recorded of every activation, so that it makes no figure of what one has learned."""
 _COLOURS = colormaps["cividis"].resampled(12)
 """Its lightness rises evenly, so that it reads the same in black and white."""
 _ROW, _LEAST = 0.09, 0.5
@@ -101,14 +106,24 @@ def _means(subject: Subject, runs: list[Run]) -> tuple[int, Curves]:
     if len(epochs) < 2:
         return len(recorded), {}
     first = recorded[0][epochs[0]]
-    keys = dict.fromkeys(key for values in first.values() for key in values if key not in _NOT_SHOWN)
+    in_all = {
+        layer: [
+            key
+            for key in first[layer]
+            if all(key in by_epoch[e].get(layer, ()) for by_epoch in recorded for e in epochs)
+        ]
+        for layer in first
+    }
+    keys = dict.fromkeys(key for known in in_all.values() for key in known if key not in _NOT_SHOWN)
+    if keys.keys() <= _NOT_LEARNED:
+        return len(recorded), {}
     curves: Curves = {
         key: {
             layer: {
                 epoch: sum(by_epoch[epoch][layer][key] for by_epoch in recorded) / len(recorded) for epoch in epochs
             }
-            for layer, values in first.items()
-            if key in values
+            for layer, known in in_all.items()
+            if key in known
         }
         for key in keys
     }

@@ -139,7 +139,7 @@ class TextBatches:
     def __iter__(self) -> Iterator[TextBatch]:
         """Every text once, always in the same order.
 
-        The first batch has medium length: activation statistics are measured on it.
+        The first batch has medium length: activation statistics of the start are measured on it.
         """
         order = np.argsort(self.data.lengths, kind="stable")
         for place in range(len(self)):

@@ -66,6 +66,12 @@ def test_a_start_of_an_activation_is_one_run_however_it_is_asked_for():
     assert identity_of("act=carelu_sign", "act.options.alpha=0", "act.options.beta=null") == identity_of("act=carelu")
 
 
+def test_the_sloped_start_is_carelu_with_another_alpha():
+    word, options = identity_of("act=carelu_sloped"), identity_of("act=carelu", "act.options.alpha=4")
+    assert word == options
+    assert (word.act, word.overrides) == ("carelu", {"act.options.alpha": 4})
+
+
 def test_the_small_recipe_takes_the_bundled_part_of_snli_and_says_so():
     small, subset = (identity_of("task=text", "recipe=small", *more) for more in ((), ("data=snli_subset",)))
     assert (small.run_id, small.directory, small.data) == (subset.run_id, subset.directory, "snli-38.7k-subset")

@@ -229,7 +229,10 @@ def test_two_processes_compute_the_run_of_one(settings, task):
     assert len(losses) >= 3
     assert first == second == pytest.approx(losses, rel=tolerance)
     for record, expected in zip(records_of(folder), records_of(alone), strict=True):
-        assert record.pop("activations").keys() == expected.pop("activations").keys()
+        layers, expected_layers = record.pop("activations"), expected.pop("activations")
+        assert layers.keys() == expected_layers.keys()
+        for layer, values in expected_layers.items():
+            assert layers[layer] == pytest.approx(values, rel=10 * tolerance, abs=10 * tolerance), layer
         assert record.keys() == expected.keys()
         for key, value in record.items():
             is_share = key.endswith(("top1", "top5", "accuracy", "macro_f1"))

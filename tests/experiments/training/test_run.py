@@ -1,5 +1,6 @@
 """The life of a run: recorded, done once, refused where it would be a mixture, and ended in order."""
 
+import contextlib
 import json
 import resource
 import signal
@@ -7,6 +8,7 @@ import signal
 import pytest
 import torch
 
+from carelu.functional import energy_share
 from experiments.configuration.composition import compose
 from experiments.errors import BadInput
 from experiments.record import environment, ledger
@@ -14,6 +16,7 @@ from experiments.record.row import COLUMNS, LOCAL_ONLY
 from experiments.record.run_directory import RunDirectory, read_metrics
 from experiments.tasks.cifar100.batches import ImageBatches
 from experiments.tasks.cifar100.task import CIFAR100
+from experiments.training.activation_statistics import ActivationStatistics, summary
 from experiments.training.console import Display
 from experiments.training.run import Run
 
@@ -109,6 +112,48 @@ def test_the_metrics_hold_the_start_and_every_epoch_with_what_the_activations_le
     assert {"top1", "top5", "loss", "train/loss", "train/top1", "learning_rate"} <= records[2].keys()
 
 
+def test_the_activations_are_measured_on_the_whole_evaluation_set_during_its_evaluation(run, monkeypatch):
+    usual, batches = CIFAR100.evaluate, []
+
+    def evaluate(self, model, given):
+        images = []
+        hook = model.act1.register_forward_pre_hook(lambda module, inputs: images.append(inputs[0].clone()))
+        metrics = usual(self, model, given)
+        hook.remove()
+        batches.append(torch.cat(images))
+        return metrics
+
+    monkeypatch.setattr(CIFAR100, "evaluate", evaluate)
+    outcome = run("act=carelu", "act.options.alpha=4", "trainer.evaluation_batch_size=70")
+    assert [len(images) for images in batches] == [70, 200, 200]  # the start, and two epochs
+    last = metrics_of(outcome)[-1]["activations"]
+    share = energy_share(batches[-1]).double()
+    assert last["act1"]["share"] == pytest.approx(float(share.mean()), rel=1e-6)
+    assert last["act1"]["share_std"] == pytest.approx(float(share.std(correction=0)), rel=1e-4)
+    assert {key: outcome.result[key] for key in ("scale_spread", "flipped", "response_distance")} == summary(last)
+    assert outcome.result["scale_spread"] > 0
+
+
+def test_the_response_is_measured_of_every_activation_but_relu(run):
+    gelu, relu = run("act=gelu"), run("act=relu")
+    assert set(metrics_of(gelu)[-1]["activations"]["act1"]) == {"response_distance"}
+    assert gelu.result["response_distance"] > 0
+    assert "scale_spread" not in gelu.result
+    assert not any("activations" in record for record in metrics_of(relu))
+    assert "response_distance" not in relu.result
+
+
+def test_measuring_the_activations_changes_no_metric(run, monkeypatch):
+    measured = run("act=carelu", "act.options.alpha=4")
+    monkeypatch.setattr(ActivationStatistics, "measuring", lambda self: contextlib.nullcontext())
+    alone = run("act=carelu", "act.options.alpha=4", "force=true")
+    weights = weights_of(alone)
+    assert all(torch.equal(weights[name], value) for name, value in weights_of(measured).items())
+    assert {name: alone.result[name] for name in ("top1", "top5", "loss")} == {
+        name: measured.result[name] for name in ("top1", "top5", "loss")
+    }
+
+
 def test_the_headline_is_the_last_epoch(run):
     outcome = run("act=relu")
     assert outcome.result["headline_value"] == metrics_of(outcome)[-1]["top1"] == outcome.result["top1"]
@@ -161,6 +206,7 @@ def test_an_option_of_training_runs(run, option, monkeypatch):
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self: usual(self, backend="aot_eager"))
     outcome = run(option, "act=carelu", "trainer.max_steps=2")
     assert outcome.result["status"] == "finished"
+    assert {"share", "scale_std", "response_distance"} <= metrics_of(outcome)[-1]["activations"]["act1"].keys()
 
 
 def test_bfloat16_autocast_runs_on_the_cpu(run):

@@ -1,6 +1,7 @@
 """Heat maps of what activations learn."""
 
 import importlib
+import json
 import re
 
 import pytest
@@ -30,6 +31,23 @@ def test_a_row_is_a_layer_and_a_column_an_epoch_with_the_recorded_values(evidenc
     assert values[1][-1] == pytest.approx(0.25 - 0.2 * 0.5 * (1 - 0.5**4))
     low, high = slopes.get_ylim()
     assert low > high  # the first layer on top
+
+
+def test_a_value_that_only_some_runs_recorded_is_left_out_and_no_figure_shows_the_distance_alone(tmp_path):
+    rows = grid(("relu", "carelu", "prelu", "gelu"), (0, 1))
+    for each in rows:
+        write_metrics(tmp_path, each)
+        file = tmp_path / "metrics" / f"{each['run_id']}.jsonl"
+        records = [json.loads(line) for line in file.read_text().splitlines()]
+        for record in records:
+            if each["act"] == "gelu" or (each["act"], each["seed"]) == ("carelu", 1):
+                layers = record.setdefault("activations", {"layer.0": {}, "layer.1": {}})
+                for values in layers.values():
+                    values["response_distance"] = 0.5
+        file.write_text("".join(json.dumps(record) + "\n" for record in records))
+    made = drawn(tmp_path / "ledger.csv", rows)
+    assert "distance from ReLU" not in made["cifar100_small_learned_carelu"].alt
+    assert "cifar100_small_learned_gelu" not in made
 
 
 def test_one_seed_is_called_so(tmp_path):
