@@ -59,19 +59,6 @@ def test_the_held_out_part_chooses_and_the_test_set_reports(tmp_path):
     )
 
 
-def test_everything_that_was_tried_is_listed(tmp_path):
-    table = tables_of(tmp_path / "ledger.csv", grid_of(), tuned=KEY)["cifar100_values_tuned"]
-    columns = [column.key for column in table.columns]
-    listed = [dict(zip(columns, (cell.value for cell in each), strict=True)) for each in table.rows]
-    assert [(each["activation"], each["tuned_value"], each["n"]) for each in listed] == [
-        (act, value, 3) for act in ("relu", "carelu") for value in ("0.1", "0.2", "0.4")
-    ]
-    assert [each["activation"] + each["tuned_value"] for each in listed if each["chosen"] == "True"] == [
-        "relu0.2",
-        "carelu0.1",
-    ]
-
-
 def test_where_lower_is_better_the_lowest_is_chosen(tmp_path):
     rows = grid_of(headline_metric="loss")
     for each in rows:

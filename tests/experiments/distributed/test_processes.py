@@ -19,10 +19,8 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from experiments.configuration.composition import compose
-from experiments.distributed.processes import process_group
 from experiments.distributed.torchrun import read_torchrun
 from experiments.errors import BadInput
 from experiments.record import ledger
@@ -239,36 +237,6 @@ def test_two_processes_compute_the_run_of_one(settings, task):
             assert value == pytest.approx(expected[key], rel=tolerance, abs=2.5 if is_share else 0), key
     for name, value in weights_of(alone).items():
         torch.testing.assert_close(weights_of(folder)[name], value, rtol=tolerance, atol=tolerance)
-
-
-def normalise(images, weights):
-    """Batch normalisation of this process's images and the gradients of a weighted sum, in float64."""
-    with process_group() as group:
-        model = nn.Sequential(nn.BatchNorm2d(3).double())
-        own = group.shard.of(len(images))
-        x = images[own].clone().requires_grad_()
-        in_training = group.parallel(model)
-        output = in_training(x)
-        (output * weights[own]).sum().backward()
-        norm = model[0]
-        buffers = [norm.running_mean, norm.running_var, norm.num_batches_tracked]
-        # DDP averages the gradients over the ranks.
-        gradients = [parameter.grad * group.size for parameter in norm.parameters()]
-        return [each.detach().numpy() for each in (output, x.grad, *buffers, *gradients)]
-
-
-@pytest.mark.slow
-def test_batch_normalisation_uses_the_global_batch():
-    draw = torch.Generator().manual_seed(0)
-    images, weights = torch.randn(2, 5, 3, 4, 4, generator=draw, dtype=torch.float64)
-    (whole,) = in_processes(1, normalise, images, weights)
-    parts = in_processes(2, normalise, images, weights)
-    for place, expected in enumerate(whole):
-        both = [part[place] for part in parts]
-        if place < 2:  # outputs and gradients of the images: each process has its own
-            both = [np.concatenate(both)]
-        for each in both:
-            np.testing.assert_allclose(each, expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.slow

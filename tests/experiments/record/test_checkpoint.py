@@ -1,8 +1,6 @@
-"""Checkpoints: written whole or not at all, loaded without running code, and refused where they do not belong."""
+"""Checkpoints: loaded without running code, and refused where they do not belong."""
 
-import errno
 import json
-import os
 import pickle
 import signal
 from pathlib import Path
@@ -25,59 +23,6 @@ class Hostile:
 
     def __reduce__(self):
         return Path.touch, (self.file,)
-
-
-# Writing
-
-
-def test_the_content_is_on_the_disk_before_it_takes_the_place_of_the_old(tmp_path, monkeypatch):
-    file, events = tmp_path / "file", []
-    file.write_bytes(b"old")
-    fsync, replace, rename = os.fsync, os.replace, os.rename
-
-    def watched_fsync(descriptor):
-        events.append(("synced", os.fstat(descriptor).st_size, file.read_bytes()))
-        fsync(descriptor)
-
-    def watched(move):
-        def moved(source, target, **options):
-            events.append(("moved", Path(target).name))
-            move(source, target, **options)
-
-        return moved
-
-    monkeypatch.setattr(os, "fsync", watched_fsync)
-    monkeypatch.setattr(os, "replace", watched(replace))
-    monkeypatch.setattr(os, "rename", watched(rename))
-    checkpoint.write_atomically(file, b"longer than before")
-    assert events[0] == ("synced", len(b"longer than before"), b"old")
-    assert events[1] == ("moved", "file")
-    assert file.read_bytes() == b"longer than before"
-    assert list(tmp_path.iterdir()) == [file]
-
-
-@pytest.mark.parametrize("failing", ["fsync", "replace"])
-def test_a_full_disk_keeps_the_old_file_and_leaves_no_other(tmp_path, monkeypatch, failing):
-    file = tmp_path / "file"
-    file.write_bytes(b"old")
-
-    def no_room(*_, **__):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, failing, no_room)
-    with pytest.raises(BadInput, match=r"file cannot be written: No space left on device.*output_root=") as caught:
-        checkpoint.write_atomically(file, b"new")
-    assert "\n" not in str(caught.value)
-    assert file.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [file]
-
-
-def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(BadInput, match="nowhere/file cannot be written: No such file"):
-        checkpoint.write_atomically(tmp_path / "nowhere" / "file", b"new")
-
-
-# Reading
 
 
 def test_what_is_loaded_is_what_was_saved(tmp_path):

@@ -42,32 +42,6 @@ def test_a_sweep_that_logs_to_wandb_ends_with_its_comparison(tmp_path, monkeypat
     assert calls == compared
 
 
-@pytest.fixture
-def slurm(tmp_path, monkeypatch):
-    """A Slurm of three scripts: `sbatch` starts each job of an array at once, as `srun` would on its node."""
-    folder = tmp_path / "slurm"
-    folder.mkdir()
-    scripts = {
-        "sbatch": f"""
-            cp "${{@: -1}}" {folder}/submitted.sh
-            last=$(sed -n 's/.*--array=0-\\([0-9]*\\).*/\\1/p' {folder}/submitted.sh)
-            export SLURM_ARRAY_JOB_ID=9 SLURM_PROCID=0
-            for task in $(seq 0 $last); do
-                SLURM_JOB_ID=$((10 + task)) SLURM_ARRAY_TASK_ID=$task bash {folder}/submitted.sh > /dev/null 2>&1 &
-            done
-            echo Submitted batch job 9""",
-        "srun": """
-            while [[ "$1" == -* ]]; do [[ "$1" == --output || "$1" == --error ]] && shift; shift; done
-            exec "$@" """,
-        "sacct": "echo 'JobID|State|NodeList'; for task in 0 1; do echo \"9_$task|RUNNING|here\"; done",
-    }
-    for name, text in scripts.items():
-        (folder / name).write_text(f"#!/bin/bash\n{text}\n")
-        (folder / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    return folder / "submitted.sh"
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "pool", "submitit_slurm"])
 def test_a_failed_run_stops_no_other_and_the_summary_shows_each_outcome(tmp_path, slurm, launcher):
@@ -86,27 +60,6 @@ def test_a_failed_run_stops_no_other_and_the_summary_shows_each_outcome(tmp_path
     if launcher == "submitit_slurm":
         for option in ("--partition=gpu", "--gpus-per-node=1", "--time=240", "--requeue", "--signal=USR2@120"):
             assert option in slurm.read_text()
-
-
-@pytest.mark.slow
-def test_a_slurm_job_that_dies_stops_no_other(tmp_path, slurm):
-    srun, sacct = slurm.with_name("srun"), slurm.with_name("sacct")
-    srun.write_text(srun.read_text().replace("exec", "[[ $SLURM_ARRAY_TASK_ID == 0 ]] && exit 137\nexec", 1))
-    sacct.write_text(sacct.read_text() + "\necho '9_0|OUT_OF_MEMORY|here'\n")
-    done = run_command("-m", "seed=0,1", *TINY, f"output_root={tmp_path}", "hydra/launcher=submitit_slurm")
-    assert "Slurm job 9_0 has no result" in done.stdout
-    assert "1 done, 1 not run" in done.stdout, done.stdout + done.stderr
-    assert done.returncode == 1
-
-
-def test_an_error_of_slurm_is_one_line(tmp_path, slurm):
-    slurm.with_name("sbatch").write_text("#!/bin/bash\necho 'sbatch: error: invalid partition: gqu' >&2\nexit 1\n")
-    done = run_command("-m", "seed=0,1", *TINY, f"output_root={tmp_path}", "hydra/launcher=submitit_slurm")
-    line = done.stderr.splitlines()[-1]  # after the output of sbatch itself
-    assert "Traceback" not in done.stderr
-    assert line.startswith("error: hydra/launcher=submitit_slurm failed: sbatch: error: invalid partition: gqu (see ")
-    assert "2 not run" in done.stdout
-    assert done.returncode == 1
 
 
 LONG = ["act=relu", "seed=0,1,2", *TINY, "trainer.epochs=100", "trainer.max_steps=null"]

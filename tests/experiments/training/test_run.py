@@ -60,23 +60,6 @@ def stop_at_step(monkeypatch, number, raised):
     monkeypatch.setattr(CIFAR100, "loss", loss)
 
 
-# What CIFAR-100 measures
-
-
-def test_metrics_are_shares_and_means_over_all_images_whatever_their_batches():
-    task = CIFAR100(compose(["task=cifar100", "task.label_smoothing=0.1"])[0])
-    # The true class is guessed 1st, 2nd, 5th, 6th and 1st.
-    places, classes = [1, 2, 5, 6, 1], 100
-    labels = torch.tensor([7, 99, 0, 50, 3])
-    logits = torch.zeros(5, classes)
-    for image, (place, label) in enumerate(zip(places, labels.tolist(), strict=True)):
-        others = [other for other in range(classes) if other != label]
-        logits[image, [*others[: place - 1], label]] = torch.arange(2.0 * place, 0, -2)
-    metrics = task.evaluate(torch.nn.Identity(), [(logits[:3], labels[:3]), (logits[3:], labels[3:])])
-    losses = [-row.double().log_softmax(0)[label].item() for row, label in zip(logits, labels, strict=True)]
-    assert metrics == pytest.approx({"top1": 40.0, "top5": 80.0, "loss": sum(losses) / 5}, rel=1e-6)
-
-
 # What a run leaves
 
 
@@ -165,11 +148,6 @@ def test_selection_takes_the_epoch_that_is_best_on_the_held_out_part(run):
     best = max(evaluated, key=lambda record: record["validation/top1"])
     assert outcome.result["headline_epoch"] == best["epoch"]
     assert outcome.result["headline_value"] == best["top1"]
-
-
-def test_a_held_out_part_must_fit_the_classes(run):
-    with pytest.raises(BadInput, match=r"data\.held_out=150 .* multiple of 100"):
-        run("data.held_out=150")
 
 
 def test_max_steps_ends_the_run_in_the_middle_of_an_epoch_with_an_evaluation(run):

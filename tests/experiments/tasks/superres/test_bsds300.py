@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from experiments.errors import BadInput
-from experiments.tasks.superres import bsds300, image_folders
+from experiments.tasks.superres import bsds300
 from experiments.tasks.superres.image_files import image_files, read_images
 
 
@@ -102,18 +102,3 @@ def test_a_set_that_is_not_whole_is_named(tmp_path):
     with pytest.raises(BadInput, match="train holds 1 files instead of the 200") as caught:
         bsds300.folders(str(tmp_path), download=True)
     assert "data=folder" in str(caught.value)
-
-
-def test_folders_must_be_named():
-    with pytest.raises(BadInput, match=r"data=folder needs data\.test; .* data\.test=FOLDER"):
-        image_folders.folders("somewhere", None, None, None)
-
-
-def test_div2k_is_found_in_its_usual_folders(tmp_path):
-    with pytest.raises(BadInput, match=r"DIV2K_train_HR is missing\n.*data\.root=…"):
-        image_folders.div2k(str(tmp_path), None, None)
-    for name in ("DIV2K_train_HR", "DIV2K_valid_HR"):
-        (tmp_path / name).mkdir()
-    train, test = image_folders.div2k(str(tmp_path), str(tmp_path / "low"), None)
-    assert (train.high.name, train.low, train.low_key) == ("DIV2K_train_HR", tmp_path / "low", "data.train_lr")
-    assert (test.high.name, test.low) == ("DIV2K_valid_HR", None)
