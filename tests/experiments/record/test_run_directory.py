@@ -154,7 +154,7 @@ def test_without_a_result_there_is_none_and_a_damaged_one_is_named(directory):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(BadInput, match="Not a directory; name another place with output_root=FOLDER"):
+    with pytest.raises(BadInput, match="Not a directory; name another folder with output_root=FOLDER"):
         RunDirectory(tmp_path / "file" / "run").create()
 
 
