@@ -14,15 +14,19 @@ from experiments.errors import BadInput
 from experiments.files import write_atomically
 from experiments.record import ledger
 from experiments.record.row import COLUMNS, to_text
-from experiments.record.run_directory import ARTIFACTS, CONFIG, ENVIRONMENT, METRICS, PICTURE
+from experiments.record.run_directory import ARTIFACTS, CONFIG, ENVIRONMENT, METRICS, PICTURE, PREDICTIONS
 
 PUBLISHED = {
     METRICS: "metrics/{run_id}.jsonl",
     f"{ARTIFACTS}/{PICTURE}": "pictures/{run_id}.png",
     CONFIG: "configs/{run_id}.yaml",
     ENVIRONMENT: "environments/{run_id}.json",
+    PREDICTIONS: "predictions/{run_id}.npz",
 }
 """A file of a run's directory → its path relative to the folder of a published ledger."""
+
+LARGEST_PREDICTIONS = 200_000
+"""Bytes; a larger file of predictions is not published."""
 
 
 def published(file: Path, name: str, run_id: str) -> Path:
@@ -73,6 +77,8 @@ def publish(output_root: Path, target: Path, wanted: Mapping[str, str], allow_di
         for name in PUBLISHED:
             place = published(file, name, result["run_id"])
             if (folder / name).exists():  # a run that failed at once has no metrics, most have no picture
+                if name == PREDICTIONS and (folder / name).stat().st_size > LARGEST_PREDICTIONS:
+                    continue
                 place.parent.mkdir(exist_ok=True)
                 if name == CONFIG:
                     write_atomically(place, config.encode())

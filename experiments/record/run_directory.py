@@ -1,14 +1,16 @@
-"""One run on disk: config.yaml, environment.json, metrics.jsonl, checkpoint.pt and, last of all, result.json."""
+"""One run on disk: its settings, environment, metrics, checkpoint, predictions and, last of all, its result."""
 
 import contextlib
+import io
 import json
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import filelock
+import numpy as np
 import yaml
 from omegaconf import OmegaConf
 
@@ -21,6 +23,8 @@ from experiments.record import checkpoint
 RESULT, METRICS, CHECKPOINT = "result.json", "metrics.jsonl", "checkpoint.pt"
 ENVIRONMENT, CONFIG, TRACEBACK = "environment.json", "config.yaml", "traceback.txt"
 ARTIFACTS = "artifacts"
+PREDICTIONS = "predictions.npz"
+"""The result of each example, by `<set>/<name>`."""
 PICTURE = "comparison.png"
 """The artifact that is published with a run, if it exists."""
 
@@ -118,8 +122,8 @@ class RunDirectory:
     def set_aside(self) -> None:
         """Moves existing files into `replaced/<number>/`, so that the run can restart and nothing is lost."""
         # The result first: after a kill in between, the run then counts as interrupted, not as finished.
-        old = [self.path / name for name in (RESULT, CHECKPOINT, METRICS, ENVIRONMENT, CONFIG, TRACEBACK, ARTIFACTS)]
-        old = [file for file in old if file.exists()]
+        names = (RESULT, CHECKPOINT, METRICS, ENVIRONMENT, CONFIG, TRACEBACK, PREDICTIONS, ARTIFACTS)
+        old = [self.path / name for name in names if (self.path / name).exists()]
         if old:
             replaced = self.path / "replaced"
             target = replaced / f"{len(list(replaced.glob('*'))) + 1}"
@@ -144,6 +148,13 @@ class RunDirectory:
         """Rewrites metrics.jsonl, one record per line, so that it always agrees with the checkpoint's history."""
         lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in history]
         write_atomically(self.path / METRICS, "".join(lines).encode())
+
+    def write_predictions(self, predictions: Mapping[str, np.ndarray]) -> None:
+        """Writes predictions.npz, compressed; no file where there are none."""
+        if predictions:
+            content = io.BytesIO()
+            np.savez_compressed(content, **predictions)
+            write_atomically(self.path / PREDICTIONS, content.getvalue())
 
     @property
     def checkpoint(self) -> Path:
@@ -176,6 +187,8 @@ class ReadOnlyRunDirectory(RunDirectory):
     def begin(self, cfg: Config, environment: dict[str, object]) -> None: ...
 
     def write_metrics(self, history: list[dict[str, object]]) -> None: ...
+
+    def write_predictions(self, predictions: Mapping[str, np.ndarray]) -> None: ...
 
     def save(self, content: dict[str, object]) -> None: ...
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -106,6 +107,14 @@ class Task(ABC):
         only, so it must not call `all_reduce_sum`. By default there are none.
         """
         return []
+
+    def predictions(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, np.ndarray]:
+        """The result of each example of one evaluation set, in the order of the data; by default none are kept.
+
+        Called once for each set after the last epoch, as `write_artifacts` is. Each array holds one value an example,
+        like the predicted class and whether it is right.
+        """
+        return {}
 
 
 def build_task(config: Config) -> Task:

@@ -97,6 +97,7 @@ class Engine:
         finally:
             outputs.display.stop()
         if self.processes.is_main:
+            outputs.directory.write_predictions(self.evaluator.predictions())
             outputs.mirror.show(self.evaluator.write_artifacts(outputs.directory.path / ARTIFACTS))
         self.pace.count_other()
 

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -80,6 +81,15 @@ class Evaluator:
             if statistics.modules:
                 self.task.evaluate(self.model, itertools.islice(iter(batches), 1))
         return statistics.result(self.processes.shard)
+
+    def predictions(self) -> dict[str, np.ndarray]:
+        """The result of each example by `<set>/<name>`, as the task gives them."""
+        with self._evaluation_mode():
+            return {
+                f"{name}/{key}": values
+                for name, batches in self.splits.evaluation.items()
+                for key, values in self.task.predictions(self.model, batches).items()
+            }
 
     def write_artifacts(self, folder: Path) -> list[Path]:
         """Lets the task write its files about the trained model into `folder`, which is removed if there are none."""

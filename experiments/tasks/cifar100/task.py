@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,6 +17,7 @@ from experiments.tasks.cifar100.batches import Augmentation, Batch, ImageBatches
 from experiments.tasks.cifar100.resnet import resnet18
 from experiments.tasks.cifar100.spec import SPEC
 from experiments.tasks.contract import Splits, Task, model_from_config
+from experiments.tasks.predictions import classified
 
 MODELS = {"resnet18": resnet18}
 """By `model.architecture`."""
@@ -67,7 +69,7 @@ class CIFAR100(Task):
         totals, count = torch.zeros(3, dtype=torch.float64), 0
         for images, labels in batches:
             logits = model(images).float()
-            hits = logits.topk(5).indices == labels.unsqueeze(1)
+            hits = _most_likely(logits) == labels.unsqueeze(1)
             cross_entropy = F.cross_entropy(logits, labels, reduction="sum")
             sums = torch.stack([hits[:, 0].sum(), hits.any(1).sum(), cross_entropy])
             totals = totals.to(sums.device) + sums
@@ -75,6 +77,18 @@ class CIFAR100(Task):
         totals, count = all_reduce_sum(totals, count)
         top1, top5, cross_entropy = totals.tolist()
         return {"top1": 100 * top1 / count, "top5": 100 * top5 / count, "loss": cross_entropy / count}
+
+    def predictions(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, np.ndarray]:
+        def outcome(batch: Batch) -> tuple[Tensor, Tensor]:
+            images, labels = batch
+            return _most_likely(model(images).float())[:, 0], labels
+
+        return classified(batches, outcome, cifar100.CLASSES)
+
+
+def _most_likely(logits: Tensor) -> Tensor:
+    """The five most likely classes of each image, the most likely first; int64 N×5."""
+    return logits.topk(5).indices
 
 
 TASK = CIFAR100

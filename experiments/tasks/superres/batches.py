@@ -6,6 +6,7 @@ from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -115,6 +116,8 @@ class EvaluationPairs:
 
     def __init__(self, pairs: Pairs, batch_size: int):
         order = sorted(range(len(pairs.low)), key=lambda i: tuple(pairs.low[i].shape))  # stable: by name in a size
+        self.places = np.array(order)
+        """The place in the data of each pair, in the order in which iteration yields them; int64 N."""
         self.batches: list[Batch] = []
         for _, group in groupby(order, key=lambda i: pairs.low[i].shape):
             members = list(group)

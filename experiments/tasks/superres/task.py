@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,6 +13,7 @@ from experiments.configuration.schema import Config
 from experiments.distributed.processes import all_reduce_sum
 from experiments.record.run_directory import PICTURE
 from experiments.tasks.contract import Splits, Task, model_from_config
+from experiments.tasks.predictions import in_data_order
 from experiments.tasks.superres import bsds300, image_folders
 from experiments.tasks.superres.batches import (
     Batch,
@@ -132,6 +134,14 @@ class SuperResolution(Task):
         images = {name: image[0] for name, image in versions.items()}
         comparison_strip(images, high[0], framed, self.scale).save(file)
         return [file]
+
+    def predictions(self, model: nn.Module, batches: EvaluationPairs) -> dict[str, np.ndarray]:
+        """psnr_y (float32, dB) of each image, as in `evaluate`."""
+        values = []
+        for low, high in batches:
+            output_y, target_y = (luma(shaved(each, self.scale)) for each in (self._enlarged(model, low), high))
+            values.append(peak_signal_noise_ratio(output_y, target_y).float())
+        return {"psnr_y": in_data_order(torch.cat(values).cpu().numpy(), batches.places)}
 
     def _scaled(self, images: Tensor) -> Tensor:
         """uint8 as float32 in [0, 1], in the memory layout of the model."""

@@ -141,9 +141,24 @@ class TextBatches:
 
         The first batch has medium length: activation statistics of the start are measured on it.
         """
-        order = np.argsort(self.data.lengths, kind="stable")
-        for place in range(len(self)):
-            yield self._batch(order, (place + len(self) // 2) % len(self))
+        order = self._by_length
+        for place in self._fixed_order:
+            yield self._batch(order, place)
+
+    @property
+    def places(self) -> np.ndarray:
+        """The place in the data of each text, in the order in which iteration yields them; int64 N."""
+        by_length, bounds = self._by_length, self.boundaries
+        return np.concatenate([by_length[bounds[place] : bounds[place + 1]] for place in self._fixed_order])
+
+    @property
+    def _by_length(self) -> np.ndarray:
+        return np.argsort(self.data.lengths, kind="stable")
+
+    @property
+    def _fixed_order(self) -> list[int]:
+        """The order of the batches of an evaluation, the first of medium length."""
+        return [(place + len(self) // 2) % len(self) for place in range(len(self))]
 
     @property
     def smallest(self) -> int:

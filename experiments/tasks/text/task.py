@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,6 +15,7 @@ from experiments.distributed.processes import all_reduce_sum
 from experiments.errors import BadInput
 from experiments.tasks.activation_sites import TextShape
 from experiments.tasks.contract import Splits, Task, model_from_config
+from experiments.tasks.predictions import classified
 from experiments.tasks.text import confusion
 from experiments.tasks.text import dataset as text_sets
 from experiments.tasks.text.batches import TextBatch, TextBatches, padded, tokenise
@@ -94,6 +96,12 @@ class TextClassification(Task):
     def write_artifacts(self, model: nn.Module, splits: Splits, folder: Path) -> list[Path]:
         matrix, _ = self._confusion(model, splits.evaluation["test"])
         return confusion.write(matrix, self._classes, folder)
+
+    def predictions(self, model: nn.Module, batches: TextBatches) -> dict[str, np.ndarray]:
+        def outcome(batch: TextBatch) -> tuple[Tensor, Tensor]:
+            return model(batch.tokens, batch.segments, batch.mask).float().argmax(1), batch.labels
+
+        return classified(batches, outcome, len(self._classes), batches.places)
 
     def _confusion(self, model: nn.Module, batches: Iterable[TextBatch]) -> tuple[Tensor, Tensor]:
         """(the confusion matrix, the sum of the cross-entropies) over the texts of `batches`."""

@@ -68,6 +68,14 @@ def test_the_picture_of_a_run_that_has_one_is_copied(runs, tmp_path):
     assert {file.name: file.read_bytes() for file in pictures.iterdir()} == {"relu-s1.png": b"picture"}
 
 
+def test_predictions_are_copied_unless_they_are_large(runs, tmp_path):
+    (runs / "relu" / "s0" / "predictions.npz").write_bytes(b"0" * 200_000)
+    (runs / "relu" / "s1" / "predictions.npz").write_bytes(b"1" * 200_001)
+    publish(runs, tmp_path / "results", {"act": "relu"})
+    predictions = tmp_path / "results" / "predictions"
+    assert {file.name: file.stat().st_size for file in predictions.iterdir()} == {"relu-s0.npz": 200_000}
+
+
 @pytest.mark.parametrize("git_dirty", [True, None, "missing"])
 def test_results_of_uncommitted_code_are_not_published_without_allow_dirty(runs, tmp_path, git_dirty):
     made = json.loads((runs / "relu" / "s0" / RESULT).read_text())

@@ -5,6 +5,7 @@ import json
 import resource
 import signal
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,8 +15,10 @@ from experiments.errors import BadInput
 from experiments.record import environment, ledger
 from experiments.record.row import COLUMNS, LOCAL_ONLY
 from experiments.record.run_directory import RunDirectory, read_metrics
+from experiments.tasks.cifar100 import dataset as cifar100
 from experiments.tasks.cifar100.batches import ImageBatches
 from experiments.tasks.cifar100.task import CIFAR100
+from experiments.tasks.contract import Task
 from experiments.training.activation_statistics import ActivationStatistics, summary
 from experiments.training.console import Display
 from experiments.training.run import Run
@@ -70,6 +73,7 @@ def test_a_finished_run_leaves_its_whole_record(run):
         "environment.json",
         "metrics.jsonl",
         "checkpoint.pt",
+        "predictions.npz",
         "result.json",
     }
     result = json.loads((folder_of(outcome) / "result.json").read_text())
@@ -135,6 +139,31 @@ def test_measuring_the_activations_changes_no_metric(run, monkeypatch):
     assert {name: alone.result[name] for name in ("top1", "top5", "loss")} == {
         name: measured.result[name] for name in ("top1", "top5", "loss")
     }
+
+
+def test_predictions_hold_the_class_of_each_example_in_the_order_of_the_data(run):
+    outcome = run("act=carelu", "data.held_out=100", "trainer.evaluation_batch_size=70")
+    with np.load(folder_of(outcome) / "predictions.npz") as predictions:
+        kept = dict(predictions)
+    assert {name: (values.dtype, values.shape) for name, values in kept.items()} == {
+        f"{part}/{name}": (dtype, (count,))
+        for part, count in (("test", 200), ("validation", 100))
+        for name, dtype in (("predicted", np.int16), ("correct", np.bool_))
+    }
+    assert 100 * kept["test/correct"].mean() == pytest.approx(outcome.result["top1"])
+    assert 100 * kept["validation/correct"].mean() == pytest.approx(outcome.result["validation/top1"])
+    _, test = cifar100.load_sample()
+    assert (kept["test/correct"] == (kept["test/predicted"] == test.labels.numpy())).all()
+
+
+def test_a_run_whose_task_keeps_no_predictions_leaves_no_file(run, monkeypatch):
+    monkeypatch.setattr(CIFAR100, "predictions", Task.predictions)
+    assert not (folder_of(run()) / "predictions.npz").exists()
+
+
+def test_a_restart_sets_the_predictions_aside(run):
+    old = (folder_of(run()) / "predictions.npz").read_bytes()
+    assert (folder_of(run("force=true")) / "replaced" / "1" / "predictions.npz").read_bytes() == old
 
 
 def test_the_headline_is_the_last_epoch(run):

@@ -1,5 +1,6 @@
 """Super-resolution end to end: a run with every activation, resume, metrics by name, and what is refused."""
 
+import shutil
 import signal
 
 import numpy as np
@@ -91,6 +92,21 @@ def test_a_resumed_run_equals_an_uninterrupted_run(superres, monkeypatch, tmp_pa
         patch.setattr(TrainingPatches, "_batch", batch_and_signal)
         assert superres("act=carelu").result is None
     assert_equal_runs(superres("act=carelu"), expected)
+
+
+def test_predictions_hold_the_psnr_of_each_image_in_the_order_of_the_files(superres, images, tmp_path):
+    outcome = superres("data.test_sets=[tiny]")
+    with np.load(folder_of(outcome) / "predictions.npz") as predictions:
+        assert predictions["test/psnr_y"].dtype == np.float32
+        together, tiny = predictions["test/psnr_y"], predictions["tiny/psnr_y"]
+    assert together.mean() == pytest.approx(outcome.result["psnr_y"], rel=1e-6)
+    assert tiny == pytest.approx([outcome.result["tiny/psnr_y"]], rel=1e-6)
+    for number in range(3):
+        alone = tmp_path / f"{number}"
+        alone.mkdir()
+        shutil.copy(images / "test" / f"{number}.png", alone)
+        again = superres(f"data.test={alone}", f"output_root={tmp_path / 'alone'}")
+        assert together[number] == pytest.approx(again.result["psnr_y"], rel=1e-5)
 
 
 def test_the_record_names_the_metrics_of_every_test_set(superres):

@@ -78,6 +78,11 @@ def test_every_text_is_in_one_batch_of_an_epoch(batches):
     assert sorted(torch.cat([batch.labels for batch in batches]).tolist()) == list(range(COUNT))
 
 
+def test_the_places_are_those_of_the_texts_in_the_order_of_the_batches(batches):
+    rows = torch.cat([batch.labels for batch in batches]).tolist()
+    assert batches.places.tolist() == rows != sorted(rows)
+
+
 def test_no_batch_is_over_its_budget_and_each_is_padded_to_its_own_longest(batches, arrays):
     for batch in [*batches.epoch(0, 0), *batches]:
         assert batch.tokens.numel() <= BUDGET

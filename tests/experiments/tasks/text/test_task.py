@@ -84,6 +84,12 @@ def test_a_finished_run_leaves_its_record_with_a_confusion_matrix(run):
     counts = [list(map(int, line.split(",")[1:])) for line in table[1:]]
     assert sum(map(sum, counts)) == 45
     assert 100 * sum(counts[i][i] for i in range(3)) / 45 == pytest.approx(result["accuracy"])
+    with np.load(outcome.identity.directory / "predictions.npz") as predictions:
+        correct, predicted = predictions["test/correct"], predictions["test/predicted"]
+        assert len(predictions["validation/correct"]) == 45
+    labels = text_sets.load(validate(compose(["task=text", "data=sample"])[0]).data).parts["test"].labels
+    assert (correct == (predicted == labels)).all()  # in the order of the data
+    assert 100 * correct.mean() == pytest.approx(result["accuracy"])
     assert metrics_of(outcome)[0]["activations"]["classifier.bert.encoder.layer.0.intermediate.intermediate_act_fn"]
 
 
