@@ -259,5 +259,5 @@ def test_what_wandb_refuses_is_one_line(evidence, script, tmp_path, capsys):
     capsys.readouterr()
     assert script(folder, "--output-root", tmp_path, "--mode", "offline", "--project", "a/b") == 1
     error = capsys.readouterr().err
-    assert error.startswith("error: W&B did not take cifar100-small-carelu-s0-")
+    assert error.startswith("error: W&B did not accept cifar100-small-carelu-s0-")
     assert error.count("\n") == 1
