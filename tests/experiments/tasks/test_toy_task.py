@@ -171,9 +171,9 @@ def test_a_task_of_ones_own_trains_and_gets_its_table(toy, tmp_path):
     assert done.returncode == 0, done.stderr
     swept = toy("run.py", "-m", "task=toy", "act=relu,prelu", "seed=0,1", CARELU_CONFIG_DIR=folder)
     assert swept.returncode == 0, swept.stderr
-    rows = ledger.read(tmp_path / "outputs/ledger.csv")
+    rows, _ = ledger.read(tmp_path / "outputs/ledger.csv")
     assert len(rows) == 4
-    assert {(row["task"], row["recipe"], row["model"], row["data"]) for row in rows} == {
+    assert {(row.task, row.recipe, row.model, row.data) for row in rows} == {
         ("toy", "brief", "perceptron-8", "line")
     }
     table = toy("scripts/make_tables.py", "--ledger", "outputs/ledger.csv", "--out", "tables", CARELU_CONFIG_DIR=folder)
