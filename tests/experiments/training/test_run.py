@@ -99,7 +99,7 @@ def test_the_metrics_hold_the_start_and_every_epoch_with_what_the_activations_le
     assert {"top1", "top5", "loss", "train/loss", "train/top1", "learning_rate"} <= records[2].keys()
 
 
-def test_the_activations_are_measured_on_the_whole_evaluation_set_during_its_evaluation(run, monkeypatch):
+def test_the_activations_are_measured_on_the_whole_first_evaluation_set_during_its_evaluation(run, monkeypatch):
     usual, batches = CIFAR100.evaluate, []
 
     def evaluate(self, model, given):
@@ -111,10 +111,10 @@ def test_the_activations_are_measured_on_the_whole_evaluation_set_during_its_eva
         return metrics
 
     monkeypatch.setattr(CIFAR100, "evaluate", evaluate)
-    outcome = run("act=carelu", "act.options.alpha=4", "trainer.evaluation_batch_size=70")
-    assert [len(images) for images in batches] == [70, 200, 200]  # the start, and two epochs
+    outcome = run("act=carelu", "act.options.alpha=4", "trainer.evaluation_batch_size=70", "data.held_out=100")
+    assert [len(images) for images in batches] == [70, 200, 100, 200, 100]  # the start, and two epochs of two sets
     last = metrics_of(outcome)[-1]["activations"]
-    share = energy_share(batches[-1]).double()
+    share = energy_share(batches[-2]).double()
     assert last["act1"]["share"] == pytest.approx(float(share.mean()), rel=1e-6)
     assert last["act1"]["share_std"] == pytest.approx(float(share.std(correction=0)), rel=1e-4)
     assert {key: outcome.result[key] for key in ("scale_spread", "flipped", "response_distance")} == summary(last)
