@@ -1,31 +1,15 @@
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 
 from carelu.functional import carelu, reference
 from carelu.kernels import triton
 from carelu.kernels.autograd_function import Settings
-from tests.conftest import ROOT
 
-needs_triton = pytest.mark.skipif(not triton._is_installed(), reason="Triton is not installed")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 
 def unsupported_reason(z: torch.Tensor, dims: tuple[int, ...] = (1,)) -> str | None:
     return triton.unsupported_reason(z, torch.tensor(0.7), torch.tensor(0.3), Settings("energy", dims, 1.5, 1e-6))
-
-
-@pytest.mark.slow
-@needs_triton
-def test_kernels_equal_the_reference_in_the_interpreter():
-    program = [sys.executable, "-m", "tests.carelu.kernels.triton_program"]
-
-    run = subprocess.run(program, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=600)
-
-    assert run.returncode == 0, run.stderr
 
 
 def test_what_triton_cannot_compute_has_a_reason(monkeypatch):
@@ -81,39 +65,3 @@ def test_result_on_a_gpu_is_the_same_every_time():
     gradients = [torch.autograd.grad(carelu(z, alpha, beta).square().sum(), (alpha, beta)) for _ in range(5)]
 
     assert all(torch.equal(a, b) for other in gradients[1:] for a, b in zip(gradients[0], other, strict=True))
-
-
-@needs_triton
-@pytest.mark.parametrize("splits", [1, 8])
-@pytest.mark.parametrize("dtype", ["fp32", "fp16", "bf16"])
-def test_kernels_compile_for_a_gpu_that_is_not_there_and_move_16_bytes_at_once(tmp_path, monkeypatch, dtype, splits):
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource, compile
-
-    from carelu.kernels import triton_loops
-
-    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    elements = ("z_ptr", "y_ptr", "grad_ptr", "grad_z_ptr")
-    constants = {"COMPETITION": 0, "SPLITS": splits, "BLOCK": 16384, "NEEDS_GRAD_Z": True}
-    kernels = [triton_loops.forward_kernel, triton_loops.backward_kernel]
-    if splits > 1:
-        kernels += [triton_loops.measure_kernel, triton_loops.product_kernel]
-    for kernel in kernels:
-        names = kernel.arg_names
-        kinds = {"length": "i32", "rows": "i32", "gain": "fp32", "eps": "fp32"}
-        signature = {
-            name: "constexpr" if name in constants else kinds.get(name, f"*{dtype}" if name in elements else "*fp32")
-            for name in names
-        }
-        aligned = [at for at, name in enumerate(names) if name == "length" or signature[name].startswith("*")]
-        source = ASTSource(
-            kernel,
-            signature,
-            {(names.index(name),): value for name, value in constants.items() if name in names},
-            {(at,): [["tt.divisibility", 16]] for at in aligned},
-        )
-
-        compiled = compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": 32})
-
-        assert compiled.asm["cubin"]
-        assert "ld.global.v4.b32" in compiled.asm["ptx"]

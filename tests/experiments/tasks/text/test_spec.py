@@ -34,7 +34,7 @@ def test_each_metric_has_its_unit_decimals_direction_and_best_possible_value():
     ],
 )
 def test_a_file_or_rows_kept_aside_are_the_validation_set(overrides, defined):
-    files = ["data=files", "data.train=train.csv", "data.test=test.csv"]
+    files = ["data=csv", "data.train=train.csv", "data.test=test.csv"]
     cfg, _ = compose(["task=text", *files, *overrides])
     assert validate(cfg).data.validation_keys() == defined
 

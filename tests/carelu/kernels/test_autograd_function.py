@@ -1,0 +1,64 @@
+"""The autograd Function asks a kernel for what is needed and no more, and keeps what `Saved` lists."""
+
+import pytest
+import torch
+
+from carelu import reference
+from carelu.kernels.autograd_function import CAReLUFunction, Saved, Settings, differentiable_gradients
+
+SETTINGS = Settings("energy", (1,), 1.5, 1e-6)
+
+
+class Recorder:
+    """A kernel whose gradients are marks, and which remembers what it was asked for."""
+
+    def __init__(self):
+        self.asked = []
+
+    def forward(self, z, alpha, beta, settings):
+        return z.clone(), torch.full((3, len(z), 1), 7.0)
+
+    def backward(self, grad, saved, settings, needs_grad_z):
+        self.asked.append((saved, settings, needs_grad_z))
+        return (grad * 2 if needs_grad_z else None), torch.tensor(3.0), torch.tensor(4.0)
+
+
+def inputs(needs_grad_z=True):
+    z = torch.randn(2, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    alpha, beta = (torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (0.7, 0.3))
+    return z.requires_grad_(needs_grad_z), alpha, beta
+
+
+@pytest.mark.parametrize("needs_grad_z", [True, False])
+def test_backward_is_that_of_the_kernel_with_what_forward_saved(needs_grad_z):
+    kernel, (z, alpha, beta) = Recorder(), inputs(needs_grad_z)
+    CAReLUFunction.apply(z, alpha, beta, SETTINGS, kernel).sum().backward()
+    ((saved, settings, asked),) = kernel.asked
+    assert isinstance(saved, Saved)
+    assert torch.equal(saved.z, z)
+    assert torch.equal(saved.statistics, torch.full((3, 2, 1), 7.0))
+    assert (settings, asked) == (SETTINGS, needs_grad_z)
+    assert (alpha.grad.item(), beta.grad.item()) == (3.0, 4.0)
+    assert z.grad is None if not needs_grad_z else torch.equal(z.grad, torch.full_like(z, 2.0))
+
+
+def test_a_gradient_that_is_differentiated_again_is_that_of_the_reference():
+    kernel, (z, alpha, beta) = Recorder(), inputs()
+    output = CAReLUFunction.apply(z, alpha, beta, SETTINGS, kernel)
+    (grad,) = torch.autograd.grad(output.sum(), z, create_graph=True)
+    expected = reference.carelu(z, alpha, beta, gain=1.5, over=(1,), eps=1e-6)
+    torch.testing.assert_close(grad, torch.autograd.grad(expected.sum(), z)[0])
+    assert grad.requires_grad
+    assert kernel.asked == []
+
+
+@pytest.mark.parametrize("needed", [(True, True, True), (False, True, False), (True, False, True)])
+def test_gradients_come_in_their_places_with_none_where_none_is_needed(needed):
+    tensors = inputs()
+    gradients = differentiable_gradients(torch.ones(2, 5, dtype=torch.float64), tensors, SETTINGS, needed)
+    assert [gradient is not None for gradient in gradients] == list(needed)
+    output = reference.carelu(*tensors, gain=1.5, over=(1,), eps=1e-6).sum()
+    for gradient, expected in zip(gradients, torch.autograd.grad(output, tensors), strict=True):
+        if gradient is not None:
+            torch.testing.assert_close(gradient, expected)
+            assert gradient.requires_grad
