@@ -52,7 +52,7 @@ def go_on():
 
 
 def test_metrics_of_test_have_plain_names_and_those_of_other_sets_the_set_before_them():
-    assert evaluator(Seen(), ["validation", "test", "set5"]).metrics(go_on) == {
+    assert evaluator(Seen(), ["validation", "test", "set5"]).measure(go_on)[0] == {
         "validation/count": 5,
         "count": 5,
         "set5/count": 5,
@@ -65,7 +65,7 @@ def test_the_task_evaluates_in_evaluation_mode_without_gradients_at_the_precisio
 ):
     task = Seen()
     watched = evaluator(task, precision=precision)
-    watched.metrics(go_on)
+    watched.measure(go_on)
     watched.model.train()
     watched.write_artifacts(tmp_path / "pictures")
     assert set(task.conditions) == {(False, False, dtype)}
@@ -76,7 +76,7 @@ def test_the_processes_share_the_batches_of_every_set_in_turns():
     seen = []
     for index in range(2):
         task = Seen()
-        evaluator(task, ["test", "set5"], shard=Shard(index, 2)).metrics(go_on)
+        evaluator(task, ["test", "set5"], shard=Shard(index, 2)).measure(go_on)
         seen.append(task.batches)
     assert seen == [[[0, 2, 4]] * 2, [[1, 3]] * 2]
 
@@ -84,7 +84,7 @@ def test_the_processes_share_the_batches_of_every_set_in_turns():
 def test_a_request_to_stop_ends_an_evaluation_before_the_next_batch():
     task, answers = Seen(), iter([False, False, True])
     with pytest.raises(Interrupted):
-        evaluator(task).metrics(lambda: next(answers))
+        evaluator(task).measure(lambda: next(answers))
     assert task.batches == [[0, 1]]
 
 
@@ -94,7 +94,7 @@ def test_every_process_asks_equally_often_whether_to_stop(count):
     asked = []
     for index in range(count):
         questions = []
-        evaluator(Seen(), shard=Shard(index, count)).metrics(lambda questions=questions: bool(questions.append(1)))
+        evaluator(Seen(), shard=Shard(index, count)).measure(lambda questions=questions: bool(questions.append(1)))
         asked.append(len(questions))
     assert len(set(asked)) == 1
 
@@ -102,10 +102,18 @@ def test_every_process_asks_equally_often_whether_to_stop(count):
 def test_activations_are_measured_on_the_first_batch_in_evaluation_mode():
     task = Seen()
     watched = evaluator(task, ["validation", "test"], activation="carelu")
-    statistics = watched.activations()
+    statistics = watched.activations_of_first_batch()
     assert task.batches == [[0]]
     assert {condition[0] for condition in task.conditions} == {False}
     assert {"alpha", "beta", "share", "scale"} <= statistics["1"].keys()
+
+
+def test_activations_are_measured_over_the_whole_first_set():
+    watched = evaluator(Seen(), ["validation", "test"], activation="carelu")
+    _, statistics = watched.measure(go_on)
+    of_first_batch = watched.activations_of_first_batch()
+    assert statistics["1"]["scale"] == pytest.approx(of_first_batch["1"]["scale"])  # the same at the start
+    assert statistics["1"]["share"] != of_first_batch["1"]["share"]
 
 
 def test_a_folder_of_artifacts_is_kept_only_with_files_in_it(tmp_path):
