@@ -50,6 +50,7 @@ def test_the_python_of_a_page_runs(page, forgets_new_activations, monkeypatch, t
             exec(compile("\n" * block.line + block.code, str(page), "exec"), namespace)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", RUNS, ids=shown)
 def test_a_command_is_accepted(case, monkeypatch, tmp_path):
     block, command = case

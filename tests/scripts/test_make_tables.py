@@ -28,6 +28,7 @@ def test_tables_are_written_beside_the_ledger_and_what_is_wrong_with_it_is_said(
     assert done.stderr == "warning: line 6 of ledger.csv is left out: column 'headline_value' is '?', not a number.\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "answer"),
     [

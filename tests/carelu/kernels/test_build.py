@@ -54,6 +54,7 @@ exit 0
     return lambda: [line for line in calls.read_text().splitlines() if "--version" not in line]
 
 
+@pytest.mark.slow
 def test_without_a_compiler_everything_works_and_says_once_how(tmp_path):
     environment = {**os.environ, "PATH": str(tmp_path), "CARELU_CACHE": str(tmp_path / "cache")}
     environment.pop("CXX", None)
@@ -152,6 +153,7 @@ def test_folder_of_the_cache(monkeypatch, tmp_path):
     assert build.cache_folder() == tmp_path / ".cache" / "carelu"
 
 
+@pytest.mark.slow
 def test_loops_run_in_the_threads_of_torch():
     program = """
 import torch

@@ -86,6 +86,7 @@ def without_pictures(values):
     return {key: value for key, value in values.items() if not key.startswith("pictures/")}
 
 
+@pytest.mark.slow
 def test_a_replay_equals_the_live_mirror(run, picture, tmp_path):
     outcome = run("act=carelu", "logger=wandb", "logger.tags=[mine]", "logger.project=elsewhere")
     (recorded,) = runs_in(outcome.identity.directory)

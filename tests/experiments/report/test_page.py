@@ -157,6 +157,7 @@ def test_labels_of_a_ledger_are_text_and_never_markup(tmp_path):
     assert '<img src="x">' in page.text
 
 
+@pytest.mark.slow
 def test_only_the_recipe_that_was_asked_for_is_reported(tmp_path):
     rows = [*grid(("relu", "gelu"), range(2)), *grid(("relu", "gelu"), range(3), recipe="fast")]
     text = page_of(tmp_path / "ledger.csv", rows, recipe="small").text

@@ -367,6 +367,7 @@ def test_another_seed_has_other_initial_weights(reference, monkeypatch):
     assert not any(torch.equal(first[name], other[name]) for name in drawn if name != "mean")
 
 
+@pytest.mark.slow
 def test_every_step_of_every_epoch_and_seed_has_a_different_batch(reference, monkeypatch):
     """Texts are batched by length, so that a batch may come again; their epochs may not."""
     epochs, batches = set(), []

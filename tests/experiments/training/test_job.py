@@ -80,6 +80,7 @@ def test_a_run_asked_for_again_was_there_before(run_in_sweep):
     assert run_in_sweep().state == "skipped"
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_resumed(run_in_sweep, monkeypatch):
     usual = CIFAR100.loss
 

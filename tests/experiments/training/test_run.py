@@ -204,6 +204,7 @@ def test_two_runs_of_one_command_in_two_places_are_equal(run, tmp_path):
     assert_equal_runs(second, first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "option",
     [pytest.param("trainer.compile=true", marks=pytest.mark.slow), "optim.gradient_clip_norm=0.5", "optim=adamw"],
@@ -285,6 +286,7 @@ def test_a_run_killed_between_its_last_checkpoint_and_its_result_only_writes_the
     assert_equal_runs(run(), expected)
 
 
+@pytest.mark.slow
 def test_metrics_that_are_ahead_of_the_checkpoint_are_taken_back(run, monkeypatch, tmp_path):
     expected = run(f"output_root={tmp_path / 'undisturbed'}")
     stop_at_step(monkeypatch, 5, signal.SIGTERM)
@@ -359,6 +361,7 @@ def test_a_damaged_result_is_named(run):
         run()
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_the_last_checkpoint_and_the_same_command_resumes(run, monkeypatch, tmp_path):
     expected = run(f"output_root={tmp_path / 'undisturbed'}")
     with monkeypatch.context() as patch:
@@ -416,6 +419,7 @@ def test_a_learning_rate_that_is_far_too_high_diverges(run):
     assert run("optim.optimizer.lr=1e30", "trainer.epochs=5").result["status"] == "diverged"
 
 
+@pytest.mark.slow
 def test_a_failing_run_is_recorded_with_its_reason_and_tried_again(run, monkeypatch, tmp_path):
     expected = run(f"output_root={tmp_path / 'undisturbed'}")
 

@@ -121,6 +121,7 @@ def test_a_resumed_run_equals_an_uninterrupted_run(run, monkeypatch, tmp_path, n
     assert metrics_of(resumed) == metrics_of(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["bert", "bilstm"])
 @pytest.mark.parametrize(
     "option", ["trainer.precision=bfloat16", pytest.param("trainer.compile=true", marks=pytest.mark.slow)]
