@@ -16,6 +16,8 @@ from tests.conftest import ROOT
 
 START = """
 import runpy, sys
+
+pytestmark = pytest.mark.slow
 sys.argv = sys.argv[1:]
 try:
     runpy.run_path(sys.argv[0], run_name="__main__")
