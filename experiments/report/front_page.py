@@ -7,7 +7,7 @@ from experiments.analysis.comparison import Entry, compare
 from experiments.analysis.evidence import Evidence, Setting, read_evidence
 from experiments.analysis.findings import Finding, findings, of_subject
 from experiments.analysis.metrics import describe_metric
-from experiments.analysis.numbers import ABSENT, fixed, plural, with_deviation
+from experiments.analysis.numbers import ABSENT, plural, with_deviation
 from experiments.analysis.tuning import tune
 from experiments.configuration.task_spec import Metric
 from experiments.errors import BadInput
@@ -15,9 +15,9 @@ from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.rendering import markdown_grid
 from experiments.report.sentences import (
     ANY_NUMBER,
+    difference_cell,
     difference_unit,
     finding_sentence,
-    interval_text,
     summary,
     verdict_text,
 )
@@ -110,8 +110,7 @@ def _difference(entry: Entry, metric: Metric, is_baseline: bool) -> str:
     paired = entry.paired
     if paired is None or not paired.n:
         return "baseline" if is_baseline else ABSENT
-    size, interval = fixed(paired.difference, metric.decimals, signed=True), interval_text(entry, metric)
-    return f"{size} ({interval})" if interval else size
+    return difference_cell(entry, metric)
 
 
 def _of_study(root: Path, study: Study) -> str:

@@ -41,6 +41,12 @@ def interval_text(entry: Entry, metric: Metric) -> str:
     return " to ".join(fixed(end, metric.decimals, signed=True) for end in (verdict.low, verdict.high))
 
 
+def difference_cell(entry: Entry, metric: Metric) -> str:
+    """The mean paired difference in a table, with the interval behind the verdict where there is one."""
+    size, interval = fixed(entry.paired.difference, metric.decimals, signed=True), interval_text(entry, metric)
+    return f"{size} ({interval})" if interval else size
+
+
 def difference_unit(metric: Metric) -> str:
     """The unit of a difference of two values: percentages differ by points."""
     return "points" if metric.unit == "%" else metric.unit

@@ -7,12 +7,12 @@ from experiments.analysis.comparison import Entry, compare
 from experiments.analysis.evidence import Evidence, Setting, read_evidence
 from experiments.analysis.findings import Finding
 from experiments.analysis.metrics import describe_metric
-from experiments.analysis.numbers import fixed, with_deviation
+from experiments.analysis.numbers import with_deviation
 from experiments.analysis.provenance import table_command
 from experiments.configuration.task_spec import Metric
 from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.remarks import remarks
-from experiments.report.sentences import ANY_NUMBER, difference_unit, finding_sentence, interval_text, verdict_text
+from experiments.report.sentences import ANY_NUMBER, difference_cell, difference_unit, finding_sentence, verdict_text
 
 _BASELINES = ("relu", "carelu")
 """What the others are compared with: the first of these that a setting has, else its first activation."""
@@ -78,6 +78,4 @@ def _row(entry: Entry, metric: Metric, is_baseline: bool) -> list[str]:
     paired = entry.paired
     if is_baseline or paired is None or not paired.n:
         return [*cells, "baseline" if is_baseline else "no common seed", ""]
-    size = fixed(paired.difference, metric.decimals, signed=True)
-    interval = interval_text(entry, metric)
-    return [*cells, f"{size} ({interval})" if interval else size, verdict_text(entry)]
+    return [*cells, difference_cell(entry, metric), verdict_text(entry)]
