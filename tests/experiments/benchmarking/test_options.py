@@ -14,10 +14,10 @@ from experiments.configuration.task_spec import PADDED, TORCHVISION, spec_of
 from experiments.errors import BadInput
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 START = """
 import runpy, sys
-
-pytestmark = pytest.mark.slow
 sys.argv = sys.argv[1:]
 try:
     runpy.run_path(sys.argv[0], run_name="__main__")
