@@ -45,6 +45,22 @@ class Pairs:
     low: list[Tensor]
     high: list[Tensor]
 
+    def split(self, held_out: int) -> tuple["Pairs", "Pairs"]:
+        """(the rest, `held_out` pairs drawn at random), both in their order; the same split for every seed.
+
+        Raises:
+            ValueError: nothing would be left to train on.
+        """
+        count = len(self.low)
+        if held_out >= count:
+            raise ValueError(f"a number below {count}, the training images")
+        drawn = torch.randperm(count, generator=generator("cpu", "held-out split"))
+        rest, chosen = sorted(drawn[held_out:].tolist()), sorted(drawn[:held_out].tolist())
+        return self._of(rest), self._of(chosen)
+
+    def _of(self, places: list[int]) -> "Pairs":
+        return Pairs([self.low[i] for i in places], [self.high[i] for i in places])
+
 
 def load_pairs(source: Source, scale: int, smallest: int, why: str, device: torch.device) -> Pairs:
     """The images of `source`, the large ones cropped to a multiple of `scale`, on `device`.

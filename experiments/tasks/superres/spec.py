@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from experiments.configuration.options import (
     Count,
@@ -10,11 +10,13 @@ from experiments.configuration.options import (
     Folder,
     ModelOptions,
     Names,
+    NonNegativeInteger,
     Options,
     Positive,
     TaskOptions,
 )
 from experiments.configuration.task_spec import Benchmark, Metric, TaskSpec
+from experiments.errors import BadInput
 
 
 def _not_test(names: list[str]) -> list[str]:
@@ -42,6 +44,7 @@ class SuperResolutionOptions(TaskOptions):
 class ImageData(DataOptions):
     """`data.*` of every source."""
 
+    held_out: NonNegativeInteger
     test_sets: Annotated[
         Names,
         AfterValidator(_not_test),
@@ -49,8 +52,17 @@ class ImageData(DataOptions):
     ]
     test_root: Folder
 
+    @model_validator(mode="after")
+    def _has_one_validation_set(self) -> "ImageData":
+        if self.held_out and "validation" in self.test_sets:
+            raise BadInput(
+                f"data.held_out={self.held_out} and validation in data.test_sets both name a validation set; "
+                "leave one out: data.held_out=0, or another name of the test set"
+            )
+        return self
+
     def validation_keys(self) -> dict[str, bool]:
-        return {"data.test_sets": "validation" in self.test_sets}
+        return {"data.test_sets": "validation" in self.test_sets, "data.held_out": self.held_out > 0}
 
 
 class BSDS300Data(ImageData):

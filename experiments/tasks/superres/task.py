@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from carelu import ActivationFactory
 from experiments.configuration.schema import Config
 from experiments.distributed.processes import all_reduce_sum
+from experiments.errors import BadInput
 from experiments.record.run_directory import PICTURE
 from experiments.tasks.contract import Splits, Task, model_from_config
 from experiments.tasks.predictions import in_data_order
@@ -61,20 +62,25 @@ class SuperResolution(Task):
 
     def build_data(self, config: Config, device: torch.device) -> Splits:
         data, trainer = config.data, config.trainer
-        own = data.model_dump(exclude={"name", "source", "test_sets", "test_root"})
+        own = data.model_dump(exclude={"name", "source", "held_out", "test_sets", "test_root"})
         train, test = SOURCES[data.source](**own)
         root = data.test_root
         further = {name: Source(Path(root, name), f"data.test_root={root}") for name in data.test_sets}
         tests = {"test": test, **further}
         for_test = (self.scale, WINDOW_SIZE + 2 * self.scale, f"SSIM at task.scale={self.scale}", device)
-        evaluation = {
-            name: EvaluationPairs(load_pairs(source, *for_test), trainer.evaluation_batch_size)
-            for name, source in tests.items()
-        }
+        parts = {name: load_pairs(source, *for_test) for name, source in tests.items()}
         patch = config.task.patch
         why = f"task.patch={patch} at task.scale={self.scale}"
+        smallest = max(patch * self.scale, for_test[1]) if data.held_out else patch * self.scale
+        for_training = load_pairs(train, self.scale, smallest, why, device)
+        if data.held_out:
+            try:
+                for_training, parts["validation"] = for_training.split(data.held_out)
+            except ValueError as error:
+                raise BadInput(f"data.held_out={data.held_out} is not accepted; accepted: {error}") from error
+        evaluation = {name: EvaluationPairs(pairs, trainer.evaluation_batch_size) for name, pairs in parts.items()}
         patches = TrainingPatches(
-            load_pairs(train, self.scale, patch * self.scale, why, device),
+            for_training,
             self.scale,
             patch,
             trainer.batch_size,

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from experiments.errors import BadInput
 from experiments.tasks.superres.spec import SPEC, ImageData
 
 
@@ -22,13 +23,20 @@ def test_each_metric_has_its_unit_decimals_direction_and_best_possible_value():
     }
 
 
-def data(*test_sets):
-    return ImageData(name="images", source="folder", test_sets=list(test_sets), test_root="data")
+def data(*test_sets, held_out=0):
+    names = list(test_sets)
+    return ImageData(name="images", source="folder", held_out=held_out, test_sets=names, test_root="data")
 
 
 @pytest.mark.parametrize(("test_sets", "defined"), [((), False), (("set5",), False), (("set5", "validation"), True)])
-def test_a_test_set_of_that_name_is_the_validation_set(test_sets, defined):
-    assert data(*test_sets).validation_keys() == {"data.test_sets": defined}
+@pytest.mark.parametrize("held_out", [0, 2])
+def test_a_test_set_of_that_name_or_held_out_images_are_the_validation_set(test_sets, defined, held_out):
+    if defined and held_out:
+        with pytest.raises(BadInput, match=r"^data\.held_out=2 .*data\.test_sets"):
+            data(*test_sets, held_out=held_out)
+        return
+    keys = {"data.test_sets": defined, "data.held_out": held_out > 0}
+    assert data(*test_sets, held_out=held_out).validation_keys() == keys
 
 
 @pytest.mark.parametrize("test_sets", [("test",), ("set5", "set5")])

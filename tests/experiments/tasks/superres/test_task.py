@@ -71,6 +71,22 @@ def test_a_competition_before_normalisation_is_refused_since_there_is_none(super
         superres("act=carelu", "act.options.competition_input=pre_norm", f"model={model}")
 
 
+def test_held_out_images_are_evaluated_as_validation_and_not_trained_on(images, tmp_path):
+    places = [f"data.train={images / 'train'}", f"data.test={images / 'test'}"]
+    config = validate(compose([*SETTINGS, *SMALL_EDSR, *places, "data.held_out=1"])[0])
+    splits = SuperResolution(config).build_data(config, torch.device("cpu"))
+    (low, high) = next(iter(splits.evaluation["validation"]))
+    assert len(low) == 1 and len(splits.train.low) == 2
+    kept = splits.train.high.pixels
+    assert len(kept) + high.numel() == 3 * (40 * 50 + 60 * 42 + 44 * 44)
+    assert not any(torch.equal(part, high.flatten()) for part in kept.unfold(0, high.numel(), 3))
+
+
+def test_holding_out_every_image_is_refused(superres):
+    with pytest.raises(BadInput, match=r"^data\.held_out=3 .*accepted: a number below 3"):
+        superres("data.held_out=3")
+
+
 @pytest.mark.parametrize("scale", [3, 4])
 def test_every_scale_trains(superres, scale):
     assert superres(f"task.scale={scale}", "task.patch=4", "trainer.max_steps=2").result["status"] == "finished"
