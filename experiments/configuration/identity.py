@@ -62,6 +62,11 @@ class Identity:
     elsewhere: list[str]
 
 
+def run_folder(output_root: str | Path, task: str, recipe: str, act: str, seed: int, config_hash: str) -> Path:
+    """The directory of a run."""
+    return Path(output_root, task, recipe, act, f"s{seed}-{config_hash}")
+
+
 def under(key: str, parents: tuple[str, ...]) -> bool:
     """Whether a dotted key is one of `parents` or below one of them."""
     return any(key == parent or key.startswith(f"{parent}.") for parent in parents)
@@ -114,9 +119,7 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str]) -> Identity:
         config_hash=config_hash,
         run_id=f"{'-'.join((names['task'], names['recipe'], names['act']))}-s{config.seed}-{config_hash}",
         command=shlex.join(["python", "run.py", *words, *(f"{k}={literal(value)}" for k, value in settings.items())]),
-        directory=Path(
-            config.output_root, *(names[each] for each in ("task", "recipe", "act")), f"s{config.seed}-{config_hash}"
-        ),
+        directory=run_folder(config.output_root, **names, seed=config.seed, config_hash=config_hash),
         elsewhere=[
             *([] if choices["logger"] == "none" else [f"logger={choices['logger']}"]),
             *data_root,

@@ -9,12 +9,21 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from experiments.configuration.identity import KEYS_NOT_HASHED
+from experiments.configuration.identity import KEYS_NOT_HASHED, run_folder
 from experiments.errors import BadInput
 from experiments.files import write_atomically
 from experiments.record import ledger
-from experiments.record.row import COLUMNS, to_text
-from experiments.record.run_directory import ARTIFACTS, CONFIG, ENVIRONMENT, METRICS, PICTURE, PREDICTIONS
+from experiments.record.row import COLUMNS, LOCAL_ONLY, to_text
+from experiments.record.run_directory import (
+    ARTIFACTS,
+    CONFIG,
+    ENVIRONMENT,
+    METRICS,
+    PICTURE,
+    PREDICTIONS,
+    RESULT,
+    RunDirectory,
+)
 
 PUBLISHED = {
     METRICS: "metrics/{run_id}.jsonl",
@@ -85,6 +94,39 @@ def publish(output_root: Path, target: Path, wanted: Mapping[str, str], allow_di
                 else:
                     shutil.copyfile(folder / name, place)
     return [result["run_id"] for _, result in chosen]
+
+
+def restore(file: Path, output_root: Path) -> list[str]:
+    """The inverse of `publish`: makes the run directories of a ledger again, so that these runs count as done.
+
+    A run directory that has a result is left as it is. Checkpoints are not published, so none is restored.
+
+    Returns:
+        The run_ids that were restored.
+
+    Raises:
+        BadInput: the ledger is missing or cannot be read.
+    """
+    if not file.is_file():
+        raise BadInput(f"there is no ledger {file}; name the ledger of a published study, like results/ledger.csv")
+    rows, _ = ledger.read(file)
+    restored = []
+    for row in rows:
+        folder = run_folder(output_root, row.task, row.recipe, row.act, row.seed, row.config_hash)
+        if (folder / RESULT).exists():
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in PUBLISHED:
+            place = published(file, name, row.run_id)
+            if place.exists():
+                (folder / name).parent.mkdir(exist_ok=True)
+                shutil.copyfile(place, folder / name)
+        result = {**dict.fromkeys(LOCAL_ONLY, ""), **row.as_result()}
+        RunDirectory(folder).finish(result)
+        restored.append(result)
+    if restored:
+        ledger.record(output_root / "ledger.csv", *restored)
+    return [result["run_id"] for result in restored]
 
 
 def public_config(file: Path) -> str:

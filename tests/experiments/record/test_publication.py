@@ -1,6 +1,7 @@
 """Runs copied into the committed evidence: their rows, and beside them what each run left."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ from experiments.configuration.composition import compose
 from experiments.configuration.schema import validate
 from experiments.errors import BadInput
 from experiments.record import ledger
-from experiments.record.publication import publish
+from experiments.record.publication import publish, restore
 from experiments.record.run_directory import METRICS, RESULT, RunDirectory
 from tests.conftest import ROOT
 from tests.experiments.ledgers import row
@@ -114,12 +115,36 @@ def test_a_damaged_run_is_named_and_nothing_is_published(runs, tmp_path):
         publish(runs, tmp_path / "results", {"act": "relu"})
 
 
+def test_restored_runs_count_as_done_and_are_published_again_as_they_were(tmp_path, run):
+    first = run("act=relu", "seed=3")
+    assert first.identity.directory.is_relative_to(tmp_path / "runs")
+    publish(tmp_path / "runs", tmp_path / "results", {"act": "relu"}, allow_dirty=True)
+    shutil.rmtree(tmp_path / "runs")
+    assert restore(tmp_path / "results" / "ledger.csv", tmp_path / "runs") == [first.result["run_id"]]
+    again = run("act=relu", "seed=3")
+    assert again.again
+    assert again.result["headline_value"] == first.result["headline_value"]
+    publish(tmp_path / "runs", tmp_path / "twice", {"act": "relu"}, allow_dirty=True)
+    files = [file.relative_to(tmp_path / "results") for file in (tmp_path / "results").rglob("*.*") if file.is_file()]
+    assert len(files) >= 5
+    for file in files:
+        assert (tmp_path / "twice" / file).read_bytes() == (tmp_path / "results" / file).read_bytes()
+    assert restore(tmp_path / "results" / "ledger.csv", tmp_path / "runs") == []
+
+
+def test_only_a_ledger_is_restored(tmp_path):
+    with pytest.raises(BadInput, match="there is no ledger"):
+        restore(tmp_path / "ledger.csv", tmp_path / "runs")
+
+
 @pytest.mark.parametrize(
     ("arguments", "returncode", "said"),
     [
         (["act=relu"], 0, "relu-s1"),
         (["act=gelu"], 1, "error: no finished run"),
         (["relu"], 2, "'relu' is not COLUMN=VALUE"),
+        ([], 2, "--restore alone"),
+        (["--restore", "act=relu"], 2, "--restore alone"),
     ],
 )
 def test_the_script_says_what_it_did(runs, tmp_path, arguments, returncode, said):
