@@ -1,5 +1,7 @@
 """What activations do to the data, as heat maps of layer × epoch: a competition's scale, and the distance from ReLU."""
 
+from matplotlib.colors import LogNorm, Normalize
+
 from experiments.analysis.evidence import Setting
 from experiments.report.figures.canvas import Figure
 from experiments.report.figures.heat_maps import Curves, Values, heat_maps, in_words, means, recorded, seeds_text
@@ -17,7 +19,14 @@ _NAMES = {
     "flipped": "part of the inputs in which the negative side wins",
     "share": "share p of the positive side",
 }
-_DISTANCE = "response_distance"
+_NORMS = {
+    _SPREAD: LogNorm(0.01, 100, clip=True),
+    _NAMES["flipped"]: Normalize(0, 1),
+    _NAMES["share"]: Normalize(0, 1),
+}
+"""Fixed scales of colours, so that figures compare."""
+_DISTANCE, _DISTANCES = "response_distance", LogNorm(0.01, 10, clip=True)
+_BEYOND = "Values beyond an end of a logarithmic scale have its last colour."
 
 
 def effects(subject: Subject, setting: Setting) -> list[Figure]:
@@ -53,9 +62,9 @@ def _distance(values: Values) -> Values:
 def _of_competition(subject: Subject, setting: Setting, act: str, seeds: int, curves: Curves) -> Figure:
     reading = (
         "The scale multiplies all values of an input. Where it has no spread over inputs, the activation is ReLU times "
-        "a constant."
+        f"a constant. {_BEYOND}"
     )
-    return heat_maps(curves).figure(
+    return heat_maps(curves, _NORMS).figure(
         f"{subject.stems[setting]}_effect_{file_name(act)}",
         f"{task_name(setting.task)}: what {activation_name(act)} does in each layer",
         joined(describe(setting), seeds_text(seeds), reading),
@@ -66,9 +75,9 @@ def _of_competition(subject: Subject, setting: Setting, act: str, seeds: int, cu
 def _of_distances(subject: Subject, setting: Setting, seeds: int, curves: Curves) -> Figure:
     reading = (
         "‖f(z) − relu(z)‖ / ‖relu(z)‖ over the pre-activations z of the evaluation set: 0 where the activation does "
-        "what ReLU does. One scale of colours for all activations."
+        f"what ReLU does. {_BEYOND}"
     )
-    return heat_maps(curves, shared=True).figure(
+    return heat_maps(curves, dict.fromkeys(curves, _DISTANCES)).figure(
         f"{subject.stems[setting]}_distance_from_relu",
         f"{task_name(setting.task)}: distance of each activation from ReLU in each layer",
         joined(describe(setting), seeds_text(seeds), reading),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.ticker import MaxNLocator
 
 from experiments.analysis.evidence import Run
@@ -26,6 +26,8 @@ _ROW, _LEAST = 0.09, 0.5
 """Height of a layer, and the least of a panel, in inches."""
 _MOST_NAMED = 6
 """With more layers than this, only the first and the last are named."""
+_MOST_EPOCHS = 9
+"""With as many columns as this or more, only some are named."""
 
 
 def recorded(subject: Subject, runs: Sequence[Run]) -> list[dict[int, dict[str, Values]]]:
@@ -61,12 +63,12 @@ def means(
     return curves
 
 
-def heat_maps(curves: Curves, shared: bool = False) -> Canvas:
+def heat_maps(curves: Curves, norms: Mapping[str, Normalize] | None = None) -> Canvas:
     """A panel a value, a row a layer, a column an epoch.
 
     Args:
         curves: what is drawn; not empty.
-        shared: one scale of colours for all panels, whose values are of one kind.
+        norms: the scale of colours of a panel; one without has its own, from its least to its largest value.
     """
     ticks = {key: _ticks(_short_names(list(by_layer))) for key, by_layer in curves.items()}
     drawn = canvas(
@@ -76,13 +78,9 @@ def heat_maps(curves: Curves, shared: bool = False) -> Canvas:
         right=0.75,
         above=0.16,
     )
-    ends = (math.inf, -math.inf)
-    if shared:
-        every = [value for by_layer in curves.values() for curve in by_layer.values() for value in curve.values()]
-        ends = min(0.0, *every), max(every)
     for axes, (key, by_layer) in zip(drawn.panels, curves.items(), strict=True):
-        _heat_map(drawn, axes, by_layer, Normalize(*ends) if shared else None)
-        axes.set_yticks(list(ticks[key]), list(ticks[key].values()), size=SMALL)
+        _heat_map(drawn, axes, by_layer, (norms or {}).get(key))
+        axes.set_yticks([place + 0.5 for place in ticks[key]], list(ticks[key].values()), size=SMALL)
         axes.set_title(key, loc="left", size=SMALL + 0.5, pad=3)
     drawn.panels[-1].set_xlabel("epoch")
     return drawn
@@ -106,12 +104,17 @@ def in_words(curves: Curves) -> str:
 def _heat_map(drawn: Canvas, axes: Axes, by_layer: dict[str, dict[int, float]], norm: Normalize | None) -> None:
     epochs = list(next(iter(by_layer.values())))
     values = np.array([list(curve.values()) for curve in by_layer.values()])
-    mesh = axes.pcolormesh(epochs, range(len(by_layer)), values, cmap=_COLOURS, norm=norm, shading="nearest")
+    mesh = axes.pcolormesh(values, cmap=_COLOURS, norm=norm)
     axes.invert_yaxis()  # the first layer on top
     axes.grid(False)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    named = range(0, len(epochs), 1 + len(epochs) // _MOST_EPOCHS)
+    axes.set_xticks([place + 0.5 for place in named], [str(epochs[place]) for place in named])
     scale = drawn.sheet.colorbar(mesh, cax=axes.inset_axes((1.03, 0, 0.04, 1)))
-    scale.locator = MaxNLocator(3)
+    if isinstance(norm, LogNorm):
+        scale.formatter = "{x:g}"
+    else:
+        scale.locator = MaxNLocator(3)
+    scale.minorticks_off()
     scale.outline.set_visible(False)
     scale.ax.tick_params(labelsize=SMALL)
 

@@ -61,12 +61,23 @@ def test_the_spread_of_the_scale_is_relative_to_its_mean_and_a_mean_over_seeds(t
     assert "α" not in figure.alt
 
 
+def test_a_mean_scale_near_0_does_not_hide_the_spread_of_the_other_layers(tmp_path, sheets):
+    def values_of(row, layer, epoch):
+        return {"scale": 1e-6 if layer else 1.0, "scale_std": 0.05, "flipped": 0.0}
+
+    figure = figures_of(record(tmp_path, grid(("carelu",), (0,)), values_of))["cifar100_small_effect_carelu"]
+    spread, _, flipped = (axes.collections[0] for axes in sheets[0].panels)
+    assert spread.norm([0.0, 0.01, 1.0, 100.0, 1e9]).tolist() == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.0])
+    assert flipped.get_clim() == (0, 1)
+    assert "beyond an end of a logarithmic scale" in figure.caption
+
+
 def test_the_distance_from_relu_of_all_activations_has_one_scale_of_colours(tmp_path, sheets):
     evidence = record(tmp_path, grid(("relu", "gelu", "carelu"), (0,)), measured)
     figure = figures_of(evidence)["cifar100_small_distance_from_relu"]
     assert "CAReLU from 0.10 to 0.20, GELU from 0.10 to 0.20" in figure.alt
     limits = {axes.collections[0].get_clim() for axes in sheets[-1].panels}
-    assert limits == {(0.0, 0.2)}
+    assert limits == {(0.01, 10)}
 
 
 def test_a_subject_has_the_effects_of_it_alone(tmp_path):

@@ -32,6 +32,15 @@ def test_rows_have_short_names(layers, names):
     assert [label.get_text() for label in drawn.panels[0].get_yticklabels()] == names
 
 
+@pytest.mark.parametrize(
+    ("epochs", "named"), [((0, 13), ["0", "13"]), (range(30), ["0", "4", "8", "12", "16", "20", "24", "28"])]
+)
+def test_a_column_is_a_recorded_epoch_under_its_own_number(epochs, named):
+    (axes,) = heat_maps({"x": {"a": {epoch: float(epoch) for epoch in epochs}}}).panels
+    assert [label.get_text() for label in axes.get_xticklabels()] == named
+    assert [list(epochs)[int(place)] for place in axes.get_xticks()] == list(map(int, named))
+
+
 def test_the_words_are_the_values_at_the_last_epoch():
     said = in_words({"α": {"a": {0: 0.0, 1: 1.0}, "b": {0: 0.0, 1: -2.0}}})
     assert said == "Heat maps over the epochs, a row a layer (2 layers). At the end: α from −2.00 to 1.00."
