@@ -62,12 +62,12 @@ def _distance(values: Values) -> Values:
 def _of_competition(subject: Subject, setting: Setting, act: str, seeds: int, curves: Curves) -> Figure:
     reading = (
         "The scale multiplies all values of an input. Where it has no spread over inputs, the activation is ReLU times "
-        f"a constant. {_BEYOND}"
+        "a constant."
     )
     return heat_maps(curves, _NORMS).figure(
         f"{subject.stems[setting]}_effect_{file_name(act)}",
         f"{task_name(setting.task)}: what {activation_name(act)} does in each layer",
-        joined(describe(setting), seeds_text(seeds), reading),
+        joined(describe(setting), seeds_text(seeds), reading, _BEYOND if _SPREAD in curves else ""),
         in_words(curves),
     )
 

@@ -93,6 +93,7 @@ def test_what_was_not_recorded_is_skipped_without_a_word(tmp_path):
     older = record(tmp_path, grid(("carelu",), (0,)), lambda *_: {"alpha": 0.0, "share": 0.5, "scale": 1.0})
     (figure,) = figures_of(older).values()
     assert "mean scale" in figure.alt and "spread" not in figure.alt
+    assert "logarithmic" not in figure.caption
 
 
 def test_a_value_that_only_some_runs_recorded_is_left_out(tmp_path):
