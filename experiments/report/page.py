@@ -4,16 +4,19 @@ import base64
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import groupby
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from experiments.analysis.evidence import Evidence, Setting
-from experiments.analysis.findings import findings, of_subject
+from experiments.analysis.findings import Finding, findings, of_subject
 from experiments.analysis.numbers import plural
 from experiments.analysis.provenance import run_commands, table_command
 from experiments.report.figures import Figure
+from experiments.report.figures.opening import opening
 from experiments.report.figures.style import FAINT, INK, MUTED, PAPER
+from experiments.report.figures.subject import Subject
 from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.sentences import finding_sentence, summary
 from experiments.report.table import RESULT, STATISTICS, Block, Table
@@ -32,8 +35,31 @@ class Section:
     figures: list[Figure]
 
 
+@dataclass(frozen=True)
+class CardVerdict:
+    """One comparison in a card."""
+
+    activation: str
+    word: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """The verdicts of one setting."""
+
+    title: str
+    where: str
+    verdicts: list[CardVerdict]
+
+
 def render_page(
-    evidence: Evidence, tables: list[Table], figures: list[Figure], baseline: str = "relu", recipe: str | None = None
+    evidence: Evidence,
+    tables: list[Table],
+    figures: list[Figure],
+    baseline: str = "relu",
+    recipe: str | None = None,
+    subject: tuple[str, ...] = (),
 ) -> str:
     """The page as HTML.
 
@@ -43,6 +69,7 @@ def render_page(
         figures: what `make_figures` drew of them.
         baseline: what the tables and figures were made with.
         recipe: likewise.
+        subject: the activations that the page is about, as the ledger labels them; empty: all.
     """
     environment = Environment(
         loader=PackageLoader("experiments.report", ""),
@@ -54,7 +81,8 @@ def render_page(
     )
     environment.filters |= {"drawing": drawing, "task_name": task_name, "data_name": data_name}
     shown = _shown(evidence, tables)
-    found = findings(shown, baseline)
+    about = Subject.of(shown, baseline, named=subject)
+    found = [finding for finding in findings(shown, baseline) if about.shows(finding.entry.act)]
     options = {"baseline": None if baseline == "relu" else baseline, "recipe": recipe}
     scripts = ("make_tables.py", "make_figures.py", "make_report.py")
     return environment.get_template("report.html.jinja").render(
@@ -62,7 +90,8 @@ def render_page(
         tasks=[task_name(task) for task in sorted({run.setting.task for run in shown.runs})],
         runs=plural(len(shown.runs), "run"),
         summary=summary(found, baseline),
-        findings=[(finding, finding_sentence(finding, baseline)) for finding in of_subject(found)],
+        opening=opening(about),
+        cards=_cards(of_subject(found), baseline),
         settings=[(setting, _seeds(shown, setting, baseline)) for setting in shown.settings()],
         sections=_sections(tables, figures),
         views=(RESULT, STATISTICS),
@@ -72,6 +101,27 @@ def render_page(
         run_commands=run_commands(shown.runs),
         report_commands=[table_command(evidence.file, script, **options) for script in scripts],
     )
+
+
+def _cards(found: list[Finding], baseline: str) -> list[Card]:
+    """A card a setting, titled by its task, and by what tells it from others of the task."""
+    by_setting = [(setting, list(of_setting)) for setting, of_setting in groupby(found, lambda each: each.setting)]
+    tasks = Counter(setting.task for setting, _ in by_setting)
+    cards = []
+    for setting, of_setting in by_setting:
+        where = f"{setting.model_label} on {data_name(setting)}, recipe {setting.recipe_label}"
+        verdicts = [
+            CardVerdict(activation_name(each.entry.act), _word(each), finding_sentence(each, baseline))
+            for each in of_setting
+        ]
+        more = f", {setting.precision}, {setting.device_label}" if tasks[setting.task] > 1 else ""
+        cards.append(Card(task_name(setting.task), where + more, verdicts))
+    return cards
+
+
+def _word(finding: Finding) -> str:
+    verdict = finding.entry.verdict
+    return verdict.word if verdict else "no verdict"
 
 
 def _unbroken(value: object) -> object:
