@@ -1,5 +1,6 @@
 """One run as the command line requests it: errors become one-line messages, the ending becomes an exit code."""
 
+import math
 import signal
 import sys
 import traceback
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from experiments.configuration.schema import check_choices, validate
+from experiments.configuration.task_spec import spec_of
 from experiments.distributed.torchrun import is_main_process, wait_for_torchrun
 from experiments.errors import BadInput, OtherProcessFailed
 
@@ -31,6 +33,7 @@ class Ending:
         reason: why the run has no headline value, or that it was already done.
         run_id: the run's id; empty if it ended before the id was known.
         metric, value: the headline, if there is one.
+        higher_is_better: the direction of the headline.
     """
 
     state: str
@@ -39,6 +42,18 @@ class Ending:
     run_id: str = ""
     metric: str = ""
     value: float | None = None
+    higher_is_better: bool = True
+
+    @property
+    def objective(self) -> float:
+        """What a sweeper that optimises gets: larger is better for every task, and a run without a value is worst.
+
+        It is the headline, or for one of which less is better, like a loss, its negative. With hydra/sweeper=optuna:
+        hydra.sweeper.direction=maximize.
+        """
+        if self.value is None:
+            return -math.inf
+        return float(self.value if self.higher_is_better else -self.value)
 
 
 def report_error(error: BadInput) -> int:
@@ -94,5 +109,6 @@ def _ending(outcome: "Outcome") -> Ending:
     if state == "finished":
         state = "skipped" if outcome.again else "resumed" if outcome.resumed else "done"
     reason = ("already done: " if outcome.again else "") + result["reason"]
-    code, value = _BY_STATUS[result["status"]], result["headline_value"]
-    return Ending(state, code, reason, run_id, result["headline_metric"], value)
+    code, value, metric = _BY_STATUS[result["status"]], result["headline_value"], result["headline_metric"]
+    higher_is_better = spec_of(outcome.identity.task).metrics[metric].higher_is_better
+    return Ending(state, code, reason, run_id, metric, value, higher_is_better)
