@@ -6,13 +6,14 @@ from pathlib import Path
 from experiments.analysis.comparison import Entry, compare
 from experiments.analysis.evidence import Evidence, Setting, read_evidence
 from experiments.analysis.findings import Finding
-from experiments.analysis.metrics import describe_metric, margin_of
+from experiments.analysis.metrics import describe_metric, difference_unit, margin_of
 from experiments.analysis.numbers import with_deviation
 from experiments.analysis.provenance import table_command
 from experiments.configuration.task_spec import Metric
 from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.remarks import remarks
-from experiments.report.sentences import ANY_NUMBER, difference_cell, difference_unit, finding_sentence, verdict_text
+from experiments.report.sentences import ANY_NUMBER, difference_cell, finding_sentence, verdict_text
+from experiments.report.table import RESULT, Table
 
 _BASELINES = ("relu", "carelu")
 """What the others are compared with: the first of these that a setting has, else its first activation."""
@@ -78,15 +79,31 @@ def _chance(metric: Metric) -> str:
     return "" if metric.chance is None else f" (chance: {metric.chance:g} {metric.unit})"
 
 
+def table_text(table: Table) -> str:
+    """The results of a table: its title, then title, setting, rows and notes of each block."""
+    parts = []
+    for block in table.blocks:
+        places = table.places(RESULT)
+        titles = [table.columns[place].title for place in places]
+        rows = [[cell.text for cell in row] for row in table.printed(block, RESULT)]
+        parts.append("\n".join(filter(None, [block.title, block.caption, *_aligned([titles, *rows]), *block.notes])))
+    return f"{table.title}\n" + "\n\n".join(parts)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines with the cells below each other."""
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    return [
+        "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
 def _grid(entries: Sequence[Entry], metric: Metric, baseline: str) -> list[str]:
     unit = f", {difference_unit(metric)}" if difference_unit(metric) else ""
     difference = f"difference to {activation_name(baseline)}{unit} ({ANY_NUMBER})"
     rows = [["activation", "seeds", "mean ± sd", difference, "verdict"]]
     rows += [_row(entry, metric, entry.act == baseline) for entry in entries]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    return [
-        "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    return _aligned(rows)
 
 
 def _row(entry: Entry, metric: Metric, is_baseline: bool) -> list[str]:

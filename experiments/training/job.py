@@ -5,6 +5,7 @@ import signal
 import sys
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
@@ -74,6 +75,7 @@ def run_job(cfg: DictConfig, choices: dict[str, str]) -> Ending:
         # Imported here because torch takes seconds to load, and the errors above do not need it.
         from experiments.training.allocator import keep_freed_memory
         from experiments.training.console import Display
+        from experiments.training.counterparts import differences
         from experiments.training.process_state import process_state_kept
         from experiments.training.run import Run
 
@@ -82,7 +84,9 @@ def run_job(cfg: DictConfig, choices: dict[str, str]) -> Ending:
             display = Display(quiet=not is_main_process())
             outcome = Run(config, choices, display).complete()
             if outcome.result is not None:
-                display.result(outcome.identity, outcome.result, outcome.again)
+                ledger = Path(config.output_root, "ledger.csv")
+                found = differences(ledger, outcome.identity.run_id) if is_main_process() else {}
+                display.result(outcome.identity, outcome.result, outcome.again, found)
             return _ending(outcome)
     except BadInput as error:
         report_error(error)
