@@ -53,6 +53,8 @@ class _Track:
     decided: set[int] = field(default_factory=set)
     stopped: dict[int, str] = field(default_factory=dict)
     """Activations without a verdict → why."""
+    told: set[int] = field(default_factory=set)
+    """Those whose reason has been printed."""
 
     @property
     def open(self) -> list[int]:
@@ -159,8 +161,21 @@ class AdaptiveSweep:
         for track, entries in compared:
             for place in track.open:
                 self._judge_one(track, place, entries, seconds)
-            for place, reason in track.stopped.items():
-                self._say(f"{track.name(place)} stops without a verdict: {reason}")
+            self._withdraw(track, entries)
+            for place in track.stopped.keys() - track.told:
+                track.told.add(place)
+                self._say(f"{track.name(place)} stops without a verdict: {track.stopped[place]}")
+
+    def _withdraw(self, track: _Track, entries: dict[int, Entry]) -> None:
+        """Takes back the verdicts that the ledger no longer gives: the baseline diverged at a later seed."""
+        for place in list(track.decided):
+            entry = entries.get(place)
+            if entry is not None and entry.verdict is None:
+                track.decided.remove(place)
+                track.stop(place, self._diverged(entry))
+
+    def _diverged(self, entry: Entry) -> str:
+        return f"{plural(entry.diverged, 'run')} in {self._ledger} diverged"
 
     def _judge_one(self, track: _Track, place: int, entries: dict[int, Entry], seconds: float) -> None:
         entry, base = entries.get(place), entries.get(0)
@@ -173,7 +188,7 @@ class AdaptiveSweep:
         )
         outlook = ""
         if entry.verdict is None:
-            track.stop(place, f"{plural(entry.diverged, 'run')} in {self._ledger} diverged")
+            track.stop(place, self._diverged(entry))
         elif entry.decided and self._seeds >= self._first:
             track.decided.add(place)
         else:

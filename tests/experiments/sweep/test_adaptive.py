@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from experiments.sweep.adaptive import AdaptiveSweep, seeds_before_a_verdict
 from experiments.sweep.record import SweepFolder
 from experiments.training.job import Ending
 from tests.conftest import ROOT, run_command
+from tests.docs.pages import blocks, commands
 from tests.experiments.ledgers import row, write
 
 NOISE = (0.1, -0.1, 0.05, -0.05, 0.15, -0.15, 0.0, 0.02)
@@ -157,6 +159,16 @@ def test_a_baseline_that_fails_stops_every_activation(tmp_path, status):
     assert machine.seeds_of("relu") == [0, 1]
 
 
+def test_a_baseline_that_diverges_later_takes_back_what_was_decided(tmp_path):
+    late = {"relu": lambda seed: "diverged" if seed == 5 else 0.0, "carelu": near(3.0), "gelu": near(0.0, 40.0)}
+    machine = Machine(tmp_path, late, acts=("relu", "carelu", "gelu"))
+    sentences = machine.perform()
+    assert machine.seeds_of("carelu") == [0, 1, 2, 3] and machine.seeds_of("relu") == list(range(6))
+    assert sorted(each.split(" has no verdict: ")[0] for each in sentences[:2]) == ["act=carelu", "act=gelu"]
+    assert sentences[-1].startswith("decided: 0 of 2 comparisons")
+    assert sum("stops without a verdict" in line for line in machine.lines) == 2
+
+
 def test_a_run_that_diverged_before_the_sweep_leaves_no_verdict(tmp_path):
     machine = Machine(tmp_path, {"carelu": near(3.0)}, before=[row("carelu", 9, status="diverged")])
     (reason, _) = machine.perform()
@@ -231,8 +243,15 @@ def test_a_budget_that_cannot_give_a_verdict_is_refused():
         seeds_before_a_verdict([comparison], VerdictOptions(**{**OPTIONS, "max_seeds": 3}))
 
 
-TINY = ["data=sample", "recipe=small", "model.width=2", "trainer.max_steps=3", "trainer.threads=1"]
-TINY += ["trainer.batch_size=64", "optim.optimizer.lr=0.5", "act=relu,carelu", "hydra.sweeper.margin=20"]
+(EXAMPLE,) = (
+    command
+    for block in blocks(ROOT / "docs" / "sweeps.md", "bash")
+    for command in commands(block)
+    if "hydra.sweeper.margin" in command
+)
+"""The worked example of docs/sweeps.md."""
+
+TINY = shlex.split(EXAMPLE)[4:]
 
 
 def started(output_root):
@@ -296,8 +315,7 @@ def test_in_a_pool_it_ends_by_itself_as_well(tmp_path):
 
 @pytest.mark.slow
 def test_a_run_that_diverges_ends_the_sweep_with_its_code_and_no_verdict(tmp_path):
-    diverging = [word for word in arguments(tmp_path) if not word.startswith("optim.")] + ["optim.optimizer.lr=1e30"]
-    done = run_command(*diverging)
+    done = run_command(*arguments(tmp_path), "optim.optimizer.lr=1e30")
     assert done.returncode == 3, done.stdout
     assert "act=carelu has no verdict: act=relu seed=0 diverged: " in done.stdout
     assert "decided: 0 of 1 comparison" in done.stdout

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from experiments.analysis.numbers import fixed
 from experiments.configuration.composition import launchers, options_of
 from experiments.tasks.cifar100 import spec
 from experiments.tasks.cifar100.spec import SPEC
@@ -100,8 +101,11 @@ def test_the_panel_of_a_run_shows_the_difference_to_relu(run_in_sweep, capsys):
     assert "minus" not in capsys.readouterr().out
     carelu = run_in_sweep("act=carelu")
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "minus" in line]
-    size = f"{carelu.value - relu.value:+.2f}".replace("-", "\N{MINUS SIGN}")
-    assert line.strip("│ ").split("  ") == ["minus relu", size.replace("+0.00", "0.00") + " points with this seed"]
+    assert line.strip("│ ").split() == [
+        "minus",
+        "relu",
+        *f"{fixed(carelu.value - relu.value, 2, True)} points with this seed".split(),
+    ]
 
 
 def test_a_run_asked_for_again_was_there_before(run_in_sweep):
