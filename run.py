@@ -19,11 +19,11 @@ exit_codes: list[int] = []
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="config")
-def job(cfg: DictConfig) -> float | None:
-    """One run, composed by Hydra; returns its headline value for sweepers."""
+def job(cfg: DictConfig) -> float:
+    """One run, composed by Hydra; returns its headline for sweepers, of which more is better: `Ending.objective`."""
     ending = perform_job(cfg, HydraConfig.get())
     exit_codes.append(ending.code)
-    return ending.value
+    return ending.objective
 
 
 def main() -> int:

@@ -53,14 +53,23 @@ class Entry:
         return sum(run.status == status for run in self.runs)
 
 
-def compare(evidence: Evidence, setting: Setting, metric: str, baseline: str) -> list[Entry]:
+def compare(
+    evidence: Evidence, setting: Setting, metric: str, baseline: str, margin: float | None = None
+) -> list[Entry]:
     """Every activation of a setting, the baseline first.
+
+    Args:
+        evidence: the runs.
+        setting: those to compare.
+        metric: the column to compare.
+        baseline: the label of the activation that the others are compared with.
+        margin: of practical equivalence; None: the task's own.
 
     Raises:
         BadInput: the direction of the metric is unknown.
     """
     higher_is_better = describe_metric(setting.task, metric).higher_is_better
-    margin = margin_of(setting.task, metric)
+    margin = margin or margin_of(setting.task, metric)
     runs_of = evidence.of(setting, baseline)
     values_of = {act: values_by_seed(runs, metric) for act, runs in runs_of.items()}
     base = values_of.get(baseline)

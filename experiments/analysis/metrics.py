@@ -28,6 +28,11 @@ def describe_metric(task: str, name: str) -> Metric:
     return replace(metric, title=f"{metric.title} on {measured_on}") if measured_on else metric
 
 
+def difference_unit(metric: Metric) -> str:
+    """The unit of a difference of two values: percentages differ by points."""
+    return "points" if metric.unit == "%" else metric.unit
+
+
 def margin_of(task: str, name: str) -> float | None:
     """The margin of practical equivalence: that of the headline on every set; None for another metric.
 

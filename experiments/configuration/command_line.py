@@ -6,12 +6,12 @@ Imports neither torch nor data, so that a typing error is reported at once.
 import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -21,15 +21,26 @@ from experiments.configuration.composition import (
     LAUNCHER,
     SET_BY_GROUP,
     SHOW_KEYS,
+    SWEEPER,
     as_dict,
     compose_with_hydra,
     flatten,
     launchers,
     options_of,
+    sweepers,
     without_hydra,
 )
 from experiments.configuration.launcher import check_launcher_options
 from experiments.configuration.schema import check_choices, validate
+from experiments.configuration.sweeper import (
+    BASIC,
+    VERDICT,
+    Comparison,
+    VerdictOptions,
+    check_sweeper,
+    read_comparisons,
+    read_verdict_options,
+)
 from experiments.errors import BadInput, unknown
 
 
@@ -38,18 +49,25 @@ class SweepPlan:
     """What `python run.py -m …` asks for.
 
     Args:
-        jobs: the overrides of each run, in the order in which Hydra starts them.
+        jobs: the overrides of each run, in the order in which Hydra starts them; None where the sweeper chooses them as
+            it goes.
         folder: the folder of the sweep's record; a second sweep there gets a folder next to it.
         launcher: the option of hydra/launcher.
         ledger: where its runs are recorded.
         logger: the chosen file of configs/logger.
+        sweeper: the option of hydra/sweeper.
+        comparisons: what hydra/sweeper=verdict decides.
+        verdict: its options; None for another sweeper.
     """
 
-    jobs: list[list[str]]
+    jobs: list[list[str]] | None
     folder: Path
     launcher: str
     ledger: Path
     logger: DictConfig
+    sweeper: str = BASIC
+    comparisons: Sequence[Comparison] = ()
+    verdict: VerdictOptions | None = None
 
 
 def check_command(args: list[str]) -> SweepPlan | None:
@@ -74,7 +92,12 @@ def check_command(args: list[str]) -> SweepPlan | None:
     overrides = [override for override in given if override not in of_hydra]
     if not listing:
         _check_hydra(of_hydra, sweeping)
+    sweeper = next((_values(override)[-1] for override in of_hydra if override.key_or_group == SWEEPER), BASIC)
+    if sweeping:
+        check_sweeper(sweeper, overrides)
     overrides = _with_the_experiment(overrides, sweeping, listing)
+    if sweeper == VERDICT:
+        overrides = [override for override in overrides if override.key_or_group != "seed"]  # of the experiment
     _check_words(overrides, sweeping)
     _check_keys(overrides)
     devices = set()
@@ -90,17 +113,23 @@ def check_command(args: list[str]) -> SweepPlan | None:
     _check_devices(devices, cfg.hydra.runtime.choices[LAUNCHER])
     lines = [[_line(override, value) for value in _values(override)] for override in overrides]
     cfg = _compose_or_explain([*map(_first_line, of_hydra), *(each[0] for each in lines if len(each) == 1)])
-    return SweepPlan(
-        jobs=[list(job) for job in itertools.product(*lines)],
+    launcher = cfg.hydra.runtime.choices[LAUNCHER]
+    plan = SweepPlan(
+        jobs=[list(job) for job in itertools.product(*lines)] if sweeper == BASIC else None,
         folder=Path(cfg.hydra.sweep.dir),
-        launcher=cfg.hydra.runtime.choices[LAUNCHER],
+        launcher=launcher,
         ledger=Path(cfg.output_root, "ledger.csv"),
         logger=cfg.logger,
+        sweeper=sweeper,
     )
+    if sweeper != VERDICT:
+        return plan
+    options = read_verdict_options(OmegaConf.to_container(cfg.hydra.sweeper))
+    return replace(plan, comparisons=read_comparisons(lines, options, launcher), verdict=options)
 
 
 def _check_hydra(of_hydra: list[Override], sweeping: bool) -> None:
-    """Raises `BadInput` for a launcher or an option of it that does not exist or is out of range."""
+    """Raises `BadInput` for a launcher or sweeper or an option of it that does not exist or is out of range."""
     for override in of_hydra:
         if override.key_or_group.startswith("hydra.sweeper.params"):
             raise BadInput(f"{override.input_line}: give the values themselves, like seed=0,1,2, or +experiment=NAME")
@@ -111,8 +140,10 @@ def _check_hydra(of_hydra: list[Override], sweeping: bool) -> None:
         if _values(override)[0] not in launchers():
             raise unknown(LAUNCHER, _values(override)[0], launchers())
     about_launcher = [o for o in of_hydra if o in choices or o.key_or_group.startswith("hydra.launcher.")]
-    if about_launcher and not sweeping:
-        raise BadInput(f"{about_launcher[0].input_line} is for sweeps; to sweep: python run.py -m …")
+    about_sweeper = [o for o in of_hydra if o.key_or_group == SWEEPER or o.key_or_group.startswith("hydra.sweeper.")]
+    for override in (*about_launcher, *about_sweeper):
+        if not sweeping:
+            raise BadInput(f"{override.input_line} is for sweeps; to sweep: python run.py -m …")
     usual = _compose_or_explain([_first_line(override) for override in choices])
     known = flatten(OmegaConf.to_container(usual.hydra.launcher), "hydra.launcher")
     for override in about_launcher:
@@ -121,12 +152,25 @@ def _check_hydra(of_hydra: list[Override], sweeping: bool) -> None:
         is_for_slurm = key.startswith("hydra.launcher.additional_parameters.")
         if override not in choices and not is_option and not is_for_slurm:
             raise unknown(f"option of hydra/launcher={usual.hydra.runtime.choices[LAUNCHER]}", key, known)
+    _check_options_of_sweeper(about_sweeper)
     check_launcher_options({o.key_or_group: o.value() for o in about_launcher if o not in choices})
     if usual.hydra.runtime.choices[LAUNCHER] == "submitit_slurm" and not shutil.which("sbatch"):
         raise BadInput(
             "hydra/launcher=submitit_slurm needs Slurm, and there is no `sbatch` on this machine; "
             "give the command on a cluster's login node, or use hydra/launcher=pool"
         )
+
+
+def _check_options_of_sweeper(about_sweeper: list[Override]) -> None:
+    """Raises `BadInput` for an option that the sweeper does not have, if it is one of this project or the basic one."""
+    usual = _compose_or_explain(
+        [_first_line(override) for override in about_sweeper if override.key_or_group == SWEEPER]
+    )
+    sweeper, known = usual.hydra.runtime.choices[SWEEPER], set(usual.hydra.sweeper) - {"_target_", "params"}
+    known = {f"hydra.sweeper.{name}" for name in known}
+    for override in about_sweeper:
+        if sweeper in sweepers() and override.key_or_group not in (SWEEPER, *known):
+            raise unknown(f"option of {SWEEPER}={sweeper}", override.key_or_group, known)
 
 
 def _check_devices(devices: set[str], launcher: str) -> None:
@@ -177,7 +221,8 @@ def _check_words(overrides: list[Override], sweeping: bool) -> None:
         if override.is_sweep_override() and not sweeping:
             raise BadInput(f"{override.input_line} gives several values; to sweep over them: python run.py -m …")
         if not _values(override):
-            raise BadInput(f"{override.input_line} matches nothing; accepted: {', '.join(options_of(group))}")
+            accepted = ", ".join(options_of(group)) or "at least one value"
+            raise BadInput(f"{override.input_line} matches nothing; accepted: {accepted}")
         if group in GROUPS:
             known = options_of(group)
             for word in _values(override):
@@ -235,6 +280,8 @@ def _values(override: Override) -> list[str]:
     value = override.value()
     if isinstance(value, Glob):
         return value.filter(list(options_of(override.key_or_group)))
+    if isinstance(value, IntervalSweep):  # its ends stand for all values
+        return [str(value.start), str(value.end)]
     return list(override.sweep_string_iterator())
 
 

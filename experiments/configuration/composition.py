@@ -35,6 +35,9 @@ GROUPS_BY_TASK = ("data", "model", "recipe")
 LAUNCHER = "hydra/launcher"
 """The group that chooses how the runs of a sweep are started."""
 
+SWEEPER = "hydra/sweeper"
+"""The group that chooses which runs a sweep has."""
+
 GROUPS = ("task", "act", "recipe", "data", "model", "optim", "trainer", "logger")
 """The groups that make up a run; `experiment` overrides them."""
 
@@ -130,6 +133,11 @@ def option_file(group: str, option: str) -> Path:
     if found is None:
         raise unknown(group, option, options_of(group))
     return found
+
+
+def sweepers() -> dict[str, str]:
+    """The options of hydra/sweeper → their descriptions."""
+    return {"basic": "Every combination of the values", **options_of(SWEEPER)}
 
 
 def launchers() -> dict[str, str]:

@@ -1,6 +1,14 @@
 """The text of `python run.py --help`, made from the files in configs/."""
 
-from experiments.configuration.composition import GROUPS, GROUPS_BY_TASK, LAUNCHER, launchers, options_of
+from experiments.configuration.composition import (
+    GROUPS,
+    GROUPS_BY_TASK,
+    LAUNCHER,
+    SWEEPER,
+    launchers,
+    options_of,
+    sweepers,
+)
 
 _MEANINGS = {
     "task": "what is learned",
@@ -13,6 +21,7 @@ _MEANINGS = {
     "logger": "where else to log",
     "experiment": "a ready-made sweep: python run.py -m +experiment=NAME",
     "hydra/launcher": "how the runs of a sweep are started",
+    "hydra/sweeper": "which runs a sweep has",
 }
 
 _HELP = """\
@@ -22,6 +31,7 @@ usage: python run.py [KEY=VALUE ...]              one run
        python run.py -m [KEY=A,B,C ...]           a sweep over every combination, summed up at its end
        python run.py -m +experiment=NAME          a ready-made sweep, like paper_all or carelu_study
        python run.py -m … hydra/launcher=pool     several runs at once; others: {launchers}
+       python run.py -m … hydra/sweeper=verdict   adds seeds until act=A,B,C are compared; without seed=
 
 Examples
   python run.py task=cifar100 act=carelu data=sample recipe=small   a small run on bundled images
@@ -55,13 +65,14 @@ def help_text() -> str:
     """The text of `--help`: every group with its options and their descriptions."""
     lines = []
     tasks = options_of("task")
-    for group in (*GROUPS, "experiment", LAUNCHER):
+    of_hydra = {LAUNCHER: launchers, SWEEPER: sweepers}
+    for group in (*GROUPS, "experiment", *of_hydra):
         lines.append(f"{group}: {_MEANINGS[group]}")
         if group in GROUPS_BY_TASK:
             for task in tasks:
                 lines += [f"  for task={task}", *_listed(options_of(group, task), indent=4)]
         else:
-            lines += _listed(launchers() if group == LAUNCHER else options_of(group), indent=2)
+            lines += _listed(of_hydra[group]() if group in of_hydra else options_of(group), indent=2)
         lines.append("")
     return _HELP.format(
         launchers=", ".join(word for word in launchers() if word not in ("basic", "pool")),

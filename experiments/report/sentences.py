@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from experiments.analysis.comparison import Entry
 from experiments.analysis.findings import SUBJECT, Finding, of_subject
-from experiments.analysis.metrics import Metric
+from experiments.analysis.metrics import Metric, difference_unit
 from experiments.analysis.numbers import ABSENT, fixed, plural
 from experiments.analysis.verdict import MOST_SEEDS, fewest_pairs
 from experiments.report.names import activation_name, data_name
@@ -45,11 +45,6 @@ def difference_cell(entry: Entry, metric: Metric) -> str:
     """The mean paired difference in a table, with the interval behind the verdict where there is one."""
     size, interval = fixed(entry.paired.difference, metric.decimals, signed=True), interval_text(entry, metric)
     return f"{size} ({interval})" if interval else size
-
-
-def difference_unit(metric: Metric) -> str:
-    """The unit of a difference of two values: percentages differ by points."""
-    return "points" if metric.unit == "%" else metric.unit
 
 
 def margin_text(entry: Entry, metric: Metric) -> str:

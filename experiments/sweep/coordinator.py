@@ -13,10 +13,10 @@ from types import FrameType
 from experiments.configuration.command_line import SweepPlan
 from experiments.configuration.composition import literal
 from experiments.errors import BadInput
-from experiments.sweep.record import Job, SweepFolder
+from experiments.sweep.record import Conclusion, Job, SweepFolder
 from experiments.sweep.report import exit_code, is_done, labels, outcome, progress, summary
 from experiments.sweep.slurm import prepare_launcher
-from experiments.training.job import STOPPED
+from experiments.training.job import BAD_INPUT, FAILED, STOPPED
 
 _POLL_SECONDS = 1.0
 
@@ -31,55 +31,81 @@ def coordinate(plan: SweepPlan, hydra_main: Callable[[], None]) -> int:
         plan: the sweep that the command line describes.
         hydra_main: performs what sys.argv describes.
     """
-    folder = SweepFolder.create(plan.folder, plan.jobs, plan.launcher)
+    if plan.verdict:
+        from experiments.sweep.adaptive import seeds_before_a_verdict  # SciPy takes a second to import
+
+        seeds_before_a_verdict(plan.comparisons, plan.verdict)
+    folder = SweepFolder.create(plan.folder, plan.jobs or [], plan.launcher, plan.comparisons)
     sys.argv.append(f"hydra.sweep.dir={literal(str(folder.path.absolute()))}")
     if plan.launcher == "submitit_slurm":
         prepare_launcher()
-    count = f"{len(plan.jobs)} run{'s' * (len(plan.jobs) != 1)}"
-    print(f"sweep of {count}{_LOGS.get(plan.launcher, '').format(folder.path)}", flush=True)
+    print(f"sweep{_size(plan)}{_LOGS.get(plan.launcher, '').format(folder.path)}", flush=True)
     began = time.time()
     with _stop_on_signal(folder), _progress_lines(folder):
-        was_stopped = _perform(hydra_main, folder)
+        code = _perform(hydra_main, folder)
     jobs = folder.jobs()
     print(summary(jobs, time.time() - began, str(folder.path)), flush=True)
-    _print_comparison(plan, jobs)
+    _print_comparison(plan, jobs, folder.conclusion())
     if plan.logger.name == "wandb" and any(map(is_done, jobs)):
         from experiments.report.wandb_comparison import log_comparison  # imports what draws the figures
 
         log_comparison(plan.ledger, plan.logger, print)
-    return exit_code(jobs, was_stopped or folder.stop_requested())
+    stopped = code == STOPPED or folder.stop_requested()
+    return max(exit_code(jobs, stopped), code)
 
 
-def _print_comparison(plan: SweepPlan, jobs: Sequence[Job]) -> None:
-    """Prints what the runs that are done say of their activations."""
+def _size(plan: SweepPlan) -> str:
+    """How many runs the sweep has, as far as that is known."""
+    if plan.verdict:
+        most = plan.verdict.max_seeds * sum(len(each.activations) for each in plan.comparisons)
+        return f" of at most {most} runs, by hydra/sweeper={plan.sweeper}"
+    if plan.jobs is None:
+        return f" by hydra/sweeper={plan.sweeper}"
+    return f" of {len(plan.jobs)} run{'s' * (len(plan.jobs) != 1)}"
+
+
+def _print_comparison(plan: SweepPlan, jobs: Sequence[Job], conclusion: Conclusion | None) -> None:
+    """Prints what the runs that are done say of their activations, and why a sweep for a verdict ended."""
     run_ids = {job.ending.run_id for job in jobs if job.ending and job.ending.value is not None}
-    if not run_ids:
-        return
+    if run_ids:
+        _print_text(plan, run_ids, conclusion)
+    if conclusion:
+        print("\n".join(conclusion.sentences), flush=True)
+    elif plan.verdict:
+        print("ended before a verdict; repeat the command to go on", flush=True)
+
+
+def _print_text(plan: SweepPlan, run_ids: set[str], conclusion: Conclusion | None) -> None:
     from experiments.report.terminal import comparison_text  # SciPy takes a second to import
 
     try:
-        text = comparison_text(plan.ledger, run_ids)
+        baseline, margin = conclusion and conclusion.baseline, plan.verdict and plan.verdict.margin
+        text = comparison_text(plan.ledger, run_ids, baseline, margin)
     except BadInput as error:
         text = f"no comparison: {error}"
     if text:
         print(f"\n{text}", flush=True)
 
 
-def _perform(hydra_main: Callable[[], None], folder: SweepFolder) -> bool:
-    """Lets Hydra perform the sweep; returns whether a signal ended it."""
+def _perform(hydra_main: Callable[[], None], folder: SweepFolder) -> int:
+    """Lets Hydra perform the sweep; returns 0, STOPPED if a signal ended it, FAILED if the launcher or sweeper did."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing their tracebacks
     try:
         hydra_main()
     except KeyboardInterrupt:
-        return True
+        return STOPPED
     except SystemExit as end:  # of a run that was stopped, or of Hydra, which has printed what is wrong
-        return end.code == STOPPED
-    except Exception as error:  # of the launcher; a run reports its own errors
+        return STOPPED if end.code == STOPPED else FAILED if end.code else 0
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except Exception as error:  # of the launcher or sweeper; a run reports its own errors
         trace = folder.path / "traceback.txt"
         trace.write_text(traceback.format_exc(), encoding="utf-8")
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         print(f"error: hydra/launcher={folder.about['launcher']} failed: {reason} (see {trace})", file=sys.stderr)
-    return False
+        return FAILED
+    return 0
 
 
 @contextlib.contextmanager

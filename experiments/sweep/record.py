@@ -1,12 +1,13 @@
 """The record of a sweep in its folder: its jobs and their states."""
 
-import functools
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from experiments.configuration.sweeper import Comparison
 from experiments.training.job import Ending
 
 RUNNING, NOT_RUN = "running", "not run"
@@ -31,6 +32,19 @@ class Job:
     ended: float = 0.0
 
 
+@dataclass(frozen=True)
+class Conclusion:
+    """The end of a sweep of hydra/sweeper=verdict.
+
+    Args:
+        sentences: why it ended, and how to go on.
+        baseline: the label of the activation that the others were compared with; None if none of its runs has one.
+    """
+
+    sentences: list[str]
+    baseline: str | None = None
+
+
 class SweepFolder:
     """The files of one sweep; the coordinator and the processes of its jobs read and write them.
 
@@ -42,13 +56,16 @@ class SweepFolder:
         self.path = path
 
     @classmethod
-    def create(cls, path: Path, jobs: list[list[str]], launcher: str) -> "SweepFolder":
+    def create(
+        cls, path: Path, jobs: list[list[str]], launcher: str, comparisons: Sequence[Comparison] = ()
+    ) -> "SweepFolder":
         """Makes the folder of a sweep; if `path` exists, one next to it.
 
         Args:
             path: the wanted path.
             jobs: the overrides of each planned job.
             launcher: the option of hydra/launcher.
+            comparisons: what hydra/sweeper=verdict decides.
         """
         wanted, number = path, 1
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,13 +76,33 @@ class SweepFolder:
             except FileExistsError:
                 number += 1
                 path = wanted.with_name(f"{wanted.name}-{number}")
-        _write(path / "sweep.json", {"jobs": jobs, "launcher": launcher})
+        about = {"jobs": jobs, "launcher": launcher, "comparisons": list(map(asdict, comparisons))}
+        _write(path / "sweep.json", about)
         return cls(path)
 
-    @functools.cached_property
+    @property
     def about(self) -> dict[str, object]:
-        """The planned `jobs` and the `launcher`, as given to `create`."""
+        """The planned `jobs`, the `launcher` and the `comparisons`, as given to `create`."""
         return json.loads((self.path / "sweep.json").read_text(encoding="utf-8"))
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        """What hydra/sweeper=verdict decides."""
+        return [Comparison(**each) for each in self.about["comparisons"]]
+
+    def plan(self, jobs: Sequence[list[str]]) -> None:
+        """Adds jobs that a sweeper will start."""
+        about = self.about
+        _write(self.path / "sweep.json", {**about, "jobs": [*about["jobs"], *jobs]})
+
+    def conclude(self, conclusion: "Conclusion") -> None:
+        """Records what hydra/sweeper=verdict says at its end."""
+        _write(self.path / "conclusion.json", asdict(conclusion))
+
+    def conclusion(self) -> "Conclusion | None":
+        """What it said, None if it did not come to its end."""
+        file = self.path / "conclusion.json"
+        return Conclusion(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
 
     def request_stop(self) -> None:
         """Asks every job to write a checkpoint and end, and prevents further jobs from starting."""

@@ -33,17 +33,24 @@ def seconds_left(jobs: Sequence[Job], now: float) -> float | None:
     if not ended or not to_do:
         return None
     mean = sum(job.ended - job.began for job in ended) / len(ended)
-    work = sum((job.ended or now) - job.began for job in started)
-    elapsed = max(now - min(job.began for job in started), 1e-9)
     left = sum(max(mean - (now - job.began if job.began else 0), 0) for job in to_do)
-    return left / max(work / elapsed, 1)
+    return left / at_once(started, now)
+
+
+def at_once(jobs: Sequence[Job], now: float) -> float:
+    """How many of these runs ran at once on average, at least 1."""
+    started = [job for job in jobs if job.began and job.state != "skipped"]
+    if not started:
+        return 1.0
+    work = sum((job.ended or now) - job.began for job in started)
+    return max(work / max(now - min(job.began for job in started), 1e-9), 1.0)
 
 
 def progress(jobs: Sequence[Job], now: float) -> str:
     """Like "3 of 12 done, about 14 min left"."""
     left = seconds_left(jobs, now)
     counted = f"{sum(map(is_done, jobs))} of {len(jobs)} done"
-    return counted + (f", about {_roughly(left)} left" if left is not None else "")
+    return counted + (f", about {roughly(left)} left" if left is not None else "")
 
 
 def outcome(job: Job) -> str:
@@ -57,7 +64,7 @@ def outcome(job: Job) -> str:
 def summary(jobs: Sequence[Job], seconds: float, folder: str) -> str:
     """The table at the end of a sweep, with the count of each outcome."""
     jobs_and_labels = list(zip(jobs, labels(jobs), strict=True))
-    width = max(len(label) for _, label in jobs_and_labels)
+    width = max((len(label) for _, label in jobs_and_labels), default=0)
     lines = [f"sweep of {len(jobs)} {'run' if len(jobs) == 1 else 'runs'} in {duration(seconds)}, {folder}"]
     for job, label in jobs_and_labels:
         took = duration(job.ended - job.began) if job.ending and job.state != "skipped" else ""
@@ -74,7 +81,7 @@ def summary(jobs: Sequence[Job], seconds: float, folder: str) -> str:
 def exit_code(jobs: Sequence[Job], was_stopped: bool) -> int:
     """The largest exit code of the runs; one that did not run counts as stopped, or as failed if no signal came."""
     missing = STOPPED if was_stopped else FAILED
-    return max(job.ending.code if job.ending else missing for job in jobs)
+    return max((job.ending.code if job.ending else missing for job in jobs), default=missing)
 
 
 def final_state(job: Job) -> str:
@@ -82,7 +89,8 @@ def final_state(job: Job) -> str:
     return "failed" if job.state == RUNNING else job.state
 
 
-def _roughly(seconds: float) -> str:
+def roughly(seconds: float) -> str:
+    """`seconds` as an estimate: "45 s", "12 min" or "3.5 h"."""
     if seconds < 90:
         return f"{max(round(seconds), 1)} s"
     if seconds < 90 * 60:

@@ -2,6 +2,7 @@
 
 import shlex
 import time
+from collections.abc import Mapping
 
 from rich.console import Console, Group
 from rich.panel import Panel
@@ -9,7 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from experiments.analysis.metrics import describe_metric, difference_unit
+from experiments.analysis.numbers import fixed
 from experiments.configuration.identity import Identity
+from experiments.configuration.task_spec import Metric
 
 
 class Display:
@@ -87,13 +91,26 @@ class Display:
             self._progress.stop()
             self._progress = None
 
-    def result(self, identity: Identity, result: dict[str, object], again: bool = False) -> None:
-        """Prints the panel at the end: headline, cost, and the command of a comparable run."""
+    def result(
+        self,
+        identity: Identity,
+        result: dict[str, object],
+        again: bool = False,
+        differences: Mapping[str, float] | None = None,
+    ) -> None:
+        """Prints the panel at the end: headline, cost, and the command of a comparable run.
+
+        Args:
+            identity: the run.
+            result: the content of its result.json.
+            again: whether it was there before.
+            differences: its headline minus that of its counterparts, by their activation.
+        """
         table = Table.grid(padding=(0, 2))
         table.add_column(style="bold")
         table.add_column(overflow="fold")
         if result["status"] == "finished":
-            table.add_row(result["headline_metric"], Text(f"{result['headline_value']:.4g}", "bold green"))
+            _add_headline(table, identity.task, result, differences or {})
         else:
             table.add_row("status", Text.assemble((result["status"], "bold red"), f": {result['reason']}"))
         table.add_row("time", f"{duration(result['wall_seconds'])}, {result['step_milliseconds']:.1f} ms per step")
@@ -101,7 +118,8 @@ class Display:
         table.add_row("directory", str(identity.directory))
         title = f"{identity.task} · {identity.act} · seed {identity.seed}" + (" · already done" if again else "")
         self.console.print(Panel(table, title=Text(title), title_align="left", expand=False))
-        self.console.print(f"compare with: {self._comparison(identity)}")
+        if result["status"] == "finished":
+            self.console.print(f"compare with: {self._comparison(identity)}")
 
     def _comparison(self, identity: Identity) -> str:
         """The command of the same run with ReLU, or with CAReLU if this run uses another activation."""
@@ -113,6 +131,27 @@ class Display:
     def note(self, message: str) -> None:
         """Prints one line."""
         self.console.print(message)
+
+
+def _add_headline(table: Table, task: str, result: Mapping[str, object], differences: Mapping[str, float]) -> None:
+    """The rows of the headline: value and unit, what it is measured against, differences to the counterparts."""
+    name = result["headline_metric"]
+    metric = describe_metric(task, name)
+    value = f"{fixed(result['headline_value'], metric.decimals)} {metric.unit}".rstrip()
+    table.add_row(name, Text.assemble((value, "bold green"), _reference(metric, result.get(f"bicubic_{name}"))))
+    unit = difference_unit(metric)
+    for act, difference in sorted(differences.items()):
+        size = f"{fixed(difference, metric.decimals, signed=True)} {unit}".rstrip()
+        table.add_row(f"minus {act}", f"{size} with this seed")
+
+
+def _reference(metric: Metric, bicubic: float | None) -> str:
+    """What guessing or bicubic interpolation reaches; empty where neither is known."""
+    known = {"bicubic": bicubic, "chance": metric.chance}
+    found = next(((word, value) for word, value in known.items() if value is not None), None)
+    if found is None:
+        return ""
+    return f" ({found[0]}: {fixed(found[1], metric.decimals)} {metric.unit})".replace(" )", ")")
 
 
 def _formatted(values: dict[str, float]) -> str:

@@ -1,14 +1,17 @@
 """One run as the command line requests it: errors become one-line messages, the ending becomes an exit code."""
 
+import math
 import signal
 import sys
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from experiments.configuration.schema import check_choices, validate
+from experiments.configuration.task_spec import spec_of
 from experiments.distributed.torchrun import is_main_process, wait_for_torchrun
 from experiments.errors import BadInput, OtherProcessFailed
 
@@ -31,6 +34,7 @@ class Ending:
         reason: why the run has no headline value, or that it was already done.
         run_id: the run's id; empty if it ended before the id was known.
         metric, value: the headline, if there is one.
+        higher_is_better: the direction of the headline.
     """
 
     state: str
@@ -39,6 +43,18 @@ class Ending:
     run_id: str = ""
     metric: str = ""
     value: float | None = None
+    higher_is_better: bool = True
+
+    @property
+    def objective(self) -> float:
+        """What a sweeper that optimises gets: larger is better for every task, and a run without a value is worst.
+
+        It is the headline, or for one of which less is better, like a loss, its negative. With hydra/sweeper=optuna:
+        hydra.sweeper.direction=maximize.
+        """
+        if self.value is None:
+            return -math.inf
+        return float(self.value if self.higher_is_better else -self.value)
 
 
 def report_error(error: BadInput) -> int:
@@ -59,6 +75,7 @@ def run_job(cfg: DictConfig, choices: dict[str, str]) -> Ending:
         # Imported here because torch takes seconds to load, and the errors above do not need it.
         from experiments.training.allocator import keep_freed_memory
         from experiments.training.console import Display
+        from experiments.training.counterparts import differences
         from experiments.training.process_state import process_state_kept
         from experiments.training.run import Run
 
@@ -67,7 +84,9 @@ def run_job(cfg: DictConfig, choices: dict[str, str]) -> Ending:
             display = Display(quiet=not is_main_process())
             outcome = Run(config, choices, display).complete()
             if outcome.result is not None:
-                display.result(outcome.identity, outcome.result, outcome.again)
+                ledger = Path(config.output_root, "ledger.csv")
+                found = differences(ledger, outcome.identity.run_id) if is_main_process() else {}
+                display.result(outcome.identity, outcome.result, outcome.again, found)
             return _ending(outcome)
     except BadInput as error:
         report_error(error)
@@ -94,5 +113,6 @@ def _ending(outcome: "Outcome") -> Ending:
     if state == "finished":
         state = "skipped" if outcome.again else "resumed" if outcome.resumed else "done"
     reason = ("already done: " if outcome.again else "") + result["reason"]
-    code, value = _BY_STATUS[result["status"]], result["headline_value"]
-    return Ending(state, code, reason, run_id, result["headline_metric"], value)
+    code, value, metric = _BY_STATUS[result["status"]], result["headline_value"], result["headline_metric"]
+    higher_is_better = spec_of(outcome.identity.task).metrics[metric].higher_is_better
+    return Ending(state, code, reason, run_id, metric, value, higher_is_better)

@@ -19,12 +19,17 @@ def make_tables(*arguments):
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
-def test_tables_are_written_beside_the_ledger_and_what_is_wrong_with_it_is_said(tmp_path):
+def test_the_main_tables_are_printed_and_all_are_written_beside_the_ledger(tmp_path):
     ledger = write(tmp_path / "ledger.csv", [*grid(["relu", "carelu"], range(2)), row("gelu", 0, value="?")])
     done = make_tables("--ledger", ledger)
     assert done.returncode == 0
-    names = [f"{name}.{suffix}" for name in ("cifar100", "cost") for suffix in ("md", "tex", "csv")]
-    assert done.stdout.split() == [str(tmp_path / "tables" / name) for name in names]
+    names = {f"{name}.{suffix}" for name in ("cifar100", "cost") for suffix in ("md", "tex", "csv")}
+    assert {file.name for file in (tmp_path / "tables").iterdir()} == names
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("CIFAR-100: top-1 accuracy")
+    assert [line.split()[0] for line in lines if line.startswith("  ")] == ["activation", "ReLU", "CAReLU"]
+    assert [line for line in lines if str(tmp_path) in line] == lines[-1:] == [str(tmp_path / "tables")]
+    assert "milliseconds" not in done.stdout  # of the table of costs
     assert done.stderr == "warning: line 6 of ledger.csv is left out: column 'headline_value' is '?', not a number.\n"
 
 

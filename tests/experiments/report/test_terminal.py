@@ -1,7 +1,7 @@
 """The answer at the end of a sweep."""
 
-from experiments.report.terminal import comparison_text
-from tests.experiments.ledgers import grid, row, write
+from experiments.report.terminal import comparison_text, table_text
+from tests.experiments.ledgers import grid, row, small_table, write
 
 RELU = {0: 40.0, 1: 41.0, 2: 42.0, 3: 41.0}
 CARELU = {0: 43.0, 1: 44.1, 2: 44.9, 3: 44.0}
@@ -54,3 +54,24 @@ def test_too_few_pairs_have_no_interval_and_the_number_that_is_needed(tmp_path):
     rows = [each for each in rows_of(relu=RELU, carelu=CARELU) if each["seed"] < 3]
     (carelu,) = [line for line in text_of(tmp_path, rows).split("\n") if line.startswith("  CAReLU")]
     assert carelu.split("  ")[-1] == "undecided: at least 4 pairs needed" and " to " not in carelu
+
+
+def test_the_baseline_and_the_margin_of_a_sweep_take_the_place_of_the_usual_ones(tmp_path):
+    rows = rows_of(relu=RELU, carelu=CARELU)
+    ledger = write(tmp_path / "ledger.csv", rows)
+    text = comparison_text(ledger, {each["run_id"] for each in rows}, "carelu", 20.0)
+    assert "ReLU vs CAReLU" in text and "worse, by less than the margin of 20 points" in text
+    assert "Margin of this sweep: 20 points; the tables use the task's, 0.5 points." in text
+
+
+def test_the_usual_margin_is_not_remarked(tmp_path):
+    rows = rows_of(relu=RELU, carelu=CARELU)
+    ledger = write(tmp_path / "ledger.csv", rows)
+    assert "Margin of this sweep" not in comparison_text(ledger, {each["run_id"] for each in rows}, None, 0.5)
+
+
+def test_a_table_is_printed_with_its_cells_below_each_other():
+    title, block, setting, heads, relu, carelu, note = table_text(small_table()).split("\n")
+    assert (title, block, setting, note) == ("A table", "First", "The setting.", "A note.")
+    assert heads == "  activation  top-1, %"
+    assert (relu, carelu) == ("  relu        40.0 ± 1.0", "  carelu_l1   42.0")

@@ -4,6 +4,7 @@ Small programs replace `python run.py`, so that no test trains anything.
 """
 
 import json
+import math
 import os
 import signal
 import sys
@@ -113,7 +114,7 @@ REPORT = 'write_ending(file, Ending("done", 0, "", "a", "top1", {}))'
 
 def test_the_values_of_a_batch_come_in_its_order(sweep):
     _, values = sweep(f"time.sleep(1); {REPORT.format(1.5)}", REPORT.format(2.5), "sys.exit(2)", workers=3)
-    assert values == [1.5, 2.5, None]
+    assert values == [1.5, 2.5, -math.inf]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +151,7 @@ def test_a_job_that_is_killed_fails_with_a_reason_and_stops_no_other(sweep):
     assert (killed.state, killed.ending.code, ended.state, ended.ending.code) == ("failed", 1, "failed", 4)
     assert f"SIGKILL, perhaps out of memory (see {folder.log(0)}" in killed.ending.reason
     assert f"exit code 4 (see {folder.log(1)}" in ended.ending.reason
-    assert (done.state, values) == ("done", [None, None, 3])
+    assert (done.state, values) == ("done", [-math.inf, -math.inf, 3])
 
 
 def test_a_request_to_stop_ends_running_jobs_with_a_checkpoint_and_starts_no_other(sweep):

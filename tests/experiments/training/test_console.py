@@ -57,11 +57,42 @@ def test_an_epoch_is_one_line_with_the_headline_its_time_and_the_time_left(shown
 def test_the_panel_holds_headline_and_cost_and_the_command_of_a_comparable_run(shown, act, other):
     display, text = shown
     display.result(identity(f"act={act}", "seed=3"), RESULT)
-    for expected in ("71.25", "2 min 05 s", "3.2 ms per step", "1,234 MiB"):
+    for expected in ("71.25 % (chance: 1.00 %)", "2 min 05 s", "3.2 ms per step", "1,234 MiB"):
         assert expected in text()
     (command,) = (line for line in text().splitlines() if line.startswith("compare with: "))
     assert f"act={other}" in command.split()
     assert "seed=3" in command.split()
+
+
+def test_the_panel_names_bicubic_interpolation_where_it_was_measured(shown):
+    display, text = shown
+    measured = {"headline_metric": "psnr_y", "headline_value": 27.5314, "bicubic_psnr_y": 27.1}
+    display.result(identity("task=superres", "act=relu"), {**RESULT, **measured})
+    assert "27.531 dB (bicubic: 27.100 dB)" in text()
+
+
+def test_a_number_without_unit_and_chance_stands_alone(shown):
+    display, text = shown
+    display.result(identity("act=relu"), {**RESULT, "headline_metric": "loss", "headline_value": 3.5})
+    (line,) = [line for line in text().splitlines() if "loss" in line]
+    assert line.strip("│ ").split() == ["loss", "3.5000"]
+
+
+def test_the_panel_holds_the_difference_to_each_counterpart(shown):
+    display, text = shown
+    display.result(identity("act=relu"), RESULT, differences={"gelu": -1.5, "carelu": 0.4167})
+    lines = [line.strip("│ ") for line in text().splitlines() if "minus" in line]
+    assert [line.split("  ") for line in lines] == [
+        ["minus carelu", "+0.42 points with this seed"],
+        ["minus gelu", "", "\N{MINUS SIGN}1.50 points with this seed"],
+    ]
+
+
+@pytest.mark.parametrize("status", ["failed", "diverged"])
+def test_a_run_without_headline_is_compared_with_nothing(shown, status):
+    display, text = shown
+    display.result(identity("act=carelu"), {**RESULT, "status": status, "headline_value": None, "reason": "step 5"})
+    assert "compare with" not in text() and "minus" not in text()
 
 
 def test_a_result_that_was_already_there_is_marked(shown):

@@ -1,16 +1,22 @@
 """`python run.py` as a person types it."""
 
 import json
+import math
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import torch
 
+from experiments.analysis.numbers import fixed
 from experiments.configuration.composition import launchers, options_of
+from experiments.tasks.cifar100 import spec
+from experiments.tasks.cifar100.spec import SPEC
 from experiments.tasks.cifar100.task import CIFAR100
+from experiments.training.job import Ending
 from tests.conftest import ROOT, run_command
 
 TINY = ["data=sample", "recipe=small", "model.width=2", "trainer.epochs=1", "trainer.max_steps=2"]
@@ -75,6 +81,33 @@ def test_an_ending_says_in_a_word_how_it_ended(run_in_sweep, overrides, state, c
 
 
 @pytest.mark.slow
+def test_a_sweeper_gets_a_number_of_which_more_is_better():
+    assert Ending("done", 0, metric="top1", value=45.0).objective == 45.0
+    assert Ending("done", 0, metric="loss", value=2.5, higher_is_better=False).objective == -2.5
+    for state, higher_is_better in (("diverged", True), ("failed", False)):
+        assert Ending(state, 3, higher_is_better=higher_is_better).objective == -math.inf
+
+
+def test_the_direction_is_that_of_the_headline(run_in_sweep, monkeypatch):
+    assert run_in_sweep().higher_is_better
+    metrics = {**SPEC.metrics, "top1": replace(SPEC.metrics["top1"], higher_is_better=False)}
+    monkeypatch.setattr(spec, "SPEC", replace(SPEC, metrics=metrics))
+    ending = run_in_sweep()
+    assert ending.objective == -ending.value
+
+
+def test_the_panel_of_a_run_shows_the_difference_to_relu(run_in_sweep, capsys):
+    relu = run_in_sweep("act=relu")
+    assert "minus" not in capsys.readouterr().out
+    carelu = run_in_sweep("act=carelu")
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "minus" in line]
+    assert line.strip("│ ").split() == [
+        "minus",
+        "relu",
+        *f"{fixed(carelu.value - relu.value, 2, True)} points with this seed".split(),
+    ]
+
+
 def test_a_run_asked_for_again_was_there_before(run_in_sweep):
     assert run_in_sweep().state == "done"
     assert run_in_sweep().state == "skipped"

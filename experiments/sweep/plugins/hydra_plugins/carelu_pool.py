@@ -40,14 +40,15 @@ class PoolLauncher(Launcher):
         gpus = [] if self._trainer(jobs[initial_job_idx]).device == "cpu" else pool.visible_gpus()
         workers = pool.workers_of(self.workers, self.per_gpu, gpus, pool.usable_cores())
         place = f"GPUs {', '.join(gpus)}" if gpus else f"CPU, threads each: {workers[0].threads}"
-        print(f"pool: {len(workers)} at once on {place}", flush=True)
+        if initial_job_idx == 0:  # not for each batch of a sweeper
+            print(f"pool: {len(workers)} at once on {place}", flush=True)
         folder = SweepFolder(Path(self._config.hydra.sweep.dir))
         pool.run_pool(jobs, workers, folder, self._command)
         if folder.stop_requested():
             sys.exit(STOPPED)
         endings = {number: folder.ending(number) for number in jobs}
         return [
-            JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=endings[number].value)
+            JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=endings[number].objective)
             for number, overrides in jobs.items()
         ]
 
