@@ -86,4 +86,4 @@ def test_an_activation_of_ones_own_trains_by_the_command_of_the_page(tmp_path):
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "outputs/ledger.csv").read_text(encoding="utf-8").count("squared_relu") > 0
+    assert (tmp_path / "outputs/ledger.csv").read_text(encoding="utf-8").count("softsign") > 0
