@@ -79,13 +79,16 @@ def activation_options(name: str) -> dict[str, object]:
         raise ValueError(f"unknown activation {name!r}; {near_matches(name, activation_names())}")
     entry = _ENTRIES[name]
     parameters = inspect.signature(entry.module).parameters.values()
-    own = {p.name: p.default for p in parameters if p.name not in _SET_BY_SITE}
+    own = {p.name: p.default for p in parameters if p.name not in _SET_BY_SITE and p.kind not in _COLLECTED}
     return {**own, **entry.defaults}
 
 
 _SET_BY_SITE = {"inplace", "channels", "channel_dim"}
 """Constructor arguments that are not options: a site knows its channels, and an activation that
 overwrites its input would break a residual branch that still needs it."""
+
+_COLLECTED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+"""`*args` and `**kwargs` name no option. A class without a constructor inherits them from `nn.Module`."""
 
 
 class ActivationFactory:

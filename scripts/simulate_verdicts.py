@@ -1,10 +1,11 @@
-"""Simulates verdicts whose seeds are added until they decide, and prints two tables in Markdown.
+"""Simulates verdicts whose seeds are added until they decide, and prints tables in Markdown.
 
 python scripts/simulate_verdicts.py
 python scripts/simulate_verdicts.py --samples 20000 --most 40
 
 In units of the standard deviation of the paired differences: half the width of the interval by pairs of runs, and how
-often a verdict is right, is wrong and takes how many pairs, beside a t test with a number of pairs fixed in advance.
+often a verdict is right, is wrong and takes how many pairs, beside a t test with a number of pairs fixed in advance;
+and what it costs and gives to have more pairs before the first look.
 """
 
 import argparse
@@ -21,12 +22,16 @@ from experiments.analysis.verdict import LEVEL, half_width
 FIRST = 4
 """Pairs at which the first look is taken."""
 
+LATER = (5, 6, 8)
+"""Pairs at which it may be taken instead."""
+
 Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 
 DISTRIBUTIONS: dict[str, Draw] = {
     "normal": lambda generator, shape: generator.normal(0, 1, shape),
     "uniform": lambda generator, shape: generator.uniform(-math.sqrt(3), math.sqrt(3), shape),
     "skewed (gamma, shape 4)": lambda generator, shape: (generator.gamma(4, 1, shape) - 4) / 2,
+    "very skewed (exponential)": lambda generator, shape: generator.exponential(1, shape) - 1,
     "bimodal (1 or −1)": lambda generator, shape: generator.choice([-1.0, 1.0], shape),
 }
 """Differences with mean 0 and standard deviation 1."""
@@ -34,9 +39,7 @@ DISTRIBUTIONS: dict[str, Draw] = {
 CASES = [
     *((name, 0.0, 1.5) for name in DISTRIBUTIONS),
     ("normal", 0.0, 2.0),
-    ("normal", 1.0, 1.5),
-    ("normal", 2.0, 1.5),
-    ("skewed (gamma, shape 4)", 2.0, 1.5),
+    *((name, truth, 1.5) for truth in (1.0, 2.0) for name in DISTRIBUTIONS),
 ]
 """(distribution, true difference, margin), the numbers in standard deviations."""
 
@@ -118,6 +121,20 @@ def rates_table(samples: int, most: int) -> str:
     return _markdown([*heads, "pairs on average", "t test with these pairs"], rows)
 
 
+def first_look_table(samples: int, most: int) -> str:
+    """How often the interval misses the true difference, and the pairs on average, by the pairs of the first look."""
+    firsts = (FIRST, *LATER)
+    heads = ["differences", "true difference", "δ", *(f"first look at {first}" for first in firsts)]
+    rows = []
+    chosen = [*((name, 0.0, 1.5) for name in DISTRIBUTIONS), *(("normal", truth, 1.5) for truth in (2.0, 4.0))]
+    for place, (name, truth, margin) in enumerate(chosen):
+        differences = truth + DISTRIBUTIONS[name](np.random.default_rng(place), (samples, most))
+        found = [simulate(differences, truth, margin, first) for first in firsts]
+        cells = [f"{100 * each.missed:.1f} %, {each.pairs:.1f} pairs" for each in found]
+        rows.append([name, f"{truth:g} sd", f"{margin:g} sd", *cells])
+    return _markdown(heads, rows)
+
+
 def _markdown(heads: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in [heads, ["---", *["---:"] * (len(heads) - 1)], *rows])
 
@@ -128,10 +145,11 @@ def main() -> int:
     parser.add_argument("--samples", type=int, default=4000, help="simulated comparisons a row; default: %(default)s")
     parser.add_argument("--most", type=int, default=20, help="pairs at most in each; default: %(default)s")
     arguments = parser.parse_args()
-    if arguments.samples < 1 or arguments.most < FIRST:
-        parser.error(f"--samples takes 1 or more, and --most takes {FIRST} or more")
+    if arguments.samples < 1 or arguments.most < max(LATER):
+        parser.error(f"--samples takes 1 or more, and --most takes {max(LATER)} or more")
     normal = DISTRIBUTIONS["normal"](np.random.default_rng(0), (arguments.samples, arguments.most))
-    print(half_width_table(), rates_table(arguments.samples, arguments.most), sep="\n\n")
+    tables = half_width_table(), *(make(arguments.samples, arguments.most) for make in (rates_table, first_look_table))
+    print(*tables, sep="\n\n")
     rate = 100 * false_findings_with_t(normal, first=3)
     print(f"\nA t test looked at after each pair from 3 to {arguments.most} finds a difference of 0 in {rate:.1f} %.")
     return 0

@@ -10,6 +10,8 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from experiments.analysis.metrics import find_metric
 from experiments.analysis.numbers import plural
 from experiments.configuration.identity import under
@@ -18,7 +20,7 @@ from experiments.record import ledger
 from experiments.record.labels import ACTIVATION, activation_label, data_label, model_label, recipe_label
 from experiments.record.publication import PUBLISHED, published, read_config
 from experiments.record.row import Damaged, Row, shown, to_text
-from experiments.record.run_directory import ARTIFACTS, CONFIG, PICTURE, read_metrics
+from experiments.record.run_directory import ARTIFACTS, CONFIG, PICTURE, PREDICTIONS, read_metrics, read_predictions
 from experiments.record.run_directory import METRICS as METRICS_FILE
 
 
@@ -179,6 +181,15 @@ class Evidence:
         """
         file = self._file_of(run, CONFIG)
         return None if file is None else read_config(file)
+
+    def predictions_of(self, run: Run) -> dict[str, np.ndarray] | None:
+        """The results of a run's single examples by `<set>/<name>`, or None.
+
+        Raises:
+            BadInput: the file is damaged.
+        """
+        file = self._file_of(run, PREDICTIONS)
+        return None if file is None else read_predictions(file)
 
     def _file_of(self, run: Run, name: str) -> Path | None:
         """A file of a run: published next to the ledger, else in the run directories next to it."""

@@ -44,6 +44,7 @@ GROUPS = ("task", "act", "recipe", "data", "model", "optim", "trainer", "logger"
 SET_BY_GROUP = {f"{group}.name": group for group in ("task", "act", "data", "model")} | {
     "recipe": "recipe",
     "task.package": "task",
+    "act.package": "act",
     "data.source": "data",
     "model.architecture": "model",
 }

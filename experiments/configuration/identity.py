@@ -23,6 +23,7 @@ KEYS_NOT_HASHED = (
     "data.test_root",
     "data.cache",
     "task.package",
+    "act.package",
     "trainer.checkpoint_minutes",
 )
 """Keys (or their parents) that do not affect what a run computes: output, logging, checkpoints."""

@@ -37,6 +37,7 @@ class ActivationOptions(Options):
     """`act.*`: a name of carelu's registry; the registry checks its options."""
 
     name: Name
+    package: Annotated[Name, Field(description="the Python module that registers the activation")] | None = None
     options: Annotated[dict[str, Any], AfterValidator(_finite), Field(description="a mapping of options to values")]
 
 

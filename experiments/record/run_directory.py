@@ -6,6 +6,8 @@ import json
 import os
 import platform
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -62,6 +64,23 @@ def read_metrics(file: Path) -> list[dict[str, object]]:
             )
         records.append(record)
     return records
+
+
+def read_predictions(file: Path) -> dict[str, np.ndarray]:
+    """The arrays of a predictions.npz by their names.
+
+    Raises:
+        BadInput: the file is damaged.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            found = dict(arrays)
+        if not all(isinstance(each, np.ndarray) for each in found.values()):
+            raise ValueError("it holds other things than arrays")
+        return found
+    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        raise BadInput(f"{file} is damaged ({reason}) and not used; restore the undamaged file") from error
 
 
 def to_json(content: object) -> bytes:

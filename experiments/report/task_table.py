@@ -11,6 +11,7 @@ from experiments.analysis.numbers import ABSENT, fixed, interval, p_text, with_d
 from experiments.analysis.provenance import describe_conditions, describe_runs, run_commands
 from experiments.analysis.tuning import Tuning
 from experiments.configuration.task_spec import Metric
+from experiments.report.example_notes import example_notes
 from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.remarks import remarks
 from experiments.report.sentences import ANY_NUMBER, difference_unit, verdict_text
@@ -76,7 +77,8 @@ def _block(
     runs = [run for entry in entries for run in entry.runs]
     metric = describe_metric(setting.task, name)
     rows = [_Row(setting, name, metric, baseline, entry, tuning) for entry in entries]
-    notes = remarks(entries, baseline, name) + (tuning.notes.get(setting, ()) if tuning else ())
+    notes = remarks(entries, baseline, name) + example_notes(evidence, entries, name, baseline)
+    notes += tuning.notes.get(setting, ()) if tuning else ()
     return Block(
         title=f"{_capitalised(metric.title)}: {setting.model_label} on {data_name(setting)}",
         caption=f"{describe_conditions(setting)}. {describe_runs(runs)}.",

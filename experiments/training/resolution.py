@@ -1,5 +1,7 @@
 """Resolves a configuration on this machine: device, precision, threads and activation."""
 
+import importlib
+
 import torch
 
 from carelu import ActivationFactory
@@ -59,9 +61,11 @@ def activation_factory(config: Config) -> ActivationFactory:
     """The activation that `config` describes.
 
     Raises:
-        BadInput: an option that it does not accept.
+        BadInput: an option that it does not accept, or a module of one's own that cannot be imported.
     """
     name, options = config.act.name, config.act.options
+    if config.act.package:
+        _register(name, config.act.package)
     try:
         factory = ActivationFactory(name, **options)
         # Some options are checked only when the activation is applied.
@@ -70,3 +74,14 @@ def activation_factory(config: Config) -> ActivationFactory:
     except (ValueError, TypeError, RuntimeError, IndexError) as error:
         raise BadInput(f"act={name} with act.options={options} is not accepted: {error}") from error
     return factory
+
+
+def _register(name: str, package: str) -> None:
+    """Imports the module that registers an activation of one's own."""
+    try:
+        importlib.import_module(package)
+    except ImportError as error:
+        raise BadInput(
+            f"act={name}: act.package={package} cannot be imported ({error}); "
+            "put the folder that holds the module on PYTHONPATH"
+        ) from error

@@ -18,6 +18,7 @@ from carelu import (
     create_activation,
     is_activation,
     register,
+    registry,
 )
 from carelu.registry import unregister
 
@@ -337,6 +338,41 @@ def test_one_class_adds_an_activation(cube):
     assert ActivationFactory("cube")(**IMAGE_SITE)(torch.tensor(3.0)).item() == 54.0
     assert create_activation("cube", factor=1.0)(torch.tensor(3.0)).item() == 27.0
     assert is_activation(cube())
+
+
+@pytest.fixture
+def forgets(monkeypatch):
+    """What a test registers is known until its end."""
+    monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
+
+
+def test_a_class_without_a_constructor_has_no_options(forgets):
+    @register("square")
+    class Square(nn.Module):
+        def forward(self, z: Tensor) -> Tensor:
+            return z * z
+
+    assert activation_options("square") == {}
+    assert ActivationFactory("square")(**IMAGE_SITE)(torch.tensor(3.0)).item() == 9.0
+    assert create_activation("square")(torch.tensor(2.0)).item() == 4.0
+    for option in ("args", "kwargs"):
+        with pytest.raises(ValueError, match="'square' takes no options"):
+            ActivationFactory("square", **{option: 1})
+
+
+def test_collected_arguments_beside_options_are_no_options(forgets):
+    @register("power")
+    class Power(nn.Module):
+        def __init__(self, exponent: float = 2.0, *args, **kwargs):
+            super().__init__()
+            assert (args, kwargs) == ((), {})
+            self.exponent = exponent
+
+        def forward(self, z: Tensor) -> Tensor:
+            return z**self.exponent
+
+    assert activation_options("power") == {"exponent": 2.0}
+    assert ActivationFactory("power", exponent=3.0)(**IMAGE_SITE)(torch.tensor(2.0)).item() == 8.0
 
 
 def test_unregistered_activation_is_unknown(cube):

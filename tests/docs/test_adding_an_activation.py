@@ -1,7 +1,11 @@
 """docs/adding-an-activation.md, followed to the letter."""
 
+import os
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -11,7 +15,7 @@ from carelu import ActivationFactory, activation_names, registry
 from experiments.configuration import composition
 from experiments.configuration.command_line import check_command
 from tests.conftest import ROOT
-from tests.docs.pages import blocks
+from tests.docs.pages import blocks, commands
 
 PAGE = ROOT / "docs/adding-an-activation.md"
 
@@ -58,3 +62,28 @@ def test_the_comment_of_a_file_says_what_each_option_is():
     for block in blocks(PAGE, "yaml"):
         assert all("#" in line for line in block.code.splitlines()), block
         assert re.match(r"# \w", block.code), block
+
+
+@pytest.mark.slow
+def test_an_activation_of_ones_own_trains_by_the_command_of_the_page(tmp_path):
+    """Its class has no constructor; nothing in the checkout changes."""
+    own = [each for each in [*blocks(PAGE, "python"), *blocks(PAGE, "yaml")] if each.title.startswith("my_activations")]
+    for block in own:
+        file = tmp_path / block.title
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(block.code, encoding="utf-8")
+    (block,) = (block for block in blocks(PAGE, "bash") if block.mark == "needs my_activations")
+    variable, _, script, *words = shlex.split(commands(block)[0])
+    name, _, folder = variable.partition("=")
+    environment = {**os.environ, name: os.pathsep.join([str(ROOT), folder])}
+    small = ["data=sample", "recipe=small", "model.width=2", "trainer.max_steps=2", "output_root=outputs"]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / script), *words, *small],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "outputs/ledger.csv").read_text(encoding="utf-8").count("softsign") > 0
