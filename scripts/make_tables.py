@@ -24,7 +24,7 @@ def main() -> int:
         tables = build_tables(evidence, given.baseline, given.recipe, given.metric, given.tuned)
         return write_tables(tables, given.out or given.ledger.parent / "tables")
 
-    return write_from(given.ledger, write)
+    return write_from(given, write)
 
 
 if __name__ == "__main__":

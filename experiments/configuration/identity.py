@@ -46,6 +46,7 @@ class Identity:
         command: repeats the run.
         directory: `<output_root>/<task>/<recipe>/<act>/s<seed>-<config_hash>`.
         elsewhere: the overrides of `KEYS_NOT_HASHED`, which are not part of its identity.
+        data_fingerprint: of the content of its data; empty where the task tells none.
     """
 
     task: str
@@ -60,6 +61,7 @@ class Identity:
     command: str
     directory: Path
     elsewhere: list[str]
+    data_fingerprint: str = ""
 
 
 def under(key: str, parents: tuple[str, ...]) -> bool:
@@ -76,11 +78,17 @@ def label(name: str, overrides: Mapping[str, object], prefix: str = "") -> str:
     return f"{name}({listed})" if listed else name
 
 
-def identify(cfg: DictConfig | Config, choices: dict[str, str]) -> Identity:
+def identify(cfg: DictConfig | Config, choices: dict[str, str], data_fingerprint: str = "") -> Identity:
     """The names of the run that `cfg` describes; device, precision and threads must be resolved in it.
 
     Every setting that differs from the defaults of the names is in `overrides`, so that two runs with the same names,
-    overrides, device, precision and threads differ only in the seed.
+    overrides, device, precision and threads differ only in the seed, and in their data where the fingerprints differ.
+
+    Args:
+        cfg: the composed configuration.
+        choices: the option chosen in each Hydra group.
+        data_fingerprint: what the task tells of the content of its data (`Task.data_fingerprint`). It is part of the
+            hash, unless it is empty; the folder that holds the data is not.
 
     Raises:
         BadInput: a key that is in no file of the chosen options, or a name that its group did not set.
@@ -103,6 +111,8 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str]) -> Identity:
         key: value for key, value in changed.items() if key in computed and key not in (*_OWN_COLUMNS, *SET_BY_GROUP)
     }
     shown = {key: value for key, value in departures.items() if not _is_in_name(key, usual)}
+    if data_fingerprint:
+        computed["data_fingerprint"] = data_fingerprint
     config_hash = hashlib.sha256(json.dumps(computed, sort_keys=True).encode()).hexdigest()[:10]
     settings = {**departures, **{key: computed[key] for key in _OWN_COLUMNS}}
     return Identity(
@@ -126,6 +136,7 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str]) -> Identity:
                 if under(key, KEYS_NOT_HASHED) and not under(key, ("data_root", "force", "logger"))
             ),
         ],
+        data_fingerprint=data_fingerprint,
     )
 
 

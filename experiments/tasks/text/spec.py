@@ -125,4 +125,5 @@ SPEC = TaskSpec(
         "snli-38.7k-subset": "SNLI (38.7k subset)",
         "sst2-dev": "SST-2 (dev)",
     },
+    libraries=("transformers", "tokenizers"),
 )
