@@ -88,7 +88,7 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str], data_fingerprint
         cfg: the composed configuration.
         choices: the option chosen in each Hydra group.
         data_fingerprint: what the task tells of the content of its data (`Task.data_fingerprint`). It is part of the
-            hash, unless it is empty; the folder that holds the data is not.
+            hash; the folders and files that hold the data are not. Empty: unknown.
 
     Raises:
         BadInput: a key that is in no file of the chosen options, or a name that its group did not set.
@@ -110,10 +110,11 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str], data_fingerprint
     departures = {
         key: value for key, value in changed.items() if key in computed and key not in (*_OWN_COLUMNS, *SET_BY_GROUP)
     }
-    shown = {key: value for key, value in departures.items() if not _is_in_name(key, usual)}
-    if data_fingerprint:
-        computed["data_fingerprint"] = data_fingerprint
-    config_hash = hashlib.sha256(json.dumps(computed, sort_keys=True).encode()).hexdigest()[:10]
+    places = config.data.locations() if data_fingerprint else ()
+    shown = {k: value for k, value in departures.items() if k not in places and not _is_in_name(k, usual)}
+    content = {"data_fingerprint": data_fingerprint} if data_fingerprint else {}
+    hashed = {key: value for key, value in computed.items() if key not in places} | content
+    config_hash = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:10]
     settings = {**departures, **{key: computed[key] for key in _OWN_COLUMNS}}
     return Identity(
         **names,

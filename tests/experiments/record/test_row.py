@@ -14,8 +14,8 @@ def test_the_columns_are_those_of_the_contract():
     contract = (
         "run_id, status, task, model, data, recipe, act, overrides, seed, headline_metric, headline_value, parameters, "
         "epochs, steps, wall_seconds, step_milliseconds, peak_memory_mib, device, threads, precision, config_hash, "
-        "code_hash, activation_hash, data_fingerprint, kernel, git_commit, git_dirty, python, torch, numpy, transformers, "
-        "tokenizers, processor, command, finished_at"
+        "code_hash, activation_hash, data_fingerprint, kernel, git_commit, git_dirty, python, torch, numpy, "
+        "transformers, tokenizers, processor, command, finished_at"
     )
     assert ", ".join(COLUMNS) == contract
 
