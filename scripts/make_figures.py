@@ -22,7 +22,7 @@ def main() -> int:
         figures = make_figures(evidence, given.baseline, given.recipe)
         return write_figures(figures, given.out or given.ledger.parent / "figures")
 
-    return write_from(given.ledger, write, curves=True)
+    return write_from(given, write, curves=True)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def main() -> int:
         out = given.out or given.ledger.parent
         return write_files({out / "report.html" if out.is_dir() or not out.suffix else out: page.encode()})
 
-    return write_from(given.ledger, write, curves=True)
+    return write_from(given, write, curves=True)
 
 
 if __name__ == "__main__":

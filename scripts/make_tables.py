@@ -37,7 +37,7 @@ def main() -> int:
                 print(f"{table_text(table)}\n")
         return [folder]  # which `write_from` prints: the files are one per table and format
 
-    return write_from(given.ledger, write)
+    return write_from(given, write)
 
 
 if __name__ == "__main__":

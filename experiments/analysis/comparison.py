@@ -1,9 +1,10 @@
 """The activations of one setting against their baseline: values by seed, summaries, tests and verdicts."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from experiments.analysis.evidence import Evidence, Run, Setting
+from experiments.analysis.evidence import Conditions, Evidence, Run, Setting
 from experiments.analysis.metrics import describe_metric, margin_of
 from experiments.analysis.statistics import PairedComparison, Summary, compare_paired, holm, summarise
 from experiments.analysis.verdict import Posterior, Verdict, judge, posterior
@@ -30,6 +31,8 @@ class Entry:
     """None for the baseline, without a pair of runs or a margin, and where a run diverged."""
     posterior: Posterior | None
     """Probabilities that the true difference is above the margin, within it and below it; None as for `verdict`."""
+    unlike: tuple[int, ...]
+    """Seeds that it shares with the baseline and that are no pair, because the conditions of the two runs differ."""
     compared: int
     """The activations of the setting that share a seed with the baseline, and so the level of the verdicts."""
 
@@ -74,10 +77,13 @@ def compare(
     values_of = {act: values_by_seed(runs, metric) for act, runs in runs_of.items()}
     base = values_of.get(baseline)
     others = [act for act in runs_of if act != baseline] if base else []
-    differences = {act: _differences(values_of[act], base) for act in others}
+    unlike = {act: _unlike(runs_of[act], runs_of[baseline], values_of[act].keys() & base.keys()) for act in others}
+    # For each activation, the values of the baseline with which it makes pairs.
+    base_of = {act: {seed: value for seed, value in base.items() if seed not in unlike[act]} for act in others}
+    differences = {act: _differences(values_of[act], base_of[act]) for act in others}
     compared = sum(len(of_act) > 0 for of_act in differences.values())
     tests = sum(len(of_act) > 1 for of_act in differences.values())
-    paired = {act: compare_paired(values_of[act], base, higher_is_better, max(1, tests)) for act in others}
+    paired = {act: compare_paired(values_of[act], base_of[act], higher_is_better, max(1, tests)) for act in others}
     corrected = dict(zip(others, holm([paired[act].p_value for act in others]), strict=True))
     entries = []
     for act, runs in runs_of.items():
@@ -95,10 +101,37 @@ def compare(
                 margin=margin,
                 verdict=judged and judge(judged, margin, higher_is_better=higher_is_better, comparisons=compared),
                 posterior=judged and posterior(judged, margin),
+                unlike=unlike.get(act, ()),
                 compared=compared,
             )
         )
     return entries
+
+
+@dataclass(frozen=True)
+class Inequality:
+    """A condition in which the runs of one comparison differ."""
+
+    condition: str
+    """A field of `Conditions`."""
+    counts: dict[str, int]
+    """Value → runs that have it; the value is empty where it was not recorded."""
+
+
+def inequalities(entries: Iterable[Entry]) -> list[Inequality]:
+    """Every condition in which the runs of a comparison differ."""
+    conditions = [run.conditions for entry in entries for run in entry.runs]
+    found = []
+    for field in fields(Conditions):
+        counts = Counter(getattr(each, field.name) for each in conditions)
+        if len(counts) > 1:
+            found.append(Inequality(field.name, dict(sorted(counts.items()))))
+    return found
+
+
+def _unlike(runs: Iterable[Run], base: Iterable[Run], seeds: Iterable[int]) -> tuple[int, ...]:
+    own, of_base = ({run.seed: run.conditions for run in each} for each in (runs, base))
+    return tuple(seed for seed in sorted(seeds) if own[seed] != of_base[seed])
 
 
 def _differences(values: Mapping[int, float], base: Mapping[int, float]) -> list[float]:

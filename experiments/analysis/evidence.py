@@ -5,7 +5,7 @@ A damaged row is reported and left out; it does not affect the others.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -41,6 +41,8 @@ class Setting:
     """None on a GPU."""
     overrides: str = "{}"
     """Overrides of recipe, model and data: a JSON object with sorted keys, so that equal ones compare equal."""
+    data_fingerprint: str = ""
+    """Of the content of the data; empty where it was not recorded."""
 
     def __lt__(self, other: "Setting") -> bool:
         return self._place < other._place
@@ -48,7 +50,7 @@ class Setting:
     @property
     def _place(self) -> tuple[object, ...]:
         named = (self.task, self.recipe, self.model, self.data, self.device, self.precision)
-        return (*named, self.threads or 0, self.overrides)
+        return (*named, self.threads or 0, self.overrides, self.data_fingerprint)
 
     @cached_property
     def changes(self) -> dict[str, object]:
@@ -75,8 +77,13 @@ class Setting:
         """The device, on a CPU with its threads: `AMD EPYC (2 threads)`."""
         return device_label(self.device, self.threads)
 
+    @property
+    def content_label(self) -> str:
+        """`data 4f2a91c07b3e`: which content the data had; empty where it was not recorded."""
+        return self.data_fingerprint and f"data {self.data_fingerprint}"
 
-SETTING_LABELS = ("task", "recipe_label", "model_label", "data_label", "device_label", "precision")
+
+SETTING_LABELS = ("task", "recipe_label", "model_label", "data_label", "device_label", "precision", "content_label")
 """The attributes, all text, that together identify a setting."""
 
 
@@ -91,6 +98,16 @@ def canonical(overrides: Mapping[str, object]) -> str:
 
 
 @dataclass(frozen=True)
+class Conditions:
+    """What else two runs must have in common to be a pair; empty where it was not recorded."""
+
+    torch: str = ""
+    kernel: str = ""
+    code_hash: str = ""
+    processor: str = ""
+
+
+@dataclass(frozen=True)
 class Run:
     """One row of a ledger."""
 
@@ -99,7 +116,7 @@ class Run:
     status: str
     """finished, diverged or failed."""
     act: str
-    """The label of the activation: `carelu(over=channel)`."""
+    """The label of the activation: `carelu(over=channel)`; `mine#a1b2c3` where two functions have the name `mine`."""
     act_name: str
     """Its name in the registry: `carelu`."""
     overrides: dict[str, object]
@@ -120,10 +137,17 @@ class Run:
     git_commit: str
     git_dirty: bool
     torch: str
+    kernel: str
+    processor: str
     command: str
     finished_at: str
     metrics: dict[str, float]
     """The metric columns that have a value in this row."""
+
+    @property
+    def conditions(self) -> Conditions:
+        """What it must have in common with another run to be a pair."""
+        return Conditions(**{field.name: getattr(self, field.name) for field in fields(Conditions)})
 
     @property
     def full_device(self) -> str:
@@ -144,7 +168,11 @@ class Evidence:
     file: Path
     runs: tuple[Run, ...]
     problems: tuple[str, ...]
-    """One sentence each: rows left out (line, column, value) and duplicate runs."""
+    """One sentence each: rows left out (line, column, value), duplicate runs, and names with several functions."""
+    recipe: str | None = None
+    """The recipe of which all runs are, if they were chosen by it."""
+    selected: tuple[str, ...] = ()
+    """The settings by which they were chosen, `KEY=VALUE` each."""
 
     def settings(self) -> list[Setting]:
         """All settings, sorted."""
@@ -235,14 +263,15 @@ def read_evidence(file: Path) -> Evidence:
     if not runs:
         found = " ".join(problems) or "it has no rows."
         raise BadInput(f"{file} has no usable row: {found} Rebuild it with {ledger.REBUILD}")
+    runs, told_apart = _told_apart(runs)
     used, repeated = _newest(runs)
-    return Evidence(file, tuple(used), (*problems, *repeated))
+    return Evidence(file, tuple(used), (*problems, *told_apart, *repeated))
 
 
 _SAME_IN_ROW = (
     *("run_id", "status", "overrides", "seed", "parameters", "steps", "step_milliseconds", "wall_seconds"),
-    *("peak_memory_mib", "config_hash", "code_hash", "activation_hash", "git_commit", "git_dirty", "torch"),
-    *("command", "finished_at", "metrics"),
+    *("peak_memory_mib", "config_hash", "code_hash", "activation_hash", "git_commit", "git_dirty", "torch", "kernel"),
+    *("processor", "command", "finished_at", "metrics"),
 )
 """The fields of `Run` that are copied from its row."""
 
@@ -262,6 +291,7 @@ def _run(row: Row) -> Run:
             precision=row.precision,
             threads=row.threads,
             overrides=canonical(of_setting),
+            data_fingerprint=row.data_fingerprint,
         ),
         act=activation_label(row.act, row.overrides),
         act_name=row.act,
@@ -269,6 +299,29 @@ def _run(row: Row) -> Run:
         value=row.headline_value if row.status == "finished" else None,
         **{name: getattr(row, name) for name in _SAME_IN_ROW},
     )
+
+
+def _told_apart(runs: list[Run]) -> tuple[list[Run], list[str]]:
+    """`runs`, labelled like `mine#a1b2c3` where a name has several functions, and a sentence for each such name."""
+    functions: dict[str, set[str]] = {}
+    for run in runs:
+        functions.setdefault(run.act_name, set()).add(run.activation_hash)
+    several = {name: sorted(hashes) for name, hashes in functions.items() if len(hashes) > 1}
+    labelled = [
+        replace(run, act=_function_label(run.act_name, run.activation_hash) + run.act.removeprefix(run.act_name))
+        if run.act_name in several
+        else run
+        for run in runs
+    ]
+    return labelled, [
+        f"{name} is the name of {len(hashes)} functions here (columns act and activation_hash), and they are never "
+        f"pooled: {', '.join(_function_label(name, each) for each in hashes)}."
+        for name, hashes in sorted(several.items())
+    ]
+
+
+def _function_label(name: str, activation_hash: str) -> str:
+    return f"{name}#{activation_hash[:6] or 'unknown'}"
 
 
 def _check_possible(task: str, column: str, name: str, value: float) -> None:

@@ -14,13 +14,14 @@ DEFAULT_LEDGER = "results/ledger.csv"
 
 def describe_setting(setting: Setting) -> str:
     """Model, data, recipe, device, threads and precision in one line."""
-    conditions = f"recipe {setting.recipe_label}, {setting.device_label}, {setting.precision}"
-    return f"{setting.model_label} on {setting.data_label}, {conditions}"
+    conditions = ["recipe " + setting.recipe_label, setting.device_label, setting.precision, setting.content_label]
+    return f"{setting.model_label} on {setting.data_label}, {', '.join(filter(None, conditions))}"
 
 
 def describe_conditions(setting: Setting) -> str:
     """Recipe, device, threads and precision, for tables with model and data in the title."""
-    return f"Recipe {setting.recipe_label}, {setting.device_label}, {setting.precision}"
+    conditions = ["Recipe " + setting.recipe_label, setting.device_label, setting.precision, setting.content_label]
+    return ", ".join(filter(None, conditions))
 
 
 def describe_runs(runs: Sequence[Run]) -> str:
@@ -31,12 +32,19 @@ def describe_runs(runs: Sequence[Run]) -> str:
     return f"{plural(len(runs), 'run')}, {word} {', '.join(commits)}, PyTorch {', '.join(versions)}"
 
 
-def table_command(ledger: Path, script: str = "make_tables.py", **options: str | None) -> str:
-    """The command that reproduces the tables of a ledger, or the output of another script."""
+def table_command(ledger: Path, script: str = "make_tables.py", **options: str | Sequence[str] | None) -> str:
+    """The command that reproduces the tables of a ledger, or the output of another script.
+
+    Args:
+        ledger: the ledger.
+        script: its name in scripts/.
+        options: its options by name; several values repeat the option, None leaves it out.
+    """
     resolved = ledger.resolve()
     name = resolved.relative_to(ROOT).as_posix() if resolved.is_relative_to(ROOT) else ledger.as_posix()
     given = {"ledger": None if name == DEFAULT_LEDGER else name, **options}
-    arguments = [part for key, value in given.items() if value is not None for part in (f"--{key}", value)]
+    several = {key: [value] if isinstance(value, str) else value or () for key, value in given.items()}
+    arguments = [part for key, values in several.items() for value in values for part in (f"--{key}", value)]
     return shlex.join(["python", f"scripts/{script}", *arguments])
 
 

@@ -172,6 +172,9 @@ class TimedTask(Task):
         self.spec = self.task.spec
         self.items = self.spec.benchmark.count
 
+    def data_fingerprint(self, config: Config) -> str:
+        return self.task.data_fingerprint(config)
+
     def build_data(self, config: Config, device: torch.device) -> Splits:
         self.timer.device = device
         splits = self.task.build_data(config, device)

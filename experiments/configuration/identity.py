@@ -47,6 +47,7 @@ class Identity:
         command: repeats the run.
         directory: `<output_root>/<task>/<recipe>/<act>/s<seed>-<config_hash>`.
         elsewhere: the overrides of `KEYS_NOT_HASHED`, which are not part of its identity.
+        data_fingerprint: of the content of its data; empty where the task tells none.
     """
 
     task: str
@@ -61,6 +62,7 @@ class Identity:
     command: str
     directory: Path
     elsewhere: list[str]
+    data_fingerprint: str = ""
 
 
 def run_folder(output_root: str | Path, task: str, recipe: str, act: str, seed: int, config_hash: str) -> Path:
@@ -82,11 +84,17 @@ def label(name: str, overrides: Mapping[str, object], prefix: str = "") -> str:
     return f"{name}({listed})" if listed else name
 
 
-def identify(cfg: DictConfig | Config, choices: dict[str, str]) -> Identity:
+def identify(cfg: DictConfig | Config, choices: dict[str, str], data_fingerprint: str = "") -> Identity:
     """The names of the run that `cfg` describes; device, precision and threads must be resolved in it.
 
     Every setting that differs from the defaults of the names is in `overrides`, so that two runs with the same names,
-    overrides, device, precision and threads differ only in the seed.
+    overrides, device, precision and threads differ only in the seed, and in their data where the fingerprints differ.
+
+    Args:
+        cfg: the composed configuration.
+        choices: the option chosen in each Hydra group.
+        data_fingerprint: what the task tells of the content of its data (`Task.data_fingerprint`). It is part of the
+            hash; the folders and files that hold the data are not. Empty: unknown.
 
     Raises:
         BadInput: a key that is in no file of the chosen options, or a name that its group did not set.
@@ -108,8 +116,11 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str]) -> Identity:
     departures = {
         key: value for key, value in changed.items() if key in computed and key not in (*_OWN_COLUMNS, *SET_BY_GROUP)
     }
-    shown = {key: value for key, value in departures.items() if not _is_in_name(key, usual)}
-    config_hash = hashlib.sha256(json.dumps(computed, sort_keys=True).encode()).hexdigest()[:10]
+    places = config.data.locations() if data_fingerprint else ()
+    shown = {k: value for k, value in departures.items() if k not in places and not _is_in_name(k, usual)}
+    content = {"data_fingerprint": data_fingerprint} if data_fingerprint else {}
+    hashed = {key: value for key, value in computed.items() if key not in places} | content
+    config_hash = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:10]
     settings = {**departures, **{key: computed[key] for key in _OWN_COLUMNS}}
     return Identity(
         **names,
@@ -130,6 +141,7 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str]) -> Identity:
                 if under(key, KEYS_NOT_HASHED) and not under(key, ("data_root", "force", "logger"))
             ),
         ],
+        data_fingerprint=data_fingerprint,
     )
 
 

@@ -65,6 +65,10 @@ class DataOptions(Options):
     name: Name
     source: Name
 
+    def locations(self) -> tuple[str, ...]:
+        """Keys, dotted, that say where data is and nothing else; not of a run's identity, which has its content."""
+        return ()
+
     def validation_keys(self) -> dict[str, bool]:
         """The keys that can define the evaluation set "validation" → whether they do. By default there are none."""
         return {}

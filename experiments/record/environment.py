@@ -3,15 +3,22 @@
 import contextlib
 import hashlib
 import importlib
+import importlib.metadata
 import inspect
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 import torchvision
 from torch import nn
+
+from carelu.functional import EPS, GAIN
+from carelu.kernels.autograd_function import Settings
+from carelu.kernels.dispatch import choose, forced_kernel
+from experiments.errors import BadInput
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +52,12 @@ def code_hash(task_package: str) -> str:
 
 
 def activation_hash(activation: type[nn.Module]) -> str:
-    """A fingerprint of an activation's class: its name and the source file that defines it."""
+    """A fingerprint of an activation's class: its name and the source file that defines it.
+
+    Of a class of PyTorch it is the name alone: PyTorch's version has its own column.
+    """
+    if activation.__module__.partition(".")[0] == "torch":
+        return hashlib.sha256(f"{activation.__module__}.{activation.__qualname__}".encode()).hexdigest()[:12]
     try:
         source = Path(inspect.getsourcefile(activation) or "").read_bytes()
     except (OSError, TypeError):  # defined in a notebook or in a terminal
@@ -78,8 +90,53 @@ def device_name(device: torch.device) -> str:
     return processor
 
 
+def kernel_in_use(device: torch.device) -> str:
+    """The kernel that computes CAReLU on a device: the one that CARELU_KERNEL names, else the fastest that works here.
+
+    Raises:
+        BadInput: CARELU_KERNEL names no kernel.
+    """
+    try:
+        forced = forced_kernel()
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    z = torch.ones(1, 2, device=device)
+    return forced or choose(z, z.sum(), z.sum(), Settings("energy", (1,), GAIN, EPS)).NAME
+
+
+_BIT_FLAGS = ("amx_tile", "avx512_bf16")
+"""Flags of /proc/cpuinfo by which torch chooses other instructions for bfloat16, besides its own capability."""
+
+
+def processor_features(device: torch.device) -> str:
+    """What of the processor or the GPU decides which instructions compute, and with them the last bits of a result."""
+    if device.type == "cuda":
+        return "sm_{}{}".format(*torch.cuda.get_device_capability(device))
+    flags: set[str] = set()
+    with contextlib.suppress(OSError, StopIteration):  # not on Linux
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        flags = set(next(line for line in lines if line.startswith("flags")).split())
+    return " ".join([torch.backends.cpu.get_cpu_capability(), *(flag for flag in _BIT_FLAGS if flag in flags)])
+
+
+def versions_of(libraries: Sequence[str]) -> dict[str, str]:
+    """The installed version of each package, "" for one that is not installed."""
+    versions = {}
+    for name in libraries:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = ""
+    return versions
+
+
 def describe(
-    device: torch.device, processes: int = 1, *, task_package: str, activation: type[nn.Module]
+    device: torch.device,
+    processes: int = 1,
+    *,
+    task_package: str,
+    activation: type[nn.Module],
+    libraries: Sequence[str] = (),
 ) -> dict[str, object]:
     """The content of environment.json: code, versions and machine.
 
@@ -88,19 +145,23 @@ def describe(
         processes: the number of processes that train together.
         task_package: the folder of the task, as a Python package.
         activation: the class of the activation.
+        libraries: further packages that the task depends on.
     """
     commit, dirty = git_state()
     return {
         "code_hash": code_hash(task_package),
         "activation_hash": activation_hash(activation),
+        "kernel": kernel_in_use(device),
         "git_commit": commit,
         "git_dirty": dirty,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
+        **versions_of(("numpy", *libraries)),
         "cuda": torch.version.cuda if device.type == "cuda" else None,
         "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,
         "device": device_name(device) if processes == 1 else f"{processes} × {device_name(device)}",
+        "processor": processor_features(device),
         "processes": processes,
         "threads": torch.get_num_threads() if device.type == "cpu" else None,
         "platform": f"{platform.system()} {platform.machine()}",

@@ -9,10 +9,13 @@ import filelock
 
 from experiments.errors import BadInput
 from experiments.files import write_atomically
-from experiments.record.row import COLUMNS, Damaged, Row, check_text, metric_columns, shown
+from experiments.record.row import ADDED, COLUMNS, Damaged, Row, check_text, metric_columns, shown
 from experiments.record.run_directory import RESULT, read_json
 
-OF_ENVIRONMENT = ("device", "threads", "code_hash", "activation_hash", "git_commit", "git_dirty", "python", "torch")
+OF_ENVIRONMENT = (
+    *("device", "threads", "code_hash", "activation_hash", "kernel", "git_commit", "git_dirty", "python", "torch"),
+    *("numpy", "transformers", "tokenizers", "processor"),
+)
 """The columns that a run takes from its environment.json."""
 
 REBUILD = "python scripts/rebuild_ledger.py"
@@ -62,7 +65,7 @@ def _header(file: Path, line: str) -> list[str]:
         header = next(csv.reader([line]), [])
     except csv.Error as error:
         raise BadInput(f"{file} is not a ledger ({error}); rebuild it with {REBUILD}") from error
-    missing = [column for column in COLUMNS if column not in header]
+    missing = [column for column in COLUMNS if column not in (*header, *ADDED)]
     if missing:
         raise BadInput(f"{file} is not a ledger: column {missing[0]!r} is missing; rebuild it with {REBUILD}")
     repeated = [column for column in header if header.count(column) > 1]

@@ -135,10 +135,20 @@ class Row:
     code_hash: Annotated[str, _TEXT]
     """Hash of the code that computes a result; like `activation_hash`, empty if it was not recorded."""
     activation_hash: Annotated[str, _TEXT]
+    data_fingerprint: Annotated[str, _TEXT] = ""
+    """Hash of the content of the data."""
+    kernel: Annotated[str, _TEXT] = ""
+    """The kernel that computes CAReLU there."""
     git_commit: Annotated[str, _TEXT]
     git_dirty: Annotated[bool, _Column(_dirty, "True or False")]
     python: Annotated[str, _TEXT]
     torch: Annotated[str, _TEXT]
+    numpy: Annotated[str, _TEXT] = ""
+    transformers: Annotated[str, _TEXT] = ""
+    """Like `tokenizers`, empty where the task does not use it."""
+    tokenizers: Annotated[str, _TEXT] = ""
+    processor: Annotated[str, _TEXT] = ""
+    """What decides which instructions compute: `AVX512 amx_tile`, `sm_90`."""
     command: Annotated[str, _TEXT]
     finished_at: Annotated[str, _Column(_time, "a time like 2026-01-31T12:00:00Z")]
     metrics: dict[str, float] = field(default_factory=dict)
@@ -155,7 +165,7 @@ class Row:
         Raises:
             Damaged: the value of a column is not accepted.
         """
-        values = {name: _read(cells, name, _CONVERTERS[name]) for name in COLUMNS}
+        values = {name: _read(cells, name, _CONVERTERS[name]) for name in COLUMNS if name in cells or name not in ADDED}
         if values["status"] == "finished" and values["headline_value"] is None:
             raise Damaged("column 'headline_value' is '', not a number, and the run finished")
         measured = {name: _read(cells, name, _NUMBER) for name in metrics if cells[name]}
@@ -169,7 +179,7 @@ class Row:
         Raises:
             Damaged: a column is missing or does not hold what it must.
         """
-        missing = [name for name in COLUMNS if name not in result and name != "git_dirty"]
+        missing = [name for name in COLUMNS if name not in (*result, *ADDED, "git_dirty")]
         if missing:
             raise Damaged(f"{missing[0]!r} is missing")
         further = {key: value for key, value in result.items() if key not in {*COLUMNS, *LOCAL_ONLY}}
@@ -201,6 +211,10 @@ _CONVERTERS = {
 
 COLUMNS = tuple(_CONVERTERS)
 """The fixed columns; the metrics follow, one column each."""
+
+
+ADDED = ("data_fingerprint", "kernel", "numpy", "transformers", "tokenizers", "processor")
+"""Columns that older ledgers and results lack; there they are empty, which means not recorded."""
 
 
 def to_text(value: object) -> str:

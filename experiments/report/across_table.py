@@ -74,7 +74,7 @@ def across_table(evidence: Evidence, baseline: str, metric: str | None = None) -
 def short_names(settings: Sequence[Setting]) -> dict[Setting, str]:
     """The shortest unique name of each setting: the task, with its data, with all."""
     return {
-        setting: " ".join(getattr(setting, field) for field in fields)
+        setting: " ".join(filter(None, (getattr(setting, field) for field in fields)))
         for setting, fields in _distinguishing_fields(settings).items()
     }
 
@@ -82,7 +82,7 @@ def short_names(settings: Sequence[Setting]) -> dict[Setting, str]:
 def proper_names(settings: Sequence[Setting]) -> dict[Setting, str]:
     """`short_names` for a reader: with the proper names of tasks and data."""
     return {
-        setting: " ".join(_proper(setting, field) for field in fields)
+        setting: " ".join(filter(None, (_proper(setting, field) for field in fields)))
         for setting, fields in _distinguishing_fields(settings).items()
     }
 
@@ -130,7 +130,8 @@ def _scores(evidence: Evidence, contents: Contents, acts: Sequence[str]) -> dict
     """A score for each activation and block (setting × seed that all of them have); higher is always better.
 
     A diverged run scores below every other of its block. A block with a failed run, or one without a
-    value for another reason, is left out, as the activation is not the cause.
+    value for another reason, is left out, as the activation is not the cause; so is one whose runs differ in
+    their conditions.
     """
     scores: dict[str, list[float]] = {act: [] for act in acts}
     for setting, metric in contents:
@@ -138,7 +139,10 @@ def _scores(evidence: Evidence, contents: Contents, acts: Sequence[str]) -> dict
         runs_of = evidence.of(setting)
         values = {act: values_by_seed(runs_of[act], metric) for act in acts}
         diverged = {act: {run.seed for run in runs_of[act] if run.status == "diverged"} for act in acts}
+        conditions = [{run.seed: run.conditions for run in runs_of[act]} for act in acts]
         for seed in sorted(set.intersection(*(values[act].keys() | diverged[act] for act in acts))):
+            if len({of_act[seed] for of_act in conditions}) > 1:
+                continue
             reached = [sign * values[act][seed] for act in acts if seed in values[act]]
             last = min(reached, default=0.0) - 1
             for act in acts:
@@ -153,7 +157,7 @@ def _gains(evidence: Evidence, setting: Setting, metric: str, baseline: str) -> 
     base = next(entry.values for entry in entries if entry.act == baseline)
     gains = {}
     for entry in entries:
-        seeds = entry.values.keys() & base.keys()
+        seeds = (entry.values.keys() & base.keys()) - set(entry.unlike)
         if entry.paired and seeds:
             means = [sum(values[seed] for seed in sorted(seeds)) / len(seeds) for values in (entry.values, base)]
             gains[entry.act] = 100 * normalised_gain(*means, best)

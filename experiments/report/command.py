@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from experiments.analysis.evidence import Evidence, read_evidence
+from experiments.analysis.selection import select
 from experiments.errors import BadInput
 from experiments.training.job import report_error
 
 
 def parser_of(doc: str | None, out: str, contents: str) -> argparse.ArgumentParser:
-    """A parser with --ledger, --out, --baseline and --recipe.
+    """A parser with --ledger, --out, --baseline, --recipe and --select.
 
     Args:
         doc: the script's docstring, shown by --help.
@@ -22,15 +23,26 @@ def parser_of(doc: str | None, out: str, contents: str) -> argparse.ArgumentPars
     parser.add_argument("--ledger", type=Path, default=Path("results/ledger.csv"), help="default: %(default)s")
     parser.add_argument("--out", type=Path, help=out)
     parser.add_argument("--baseline", default="relu", metavar="ACT", help="baseline activation; default: %(default)s")
-    parser.add_argument("--recipe", help=f"a recipe as the ledger labels it, or each: {contents} of every recipe")
+    parser.add_argument(
+        "--recipe",
+        help=f"a recipe as the ledger labels it, or its name: the largest group of its runs that can be compared; "
+        f"or each: {contents} of every recipe",
+    )
+    parser.add_argument(
+        "--select",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="only runs in which a setting has a value, like trainer.epochs=4; null: the recipe's own. May be repeated",
+    )
     return parser
 
 
-def write_from(ledger: Path, write: Callable[[Evidence], Iterable[Path]], curves: bool = False) -> int:
-    """Reads a ledger, writes files from it, prints their names, and warns of rows that are left out.
+def write_from(given: argparse.Namespace, write: Callable[[Evidence], Iterable[Path]], curves: bool = False) -> int:
+    """Reads a ledger, writes files from the chosen runs, prints their names, and warns of runs that are left out.
 
     Args:
-        ledger: the ledger.
+        given: what the parser read.
         write: writes the files and returns them.
         curves: also warn of runs without a metrics.jsonl.
 
@@ -38,7 +50,7 @@ def write_from(ledger: Path, write: Callable[[Evidence], Iterable[Path]], curves
         The exit code.
     """
     try:
-        evidence = read_evidence(ledger)
+        evidence = select(read_evidence(given.ledger), given.recipe, given.select, getattr(given, "tuned", None))
         files = list(write(evidence))
     except BadInput as error:
         return report_error(error)

@@ -3,7 +3,7 @@
 import base64
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -83,7 +83,7 @@ def render_page(
     shown = _shown(evidence, tables)
     about = Subject.of(shown, baseline, named=subject)
     found = [finding for finding in findings(shown, baseline) if about.shows(finding.entry.act)]
-    options = {"baseline": None if baseline == "relu" else baseline, "recipe": recipe}
+    options = {"baseline": None if baseline == "relu" else baseline, "recipe": recipe, "select": evidence.selected}
     scripts = ("make_tables.py", "make_figures.py", "make_report.py")
     return environment.get_template("report.html.jinja").render(
         baseline=activation_name(baseline),
@@ -135,7 +135,7 @@ def _unbroken(value: object) -> object:
 def _shown(evidence: Evidence, tables: list[Table]) -> Evidence:
     """The evidence without the settings that no table shows (those of recipes that were not asked for)."""
     settings = {setting for table in tables for setting in _settings(table)}
-    return Evidence(evidence.file, tuple(run for run in evidence.runs if run.setting in settings), evidence.problems)
+    return replace(evidence, runs=tuple(run for run in evidence.runs if run.setting in settings))
 
 
 def _settings(table: Table) -> set[Setting]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from experiments.analysis.comparison import Entry
+from experiments.analysis.comparison import Entry, Inequality, inequalities
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import fixed, plural
 from experiments.report.names import activation_name
@@ -15,9 +15,15 @@ def remarks(entries: Sequence[Entry], baseline: str, metric: str) -> tuple[str, 
         _missing_baseline(entries, baseline),
         _single_seeds(entries),
         _without_margin(entries, metric),
+        *map(_inequality, inequalities(entries)),
     ]
     for entry in entries:
-        notes += [_pairing(entry, entries[0]), *_unfinished(entry), _without_metric(entry, metric)]
+        notes += [
+            _pairing(entry, entries[0]),
+            _unlike(entry, entries[0]),
+            *_unfinished(entry),
+            _without_metric(entry, metric),
+        ]
     return tuple(note for note in notes if note)
 
 
@@ -61,6 +67,24 @@ def _pairing(entry: Entry, base: Entry) -> str:
     return (
         f"{activation_name(entry.act)}: {plural(entry.paired.n, 'pair')} from {plural(len(entry.values), 'seed')} of "
         f"it and {len(base.values)} of {activation_name(base.act)}."
+    )
+
+
+_CONDITIONS = {"torch": "PyTorch", "kernel": "kernel", "code_hash": "code", "processor": "processor"}
+
+
+def _inequality(found: Inequality) -> str:
+    counts = ", ".join(f"{value or 'not recorded'} ({plural(count, 'run')})" for value, count in found.counts.items())
+    return f"The runs differ in {_CONDITIONS[found.condition]}: {counts}. Only runs that have it in common are pairs."
+
+
+def _unlike(entry: Entry, base: Entry) -> str:
+    if not entry.unlike:
+        return ""
+    seeds = f"{'seed' if len(entry.unlike) == 1 else 'seeds'} {', '.join(map(str, entry.unlike))}"
+    return (
+        f"{activation_name(entry.act)}: no pair at {seeds}, because its run and that of {activation_name(base.act)} "
+        "are not of the same PyTorch, kernel, code and processor; repeat both with force=true."
     )
 
 

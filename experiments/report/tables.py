@@ -7,6 +7,7 @@ from dataclasses import replace
 from experiments.analysis.evidence import Evidence
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.provenance import table_command
+from experiments.analysis.selection import EACH
 from experiments.analysis.tuning import Tuning, tune
 from experiments.errors import BadInput, unknown
 from experiments.report.across_table import across_table
@@ -15,9 +16,6 @@ from experiments.report.names import task_name
 from experiments.report.table import Table
 from experiments.report.task_table import task_table
 from experiments.report.tuning_table import tuning_table
-
-EACH = "each"
-"""Value of `recipe` for separate tables of every recipe."""
 
 
 def build_tables(
@@ -43,7 +41,8 @@ def build_tables(
             none of the runs, or a tuning was unequal.
     """
     baseline_if_other = None if baseline == "relu" else baseline
-    command = table_command(evidence.file, baseline=baseline_if_other, recipe=recipe, metric=metric, tuned=tuned)
+    options = {"recipe": recipe, "select": evidence.selected, "metric": metric, "tuned": tuned}
+    command = table_command(evidence.file, baseline=baseline_if_other, **options)
     _check_metric(evidence, metric)
     tuning = tune(evidence, tuned) if tuned else None
     used = tuning.evidence if tuning else evidence
@@ -78,6 +77,7 @@ def parts(evidence: Evidence, baseline: str, recipe: str | None) -> list[tuple[s
         BadInput: no recipe is named and a task has several, the named one does not exist, or
             the baseline is not.
     """
+    recipe = None if recipe == evidence.recipe else recipe  # all runs are of it
     _check_recipes(evidence, recipe)
     found = [("", evidence)]
     if recipe is not None:
@@ -138,7 +138,8 @@ def _check_baseline(evidence: Evidence, baseline: str) -> None:
     counts = Counter(run.act for run in evidence.runs)
     if baseline not in counts:
         there = ", ".join(f"{act} ({count} runs)" for act, count in sorted(counts.items()))
-        raise BadInput(
-            f"no run of the baseline {baseline!r} in {evidence.file}; activations there: {there}; choose one with "
-            "--baseline"
+        several = any(act.startswith(f"{baseline}#") for act in counts)
+        reason = (
+            f"the baseline {baseline!r} is several functions" if several else f"no run of the baseline {baseline!r}"
         )
+        raise BadInput(f"{reason} in {evidence.file}; activations there: {there}; choose one with --baseline")

@@ -84,6 +84,18 @@ class Task(ABC):
             BadInput: the data is missing, damaged or unexpected.
         """
 
+    def data_fingerprint(self, config: Config) -> str:
+        """What tells the content of the data from any other, as `experiments.tasks.fingerprint` makes it.
+
+        It is part of the run's identity. It must follow from the content alone, never from a folder's place, and be
+        cheap, as a finished run that is asked for again computes it too. Empty, as by default: all data is in the
+        settings and the code.
+
+        Raises:
+            BadInput: the data is missing or damaged.
+        """
+        return ""
+
     @abstractmethod
     def build_model(self, config: Config, activation: ActivationFactory) -> nn.Module:
         """The model, on the CPU, its weights drawn from torch's global generator."""

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from carelu import ActivationFactory
+from carelu.kernels.dispatch import VARIABLE as KERNEL_VARIABLE
 from experiments.configuration.identity import Identity, identify
 from experiments.configuration.schema import Config, validate
 from experiments.distributed.processes import Processes, process_group
@@ -34,7 +35,7 @@ from experiments.training.state import Diverged, Interrupted
 FINAL = ("finished", "diverged")
 """Statuses after which a run is not repeated; a failed run is."""
 
-RESUME_REQUIRES = ("code_hash", "activation_hash", "torch", "processes", "device", "threads")
+RESUME_REQUIRES = ("code_hash", "activation_hash", "kernel", "torch", "processes", "device", "threads")
 """Entries of environment.json that must be unchanged for an interrupted run to resume."""
 
 NO_METRIC = ("epoch", "step", "learning_rate", "seconds", "activations")
@@ -78,6 +79,7 @@ class Run:
         self.choices, self.display, self.make_task = choices, display, make_task
         self.processes: Processes
         self.activation: ActivationFactory
+        self.task: Task
         self.identity: Identity
         self.directory: RunDirectory
         self.environment: dict[str, object]
@@ -120,8 +122,10 @@ class Run:
         self.processes.assign_device(self.config.trainer.device)
 
     def identify(self) -> None:
-        """Computes the run's names and id."""
-        identity = identify(self.config, self.choices)
+        """Computes the run's names and id, which depend on the content of its data."""
+        self.task = self.make_task(self.config)
+        data = self.processes.broadcast_from_main(lambda: self.task.data_fingerprint(self.config))
+        identity = identify(self.config, self.choices, data)
         self.identity = replace(identity, command=read_torchrun().command(identity.command))
 
     def open(self) -> AbstractContextManager[None]:
@@ -133,6 +137,7 @@ class Run:
             self.processes.size,
             task_package=self.config.task.package,
             activation=type(self.activation.stand_alone()),
+            libraries=self.task.spec.libraries,
         )
         return self.directory.lock()
 
@@ -141,7 +146,7 @@ class Run:
         config, device = self.config, self.processes.device
         reset_peak_memory(device)
         seed_everything(config.seed)
-        task = self.make_task(config)
+        task = self.task
         model = _build_model(task, config, self.activation).to(device)
         if config.trainer.channels_last:
             model = model.to(memory_format=torch.channels_last)
@@ -218,10 +223,10 @@ class Run:
         then = self.directory.environment() or {}
         for key in RESUME_REQUIRES:
             if then.get(key) != self.environment[key]:
+                way = f"set {KERNEL_VARIABLE}={then.get(key)}" if key == "kernel" else "restore the former"
                 raise BadInput(
                     f"{self.directory.path} was started with {key} {then.get(key)} (commit {then.get('git_commit')}) "
-                    f"and cannot be resumed with {key} {self.environment[key]}; restore the former, or add force=true "
-                    "to restart"
+                    f"and cannot be resumed with {key} {self.environment[key]}; {way}, or add force=true to restart"
                 )
         return content
 
@@ -280,7 +285,7 @@ class Run:
         )
         if engine.splits.notes:
             result["notes"] = list(engine.splits.notes)
-        result.update({key: environment[key] for key in ledger.OF_ENVIRONMENT})
+        result.update({key: environment.get(key, "") for key in ledger.OF_ENVIRONMENT})
         if status == "finished":
             result.update(headline_of(state.history, engine.task, self.config.trainer.selection))
             result.update(summary(state.history[-1].get("activations", {})))

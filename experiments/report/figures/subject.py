@@ -109,4 +109,4 @@ def _stems(settings: Sequence[Setting]) -> dict[Setting, str]:
 
 
 def _joined(setting: Setting, fields: Sequence[str]) -> str:
-    return "_".join(file_name(getattr(setting, field)) for field in fields)
+    return "_".join(filter(None, (file_name(getattr(setting, field)) for field in fields)))

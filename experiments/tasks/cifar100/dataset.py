@@ -14,6 +14,7 @@ from torchvision.datasets.utils import check_integrity
 from experiments.errors import BadInput
 from experiments.tasks.cifar100.batches import LabelledImages
 from experiments.tasks.downloads import connection_timeout
+from experiments.tasks.fingerprint import fingerprint
 
 CLASSES = 100
 MEAN = (0.5071, 0.4866, 0.4409)
@@ -28,6 +29,12 @@ SHEETS = {
 """The sample's sheets and their SHA-256, as `scripts/make_cifar100_sample.py` prints them."""
 TILE = 32
 """Height and width of an image, in pixels."""
+
+
+def data_fingerprint(source: str) -> str:
+    """The fingerprint of a source by the published checksums of its files, which reading them checks."""
+    published = SHEETS if source == "sample" else dict(CIFAR100.train_list + CIFAR100.test_list)
+    return fingerprint(text for file in published.items() for text in file)
 
 
 def load(root: str, download: bool) -> tuple[LabelledImages, LabelledImages]:

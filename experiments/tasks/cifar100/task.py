@@ -51,6 +51,9 @@ class CIFAR100(Task):
         augmentation = Augmentation(**config.task.augmentation.model_dump())
         return Splits(ImageBatches(train.to(device), trainer.batch_size, *normalisation, augmentation), evaluation)
 
+    def data_fingerprint(self, config: Config) -> str:
+        return cifar100.data_fingerprint(config.data.source)
+
     def build_model(self, config: Config, activation: ActivationFactory) -> nn.Module:
         return model_from_config(MODELS, config, activation=activation, num_classes=cifar100.CLASSES)
 

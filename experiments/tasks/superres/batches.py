@@ -62,6 +62,16 @@ class Pairs:
         return Pairs([self.low[i] for i in places], [self.high[i] for i in places])
 
 
+def files_of(source: Source) -> list[tuple[str, list[Path]]]:
+    """("high", its files) and, where low-resolution images are given, ("low", their files).
+
+    Raises:
+        BadInput: there is no such folder, or no file in it.
+    """
+    low = [("low", image_files(source.low, source.low_key))] if source.low else []
+    return [("high", image_files(source.high, source.key)), *low]
+
+
 def load_pairs(source: Source, scale: int, smallest: int, why: str, device: torch.device) -> Pairs:
     """The images of `source`, the large ones cropped to a multiple of `scale`, on `device`.
 

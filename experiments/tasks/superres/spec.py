@@ -79,6 +79,9 @@ class DIV2KData(ImageData):
     train_lr: Folder | None
     test_lr: Folder | None
 
+    def locations(self) -> tuple[str, ...]:
+        return ("data.train_lr", "data.test_lr")
+
 
 class FolderData(ImageData):
     """`data.*` of folders of the user."""
@@ -87,6 +90,9 @@ class FolderData(ImageData):
     test: Folder | None
     train_lr: Folder | None
     test_lr: Folder | None
+
+    def locations(self) -> tuple[str, ...]:
+        return ("data.train", "data.test", "data.train_lr", "data.test_lr")
 
 
 class EDSROptions(ModelOptions):

@@ -14,6 +14,7 @@ from experiments.distributed.processes import all_reduce_sum
 from experiments.errors import BadInput
 from experiments.record.run_directory import PICTURE
 from experiments.tasks.contract import Splits, Task, model_from_config
+from experiments.tasks.fingerprint import fingerprint, of_files
 from experiments.tasks.predictions import in_data_order
 from experiments.tasks.superres import bsds300, image_folders
 from experiments.tasks.superres.batches import (
@@ -22,6 +23,7 @@ from experiments.tasks.superres.batches import (
     PatchAugmentation,
     Source,
     TrainingPatches,
+    files_of,
     load_pairs,
 )
 from experiments.tasks.superres.comparison_strip import comparison_strip, most_telling_crop
@@ -36,7 +38,7 @@ from experiments.tasks.superres.image_quality import (
     structural_similarity,
 )
 from experiments.tasks.superres.resize import bicubic, to_uint8
-from experiments.tasks.superres.spec import SPEC
+from experiments.tasks.superres.spec import SPEC, ImageData
 
 MODELS = {"edsr": edsr, "espcn": espcn}
 """By `model.architecture`."""
@@ -61,12 +63,8 @@ class SuperResolution(Task):
         self.memory_format = torch.channels_last if config.trainer.channels_last else torch.contiguous_format
 
     def build_data(self, config: Config, device: torch.device) -> Splits:
-        data, trainer = config.data, config.trainer
-        own = data.model_dump(exclude={"name", "source", "held_out", "test_sets", "test_root"})
-        train, test = SOURCES[data.source](**own)
-        root = data.test_root
-        further = {name: Source(Path(root, name), f"data.test_root={root}") for name in data.test_sets}
-        tests = {"test": test, **further}
+        trainer = config.trainer
+        train, tests = _sources(config.data)
         for_test = (self.scale, WINDOW_SIZE + 2 * self.scale, f"SSIM at task.scale={self.scale}", device)
         parts = {name: load_pairs(source, *for_test) for name, source in tests.items()}
         patch = config.task.patch
@@ -88,6 +86,15 @@ class SuperResolution(Task):
             PatchAugmentation(**config.task.augmentation.model_dump()),
         )
         return Splits(patches, evaluation)
+
+    def data_fingerprint(self, config: Config) -> str:
+        train, tests = _sources(config.data)
+        return fingerprint(
+            text
+            for name, source in {"train": train, **tests}.items()
+            for role, files in files_of(source)
+            for text in (name, role, *of_files(files))
+        )
 
     def build_model(self, config: Config, activation: ActivationFactory) -> nn.Module:
         return model_from_config(MODELS, config, activation=activation, scale=self.scale)
@@ -156,6 +163,15 @@ class SuperResolution(Task):
     def _enlarged(self, model: nn.Module, low: Tensor) -> Tensor:
         """The model's output for uint8 N×3×h×w as uint8 N×3×(scale h)×(scale w)."""
         return to_uint8(model(self._scaled(low)) * 255)
+
+
+def _sources(data: ImageData) -> tuple[Source, dict[str, Source]]:
+    """(the images to train on, those of each test set by its name), downloaded first if allowed and needed."""
+    own = data.model_dump(exclude={"name", "source", "held_out", "test_sets", "test_root"})
+    train, test = SOURCES[data.source](**own)
+    root = data.test_root
+    further = {name: Source(Path(root, name), f"data.test_root={root}") for name in data.test_sets}
+    return train, {"test": test, **further}
 
 
 TASK = SuperResolution

@@ -10,7 +10,15 @@ import filelock
 
 from experiments.errors import BadInput
 from experiments.tasks.text.hub import why_unreachable
-from experiments.tasks.text.labelled_texts import Columns, LabelledTexts, Rows, find_classes, read_rows, with_labels
+from experiments.tasks.text.labelled_texts import (
+    Columns,
+    LabelledTexts,
+    Rows,
+    content_checksum,
+    find_classes,
+    read_rows,
+    with_labels,
+)
 from experiments.tasks.text.spec import TextData
 
 SAMPLE_DIR = Path(__file__).parent / "snli_sample"
@@ -71,6 +79,21 @@ def load(data: TextData) -> TextSet:
     return TextSet(parts, classes, [note for part, files in rows.items() for note in _notes(part, files)])
 
 
+def contents(data: TextData) -> list[str]:
+    """Each part and the checksum of its texts and labels; downloads the set if allowed and needed.
+
+    Raises:
+        BadInput: the set is missing and cannot be downloaded, or a file of it cannot be read.
+    """
+    found = []
+    for part in PARTS:
+        if part == "validation" and data.validation is None:
+            continue
+        _refuse_unnamed(data, part)
+        found += [part, content_checksum(_files(data, part), _columns(data))]
+    return found
+
+
 def classes_of(data: TextData) -> list[str]:
     """The names of the classes: those of `data.classes`, or those found in the training labels.
 
@@ -91,13 +114,20 @@ def _classes(data: TextData, train: list[Rows]) -> list[str]:
 
 
 def _rows(data: TextData, part: str) -> list[Rows]:
+    _refuse_unnamed(data, part)
+    return [read_rows(file, _columns(data)) for file in _files(data, part)]
+
+
+def _columns(data: TextData) -> Columns:
+    return Columns(tuple(data.text), data.label, data.unlabelled, data.drop_empty)
+
+
+def _refuse_unnamed(data: TextData, part: str) -> None:
     if getattr(data, part) is None:
         raise BadInput(
             f"data.{part}=null is not accepted; name your files: "
             "data.train=FILE data.test=FILE data.text=[COLUMN] data.label=COLUMN, or use data=sample"
         )
-    columns = Columns(tuple(data.text), data.label, data.unlabelled, data.drop_empty)
-    return [read_rows(file, columns) for file in _files(data, part)]
 
 
 def _refuse_another_size(data: TextData, train: list[Rows]) -> None:

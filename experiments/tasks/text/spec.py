@@ -61,6 +61,13 @@ class TextDataWithHeldOut(TextData):
         return {**super().validation_keys(), "data.held_out": self.held_out > 0}
 
 
+class FilesData(TextDataWithHeldOut):
+    """`data.*` of files that the user names one by one."""
+
+    def locations(self) -> tuple[str, ...]:
+        return ("data.train", "data.validation", "data.test")
+
+
 class SampleData(TextData):
     """`data.*` of the bundled sample."""
 
@@ -107,7 +114,7 @@ SPEC = TaskSpec(
     },
     margin=0.5,
     task=TextOptions,
-    data={"sample": SampleData, "folder": FolderData, "files": TextDataWithHeldOut},
+    data={"sample": SampleData, "folder": FolderData, "files": FilesData},
     models={"bert": BertOptions, "bilstm": BiLSTMOptions},
     benchmark=Benchmark(
         "tokens",
@@ -125,4 +132,5 @@ SPEC = TaskSpec(
         "snli-38.7k-subset": "SNLI (38.7k subset)",
         "sst2-dev": "SST-2 (dev)",
     },
+    libraries=("transformers", "tokenizers"),
 )

@@ -15,6 +15,7 @@ from experiments.distributed.processes import all_reduce_sum
 from experiments.errors import BadInput
 from experiments.tasks.activation_sites import TextShape
 from experiments.tasks.contract import Splits, Task, model_from_config
+from experiments.tasks.fingerprint import fingerprint
 from experiments.tasks.predictions import classified
 from experiments.tasks.text import confusion
 from experiments.tasks.text import dataset as text_sets
@@ -45,6 +46,9 @@ class TextClassification(Task):
                 f"data.tokens_per_batch={config.data.tokens_per_batch} holds no text of data.max_length="
                 f"{config.data.max_length} tokens; accepted: {longest} or more"
             )
+
+    def data_fingerprint(self, config: Config) -> str:
+        return fingerprint(text_sets.contents(config.data))
 
     def build_data(self, config: Config, device: torch.device) -> Splits:
         texts = self._set

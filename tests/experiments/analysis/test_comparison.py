@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments.analysis import metrics
-from experiments.analysis.comparison import compare, metrics_shown
+from experiments.analysis.comparison import compare, inequalities, metrics_shown
 from experiments.analysis.evidence import read_evidence
 from experiments.analysis.statistics import LEVEL, holm, power
 from experiments.analysis.verdict import judge
@@ -163,3 +163,31 @@ def test_without_an_effect_a_ledger_calls_one_better_or_worse_no_more_often_than
     found = simulated(tmp_path, {"carelu": 0.0, "gelu": 0.0, "prelu": 0.0})
     rate = np.mean([any(entry.different for entry in entries.values()) for entries in found])
     assert rate <= LEVEL + 3 * standard_error(LEVEL)
+
+
+@pytest.mark.parametrize("condition", ["torch", "kernel", "code_hash", "processor"])
+def test_runs_of_unlike_conditions_are_no_pair_and_the_inequality_is_named(tmp_path, condition):
+    rows = gains(GAIN)
+    rows[-1][condition] = "other"
+    found = compared(tmp_path / "ledger.csv", rows)
+    assert (found["carelu"].paired.n, found["carelu"].unlike) == (3, (3,))
+    assert found["carelu"].verdict.word == "undecided"
+    (inequality,) = inequalities(found.values())
+    assert (inequality.condition, inequality.counts["other"], sum(inequality.counts.values())) == (condition, 1, 8)
+
+
+def test_what_an_older_ledger_did_not_record_is_equal_to_itself_alone(tmp_path):
+    unrecorded = dict.fromkeys(("kernel", "code_hash", "processor"), "")
+    rows = [each | unrecorded for each in gains(GAIN)]
+    found = compared(tmp_path / "ledger.csv", rows)
+    assert (found["carelu"].paired.n, inequalities(found.values())) == (4, [])
+    rows[0]["kernel"] = "cpp"
+    assert compared(tmp_path / "ledger.csv", rows)["carelu"].unlike == (0,)
+
+
+def test_two_functions_of_one_name_are_never_one_activation(tmp_path):
+    rows = gains([*GAIN, *GAIN], act="mine")
+    for each in rows[-4:]:
+        each["activation_hash"] = "badbadbadbad"
+    found = compared(tmp_path / "ledger.csv", rows)
+    assert {act: entry.paired.n for act, entry in found.items() if act != "relu"} == {"mine#ac7": 4, "mine#badbad": 4}

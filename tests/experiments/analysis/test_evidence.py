@@ -247,3 +247,18 @@ def test_the_configuration_of_a_run_is_beside_the_ledger_or_in_the_run_directory
     assert [evidence.config_of(run) for run in evidence.runs[:3]] == [{"seed": 0}, {"seed": 1}, None]
     with pytest.raises(BadInput, match=r"published-3\.yaml cannot be read"):
         evidence.config_of(evidence.runs[3])
+
+
+def test_two_functions_of_one_name_get_two_labels_and_a_sentence(tmp_path):
+    rows = [row("mine(gain=2)", 0), row("mine(gain=2)", 0, activation_hash="badbadbadbad"), row("mine", 1)]
+    rows[1]["run_id"] = "another"
+    evidence = read_evidence(write(tmp_path / "ledger.csv", [*rows, row("relu", 0, activation_hash="")]))
+    assert sorted(run.act for run in evidence.runs) == ["mine#ac7", "mine#ac7(gain=2)", "mine#badbad(gain=2)", "relu"]
+    (problem,) = evidence.problems
+    assert problem.startswith("mine is the name of 2 functions here") and "mine#ac7, mine#badbad" in problem
+
+
+def test_runs_on_data_of_another_content_have_another_setting(tmp_path):
+    rows = [row("relu", 0, data_fingerprint="da7a"), row("carelu", 0, data_fingerprint="07e4"), row("gelu", 0)]
+    evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
+    assert [setting.content_label for setting in evidence.settings()] == ["", "data 07e4", "data da7a"]

@@ -37,6 +37,24 @@ def test_where_a_run_is_kept_does_not_change_what_it_is():
     assert identity_of("trainer.device=cuda:1").run_id == identity_of("trainer.device=cuda").run_id
 
 
+def test_the_content_of_the_data_is_part_of_a_run():
+    cfg, choices = compose(RESOLVED)
+    ids = [identify(cfg, choices, content).run_id for content in ("", "da7a", "07e4")]
+    assert len({*ids}) == 3
+    assert identify(cfg, choices, "da7a").command == identify(cfg, choices).command
+
+
+def test_where_own_files_are_does_not_change_a_run_whose_content_is_known():
+    def identity(root, *content):
+        places = [f"data.{part}={root}/{part}.csv" for part in ("train", "test")]
+        return identify(*compose([*RESOLVED, "task=text", "data=csv", *places]), *content)
+
+    here, there = identity("here", "da7a"), identity("there", "da7a")
+    assert (here.run_id, here.overrides) == (there.run_id, {})
+    assert identity("here").run_id != identity("there").run_id
+    assert "data.train=there/train.csv" in there.command
+
+
 @pytest.mark.parametrize("words", ["task=cifar100", "task=superres data=div2k", "task=text data=sst2"])
 def test_one_folder_for_all_data_changes_no_run(words):
     here, there = identity_of(*words.split()), identity_of(*words.split(), "data_root='/all data'")

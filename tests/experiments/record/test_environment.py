@@ -2,10 +2,14 @@
 
 import sys
 
+import numpy as np
 import pytest
+import tokenizers
 import torch
 
 from carelu import ActivationFactory
+from carelu.kernels import cpp
+from experiments.errors import BadInput
 from experiments.record import environment
 
 
@@ -73,3 +77,48 @@ def test_the_environment_holds_both_hashes():
     found = environment.describe(torch.device("cpu"), task_package="experiments.tasks.cifar100", activation=activation)
     assert found["code_hash"] == environment.code_hash("experiments.tasks.cifar100")
     assert found["activation_hash"] == environment.activation_hash(activation)
+
+
+def test_a_class_of_pytorch_is_the_same_function_in_every_version(monkeypatch):
+    before = environment.activation_hash(torch.nn.ReLU)
+    monkeypatch.setattr(environment.inspect, "getsourcefile", lambda _: __file__)
+    assert environment.activation_hash(torch.nn.ReLU) == before
+    assert environment.activation_hash(torch.nn.ELU) != before
+
+
+@pytest.mark.parametrize("forced", ["eager", "torch_ops"])
+def test_the_kernel_is_the_one_that_computes(monkeypatch, forced):
+    monkeypatch.setenv("CARELU_KERNEL", forced)
+    assert environment.kernel_in_use(torch.device("cpu")) == forced
+
+
+def test_without_a_forced_kernel_it_is_the_fastest_that_works_here(monkeypatch):
+    monkeypatch.delenv("CARELU_KERNEL", raising=False)
+    monkeypatch.setattr(cpp, "unsupported_reason", lambda *_: None)
+    assert environment.kernel_in_use(torch.device("cpu")) == "cpp"
+    monkeypatch.setattr(cpp, "unsupported_reason", lambda *_: "it could not be built")
+    assert environment.kernel_in_use(torch.device("cpu")) == "torch_ops"
+
+
+def test_an_unknown_kernel_is_a_mistake_of_one_line(monkeypatch):
+    monkeypatch.setenv("CARELU_KERNEL", "fastest")
+    with pytest.raises(BadInput, match="CARELU_KERNEL='fastest' is unknown; accepted: eager"):
+        environment.kernel_in_use(torch.device("cpu"))
+
+
+def test_the_processor_is_named_by_the_instructions_that_torch_uses(monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert environment.processor_features(torch.device("cpu")).split()[0] == "AVX2"
+
+
+def test_versions_are_those_of_what_the_task_uses():
+    found = environment.describe(
+        torch.device("cpu"),
+        task_package="experiments.tasks.text",
+        activation=torch.nn.ReLU,
+        libraries=("tokenizers", "no-such-package"),
+    )
+    assert found["numpy"] == np.__version__
+    assert found["tokenizers"] == tokenizers.__version__
+    assert found["no-such-package"] == ""
+    assert "transformers" not in found

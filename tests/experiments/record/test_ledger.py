@@ -9,7 +9,7 @@ import pytest
 
 from experiments.errors import BadInput
 from experiments.record import ledger
-from experiments.record.row import COLUMNS, Row
+from experiments.record.row import ADDED, COLUMNS, Row, to_text
 from experiments.record.run_directory import RESULT
 from tests.conftest import ROOT
 from tests.experiments.ledgers import row
@@ -86,6 +86,20 @@ def test_what_a_row_was_made_from_comes_back_from_it(file):
     ledger.write(file, [Row.from_result(made)])
     ((read,), _) = ledger.read(file)
     assert read.as_result() == {key: value for key, value in made.items() if key != "reason"}
+
+
+def test_an_older_ledger_without_the_columns_that_were_added_is_read_and_grows(file):
+    older = {column: cell for column, cell in row().items() if column not in ADDED}
+    cells = {column: to_text(value) for column, value in older.items()}
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(cells), lineterminator="\n")
+        writer.writeheader()
+        writer.writerow(cells)
+    ((read,), problems) = ledger.read(file)
+    assert problems == []
+    assert {getattr(read, column) for column in ADDED} == {""}
+    ledger.record(file, result(run_id="newer", data_fingerprint="da7a"))
+    assert {each.run_id: each.data_fingerprint for each in ledger.read(file)[0]} == {read.run_id: "", "newer": "da7a"}
 
 
 def test_where_nothing_says_that_the_code_was_committed_it_was_not(file):

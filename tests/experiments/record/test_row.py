@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.record.row import COLUMNS, Damaged, Row, check_text, metric_columns, shown
+from experiments.record.row import ADDED, COLUMNS, Damaged, Row, check_text, metric_columns, shown
 from tests.experiments.ledgers import row
 
 
@@ -14,7 +14,8 @@ def test_the_columns_are_those_of_the_contract():
     contract = (
         "run_id, status, task, model, data, recipe, act, overrides, seed, headline_metric, headline_value, parameters, "
         "epochs, steps, wall_seconds, step_milliseconds, peak_memory_mib, device, threads, precision, config_hash, "
-        "code_hash, activation_hash, git_commit, git_dirty, python, torch, command, finished_at"
+        "code_hash, activation_hash, data_fingerprint, kernel, git_commit, git_dirty, python, torch, numpy, "
+        "transformers, tokenizers, processor, command, finished_at"
     )
     assert ", ".join(COLUMNS) == contract
 
@@ -36,12 +37,17 @@ def test_a_result_that_is_no_row_is_refused_with_column_and_value(fields, named)
         Row.from_result(result(**fields))
 
 
-@pytest.mark.parametrize("column", [column for column in COLUMNS if column != "git_dirty"])
+@pytest.mark.parametrize("column", [column for column in COLUMNS if column not in ("git_dirty", *ADDED)])
 def test_a_result_without_a_column_is_refused(column):
     made = result()
     del made[column]
     with pytest.raises(Damaged, match=f"'{column}' is missing"):
         Row.from_result(made)
+
+
+def test_a_result_of_an_older_version_has_empty_cells_for_what_it_did_not_record():
+    made = {key: value for key, value in result().items() if key not in ADDED}
+    assert {getattr(Row.from_result(made), column) for column in ADDED} == {""}
 
 
 def test_a_metric_that_is_not_finite_has_no_cell():

@@ -41,3 +41,14 @@ def test_bicubic_is_reported_if_it_is_equal_in_all_runs(tmp_path):
     assert remarks_of(tmp_path / "ledger.csv", rows, "psnr_y") == (reference,)
     rows[0]["bicubic_psnr_y"] = 28.0
     assert remarks_of(tmp_path / "ledger.csv", rows, "psnr_y") == ()
+
+
+def test_unlike_runs_are_named_with_the_pairs_that_they_cost(tmp_path):
+    rows = grid(["relu", "gelu"], range(3))
+    rows[-1]["torch"] = "2.12.0"
+    said = " ".join(remarks_of(tmp_path / "ledger.csv", rows))
+    assert "The runs differ in PyTorch: 2.11.0 (5 runs), 2.12.0 (1 run)." in said
+    assert "GELU: no pair at seed 2" in said
+    for each in rows:
+        each["torch"] = "2.12.0"
+    assert remarks_of(tmp_path / "ledger.csv", rows) == ()

@@ -5,11 +5,12 @@ import json
 import pytest
 
 from experiments.analysis.evidence import read_evidence
+from experiments.analysis.selection import select
 from experiments.errors import BadInput
 from experiments.record import ledger
 from experiments.record.run_directory import RESULT
 from experiments.report.tables import build_tables
-from tests.experiments.ledgers import cells, grid, row, tables_of
+from tests.experiments.ledgers import cells, grid, row, tables_of, write
 
 TASKS = ("cifar100", "superres", "text")
 
@@ -115,3 +116,15 @@ def test_a_run_directory_without_a_result_is_not_in_the_tables(tmp_path):
     table = build_tables(read_evidence(tmp_path / "ledger.csv"))[0]
     assert cells(table)["carelu"]["n"].value == 1
     assert "CAReLU: 1 pair from 1 seed of it and 2 of ReLU." in table.blocks[0].notes
+
+
+def test_another_function_under_the_name_of_the_baseline_is_refused(tmp_path):
+    rows = grid(["relu", "carelu"], range(3))
+    rows[0]["activation_hash"] = "badbadbadbad"
+    with pytest.raises(BadInput, match=r"the baseline 'relu' is several functions .*relu#ac7.*relu#badbad.*--baseline"):
+        tables_of(tmp_path / "ledger.csv", rows)
+
+
+def test_the_command_of_a_table_has_what_was_selected(tmp_path):
+    evidence = select(read_evidence(write(tmp_path / "l.csv", grid(["relu"], range(2)))), None, ["trainer.epochs=null"])
+    assert "--select trainer.epochs=null" in build_tables(evidence)[0].commands[0]

@@ -310,6 +310,27 @@ def test_an_interrupted_run_refuses_to_resume_with_other_code(run, monkeypatch, 
     assert run("force=true").result["status"] == "finished"
 
 
+def test_an_interrupted_run_refuses_to_resume_with_another_kernel_and_says_how(run, monkeypatch):
+    monkeypatch.setenv("CARELU_KERNEL", "torch_ops")
+    with monkeypatch.context() as patch:
+        stop_at_step(patch, 2, signal.SIGTERM)
+        run("act=carelu")
+    monkeypatch.setenv("CARELU_KERNEL", "eager")
+    with pytest.raises(BadInput, match=r"kernel torch_ops .* kernel eager; set CARELU_KERNEL=torch_ops, or add force"):
+        run("act=carelu")
+    monkeypatch.setenv("CARELU_KERNEL", "torch_ops")
+    assert run("act=carelu").result["kernel"] == "torch_ops"
+
+
+def test_a_run_on_other_data_is_another_run(run, monkeypatch):
+    first = run("trainer.max_steps=1")
+    assert first.result["data_fingerprint"] == first.identity.data_fingerprint != ""
+    monkeypatch.setitem(cifar100.SHEETS, "test.webp", "another sum")
+    second = run("trainer.max_steps=1")
+    assert not second.again
+    assert second.identity.run_id != first.identity.run_id
+
+
 # Damage, and what cannot be written
 
 

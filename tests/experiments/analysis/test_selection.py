@@ -1,0 +1,82 @@
+"""The runs that are compared: what a person asks for, and of a recipe the largest comparable group."""
+
+import pytest
+
+from experiments.analysis.evidence import read_evidence
+from experiments.analysis.selection import select
+from experiments.errors import BadInput
+from tests.experiments.ledgers import grid, row, write
+
+STRAY = "small(trainer.max_steps=2)"
+
+
+@pytest.fixture
+def evidence(tmp_path):
+    """Two activations with three seeds each, and one smoke run."""
+    return read_evidence(write(tmp_path / "l.csv", [*grid(["relu", "carelu"], range(3)), row("relu", 0, recipe=STRAY)]))
+
+
+def recipes(evidence):
+    return sorted({run.setting.recipe_label for run in evidence.runs})
+
+
+@pytest.mark.parametrize("recipe", [None, "small"])
+def test_one_stray_run_is_left_out_with_a_sentence_that_says_how_to_see_it(tmp_path, recipe):
+    rows = [*grid(["relu", "carelu"], range(3), recipe="small(trainer.epochs=4)"), row("relu", 0, recipe=STRAY)]
+    found = select(read_evidence(write(tmp_path / "l.csv", rows)), recipe)
+    assert recipes(found) == ["small(trainer.epochs=4)"]
+    (note,) = found.problems
+    assert "1 run with the recipe small(trainer.max_steps=2)" in note and f"--recipe '{STRAY}'" in note
+    assert found.recipe == recipe
+
+
+def test_what_is_asked_for_by_its_label_is_taken_however_few_runs_it_has(evidence):
+    assert select(evidence, STRAY) == select(evidence, "each") == evidence
+
+
+def test_groups_of_one_size_are_all_kept(tmp_path):
+    rows = [*grid(["relu"], range(2)), *grid(["relu"], range(2), recipe="small(trainer.epochs=4)")]
+    assert len(select(read_evidence(write(tmp_path / "l.csv", rows))).runs) == 4
+
+
+def test_values_of_a_tuned_key_are_one_group(tmp_path):
+    rows = [*grid(["relu"], range(2)), row("relu", 0, recipe="small(optim.optimizer.lr=0.5)")]
+    evidence = read_evidence(write(tmp_path / "l.csv", rows))
+    assert len(select(evidence, tuned="optim.optimizer.lr").runs) == 3
+    assert len(select(evidence).runs) == 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "count"),
+    [
+        (["trainer.max_steps=null"], 6),
+        (["trainer.max_steps=2"], 1),
+        (["trainer.epochs=null"], 6),
+        (["trainer.max_steps=null", "trainer.epochs=null"], 6),
+    ],
+)
+def test_settings_select_runs_and_null_is_the_recipes_own_value(evidence, wanted, count):
+    found = select(evidence, wanted=wanted)
+    assert len(found.runs) == count
+    assert found.selected == tuple(wanted)
+
+
+def test_a_number_may_be_written_in_any_way(tmp_path):
+    rows = [row("relu", 0, recipe="small(optim.optimizer.lr=0.001)"), row("relu", 1)]
+    (run,) = select(read_evidence(write(tmp_path / "l.csv", rows)), wanted=["optim.optimizer.lr=1e-3"]).runs
+    assert run.seed == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "answer"),
+    [
+        ("trainer.max_steps", "accepted: KEY=VALUE"),
+        ("=2", "accepted: KEY=VALUE"),
+        ("trainer.max_step=2", r"unknown key of --select 'trainer.max_step'; did you mean trainer.max_steps"),
+        ("trainer.max_steps=3", r"no run has that value; accepted: 2 \(1 run\), null \(6 runs\)"),
+    ],
+)
+def test_a_mistake_names_what_is_accepted_in_one_line(evidence, wanted, answer):
+    with pytest.raises(BadInput, match=answer) as error:
+        select(evidence, wanted=[wanted])
+    assert "\n" not in str(error.value)
