@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from experiments.analysis.activity import Activity, activity_of
 from experiments.analysis.evidence import Evidence, Run, Setting
 from experiments.analysis.metrics import describe_metric, margin_of
 from experiments.analysis.statistics import PairedComparison, Summary, compare_paired, holm, summarise
@@ -31,7 +32,12 @@ class Entry:
     posterior: Posterior | None
     """Probabilities that the true difference is above the margin, within it and below it; None as for `verdict`."""
     compared: int
-    """The activations of the setting that share a seed with the baseline, and so the level of the verdicts."""
+    """The comparisons that share the level of the verdicts."""
+    level: float | None
+    """Mean of the baseline over the seeds of the pairs; None without a pair."""
+    reference: float | None
+    """PSNR of bicubic interpolation on the same images; None for another metric, or where runs disagree."""
+    activity: Activity
 
     @property
     def better(self) -> bool:
@@ -53,8 +59,18 @@ class Entry:
         return sum(run.status == status for run in self.runs)
 
 
-def compare(evidence: Evidence, setting: Setting, metric: str, baseline: str) -> list[Entry]:
+def compare(
+    evidence: Evidence, setting: Setting, metric: str, baseline: str, comparisons: int | None = None
+) -> list[Entry]:
     """Every activation of a setting, the baseline first.
+
+    Args:
+        evidence: the runs.
+        setting: the setting.
+        metric: the metric.
+        baseline: the label of the activation that the others are compared with.
+        comparisons: how many verdicts share the level; None: those of the activations of the setting that share a
+            seed with the baseline.
 
     Raises:
         BadInput: the direction of the metric is unknown.
@@ -66,10 +82,11 @@ def compare(evidence: Evidence, setting: Setting, metric: str, baseline: str) ->
     base = values_of.get(baseline)
     others = [act for act in runs_of if act != baseline] if base else []
     differences = {act: _differences(values_of[act], base) for act in others}
-    compared = sum(len(of_act) > 0 for of_act in differences.values())
+    compared = comparisons or sum(len(of_act) > 0 for of_act in differences.values())
     tests = sum(len(of_act) > 1 for of_act in differences.values())
     paired = {act: compare_paired(values_of[act], base, higher_is_better, max(1, tests)) for act in others}
     corrected = dict(zip(others, holm([paired[act].p_value for act in others]), strict=True))
+    reference = _reference(evidence, setting, metric)
     entries = []
     for act, runs in runs_of.items():
         diverged = sum(run.status == "diverged" for each in {act, baseline} for run in runs_of.get(each, ()))
@@ -87,6 +104,9 @@ def compare(evidence: Evidence, setting: Setting, metric: str, baseline: str) ->
                 verdict=judged and judge(judged, margin, higher_is_better=higher_is_better, comparisons=compared),
                 posterior=judged and posterior(judged, margin),
                 compared=compared,
+                level=_mean_of_pairs(values_of[act], base) if act in paired else None,
+                reference=reference,
+                activity=activity_of(runs),
             )
         )
     return entries
@@ -95,6 +115,19 @@ def compare(evidence: Evidence, setting: Setting, metric: str, baseline: str) ->
 def _differences(values: Mapping[int, float], base: Mapping[int, float]) -> list[float]:
     """Activation − baseline, one a seed that both have."""
     return [values[seed] - base[seed] for seed in sorted(values.keys() & base.keys())]
+
+
+def _mean_of_pairs(values: Mapping[int, float], base: Mapping[int, float]) -> float | None:
+    shared = [base[seed] for seed in sorted(values.keys() & base.keys())]
+    return sum(shared) / len(shared) if shared else None
+
+
+def _reference(evidence: Evidence, setting: Setting, metric: str) -> float | None:
+    """The metric of bicubic interpolation, if all runs of a setting that have it agree."""
+    measured_on, slash, base = metric.rpartition("/")
+    name = f"{measured_on}{slash}bicubic_{base}"
+    values = {run.metrics[name] for run in evidence.runs if run.setting == setting and name in run.metrics}
+    return values.pop() if len(values) == 1 else None
 
 
 def values_by_seed(runs: Iterable[Run], metric: str | None) -> dict[int, float]:

@@ -3,13 +3,14 @@
 import base64
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from experiments.analysis.evidence import Evidence, Setting
-from experiments.analysis.findings import findings, of_subject
+from experiments.analysis.findings import findings, of_subjects
 from experiments.analysis.numbers import plural
 from experiments.analysis.provenance import run_commands, table_command
 from experiments.report.figures import Figure
@@ -33,7 +34,12 @@ class Section:
 
 
 def render_page(
-    evidence: Evidence, tables: list[Table], figures: list[Figure], baseline: str = "relu", recipe: str | None = None
+    evidence: Evidence,
+    tables: list[Table],
+    figures: list[Figure],
+    baseline: str = "relu",
+    recipe: str | None = None,
+    subjects: Sequence[str] = (),
 ) -> str:
     """The page as HTML.
 
@@ -43,6 +49,7 @@ def render_page(
         figures: what `make_figures` drew of them.
         baseline: what the tables and figures were made with.
         recipe: likewise.
+        subjects: likewise; the findings are about them.
     """
     environment = Environment(
         loader=PackageLoader("experiments.report", ""),
@@ -55,14 +62,19 @@ def render_page(
     environment.filters |= {"drawing": drawing, "task_name": task_name, "data_name": data_name}
     shown = _shown(evidence, tables)
     found = findings(shown, baseline)
-    options = {"baseline": None if baseline == "relu" else baseline, "recipe": recipe}
+    options = {
+        "baseline": None if baseline == "relu" else baseline,
+        "recipe": recipe,
+        "subject": ",".join(subjects) or None,
+    }
     scripts = ("make_tables.py", "make_figures.py", "make_report.py")
     return environment.get_template("report.html.jinja").render(
         baseline=activation_name(baseline),
         tasks=[task_name(task) for task in sorted({run.setting.task for run in shown.runs})],
         runs=plural(len(shown.runs), "run"),
-        summary=summary(found, baseline),
-        findings=[(finding, finding_sentence(finding, baseline)) for finding in of_subject(found)],
+        subjects=[activation_name(subject) for subject in subjects],
+        summary=summary(found, baseline, subjects),
+        findings=[(finding, finding_sentence(finding, baseline)) for finding in of_subjects(found, subjects)],
         settings=[(setting, _seeds(shown, setting, baseline)) for setting in shown.settings()],
         sections=_sections(tables, figures),
         views=(RESULT, STATISTICS),

@@ -110,7 +110,7 @@ def test_drawings_follow_the_page_in_the_dark(html):
 def test_the_findings_precede_the_tables(page):
     text = page.text.replace("\N{NO-BREAK SPACE}", " ")
     findings = text[text.index("Findings") :]
-    order = ("CAReLU compared with ReLU 2 times", "n = 3): undecided", "In each row everything but the activation")
+    order = ("All 4 comparisons with ReLU", "n = 3): undecided", "In each row everything but the activation")
     places = [findings.index(part) for part in order]
     assert places == sorted(places)
 
@@ -129,6 +129,21 @@ def test_a_page_without_carelu_does_not_name_it(tmp_path):
     evidence = read_evidence(write(tmp_path / "ledger.csv", grid(("relu", "gelu"), range(3))))
     html = render_page(evidence, build_tables(evidence), make_figures(evidence))
     assert "carelu" not in re.sub(r"<code>.*?</code>", "", html, flags=re.DOTALL).lower()
+
+
+def test_a_page_is_about_its_subjects(tmp_path):
+    evidence = read_evidence(write(tmp_path / "ledger.csv", grid(("relu", "gelu", "carelu"), range(3))))
+    about = {"subjects": ("gelu",)}
+    html = render_page(evidence, build_tables(evidence, **about), [], **about)
+    assert "<h1>GELU compared with ReLU</h1>" in html
+    found = re.findall(r"<li>(\w+) vs ReLU", html)
+    assert found == ["GELU"]
+    assert "Whether GELU differs from ReLU is undecided. All 2 comparisons" in html
+    assert html.count("--subject gelu") == 3
+
+
+def test_the_page_says_over_what_the_level_of_a_verdict_is_shared(page):
+    assert "each table has its own 5" in " ".join(page.text.split())
 
 
 def test_the_provenance_names_commits_devices_and_commands(page):
