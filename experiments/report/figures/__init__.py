@@ -1,13 +1,11 @@
 """All figures of a ledger, and the files that hold them; each kind has its own module."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.style
 
 from experiments.analysis.evidence import Evidence
-from experiments.analysis.findings import check_subjects
 from experiments.files import write_files
 from experiments.report.figures.canvas import Figure
 from experiments.report.figures.cost import quality_against_cost
@@ -24,33 +22,27 @@ from experiments.report.tables import parts
 __all__ = ["Figure", "make_figures", "write_figures"]
 
 
-def make_figures(
-    evidence: Evidence, baseline: str = "relu", recipe: str | None = None, subjects: Sequence[str] = ()
-) -> list[Figure]:
+def make_figures(evidence: Evidence, baseline: str = "relu", recipe: str | None = None) -> list[Figure]:
     """All figures that the runs allow: those of each setting, and the responses.
 
     Args:
         evidence: a ledger's runs; their metrics and pictures are next to it.
         baseline: the activation to compare with.
         recipe: the only recipe to use, or `each` for figures of every recipe; None where each task has one.
-        subjects: the activations that are drawn beside the baseline; without them all.
 
     Raises:
-        BadInput: a task has several recipes and none is named, the recipe, the baseline or a subject
-            is in none of the runs, or the metrics of a run are damaged.
+        BadInput: a task has several recipes and none is named, the recipe or the baseline is in none
+            of the runs, or the metrics of a run are damaged.
     """
     figures = []
     with matplotlib.style.context(["default", RC]):
-        of_recipes = [part for _, part in parts(evidence, baseline, recipe)]
-        shown = replace(evidence, runs=tuple(run for part in of_recipes for run in part.runs))
-        check_subjects(shown, subjects, baseline)
-        for part in of_recipes:
-            subject = Subject.of(evidence, baseline, part, subjects)
-            for setting in subject.evidence.settings():
+        for _, part in parts(evidence, baseline, recipe):
+            subject = Subject.of(evidence, baseline, part)
+            for setting in part.settings():
                 drawn = (draw(subject, setting) for draw in (differences, curves, quality_against_cost, strips))
                 of_setting = [figure for figure in drawn if figure] + learned(subject, setting)
                 figures += [replace(figure, setting=setting) for figure in of_setting]
-        figures.append(response(Subject.of(evidence, baseline, shown, subjects)))
+        figures.append(response(Subject.of(evidence, baseline)))
     return [figure for figure in figures if figure]
 
 

@@ -5,7 +5,6 @@ from matplotlib.axes import Axes
 
 from carelu import CAReLU, activation_names, create_activation
 from carelu.functional import carelu
-from experiments.analysis.evidence import activations_of
 from experiments.analysis.numbers import fixed
 from experiments.report.figures.canvas import Figure, canvas
 from experiments.report.figures.style import PAPER, SMALL, Look
@@ -33,8 +32,7 @@ def response(subject: Subject) -> Figure | None:
 
     None if the library has none of the ledger's activations.
     """
-    shown = activations_of(subject.evidence.runs, subject.baseline)
-    modules = {act: create_activation(act) for act in shown if act in activation_names()}
+    modules = {act: create_activation(act) for act in subject.looks if act in activation_names()}
     by_value = {act: module for act, module in modules.items() if not isinstance(module, CAReLU)}
     competing = len(by_value) < len(modules)
     if not modules:

@@ -1,11 +1,10 @@
 """The input of all figures: the evidence, the baseline, a look for each activation, a name for each setting."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 from experiments.analysis.comparison import Entry, compare
 from experiments.analysis.evidence import SETTING_LABELS, Evidence, Run, Setting, activations_of
-from experiments.analysis.findings import is_subject
 from experiments.analysis.metrics import describe_metric
 from experiments.configuration.task_spec import Metric
 from experiments.report.figures.style import Look, looks
@@ -23,23 +22,13 @@ class Subject:
     """By label of the activation."""
     stems: dict[Setting, str]
     """The start of the names of a setting's files."""
-    judged: Evidence | None = field(default=None, repr=False)
-    """What verdicts rest on: also the activations that are not drawn, which share their level."""
 
     @classmethod
-    def of(
-        cls, evidence: Evidence, baseline: str, part: Evidence | None = None, subjects: Sequence[str] = ()
-    ) -> "Subject":
-        """The subject of all evidence, or of a part of it with the same looks; of the baseline and `subjects` alone."""
+    def of(cls, evidence: Evidence, baseline: str, part: Evidence | None = None) -> "Subject":
+        """The subject of all evidence, or of a part of it with the same looks."""
         acts = activations_of(evidence.runs, baseline)
         part = part or evidence
-        drawn = part
-        if subjects:
-            about = [run for run in part.runs if run.act != baseline and is_subject(run, subjects)]
-            settings = {run.setting for run in about}
-            base = [run for run in part.runs if run.act == baseline and run.setting in settings]
-            drawn = replace(part, runs=(*base, *about))
-        return cls(drawn, baseline, looks(acts), _stems(part.settings()), part)
+        return cls(part, baseline, looks(acts), _stems(part.settings()))
 
     def headline(self, setting: Setting) -> tuple[str, Metric]:
         """The headline metric of a setting: its column and what it is."""
@@ -48,9 +37,7 @@ class Subject:
 
     def entries(self, setting: Setting, metric: str) -> list[Entry]:
         """The activations that have the metric, the baseline first."""
-        entries = compare(self.judged or self.evidence, setting, metric, self.baseline)
-        drawn = {run.act for run in self.evidence.runs}
-        return [entry for entry in entries if entry.values and entry.act in drawn]
+        return [entry for entry in compare(self.evidence, setting, metric, self.baseline) if entry.values]
 
 
 def finished(runs: Sequence[Run]) -> list[Run]:

@@ -32,18 +32,6 @@ def test_a_part_of_the_evidence_keeps_the_looks_of_all(tmp_path):
     assert of_part.looks == Subject.of(whole, "relu").looks != Subject.of(part, "relu").looks
 
 
-def test_with_subjects_only_they_and_the_baseline_are_drawn_and_their_verdicts_stay(tmp_path):
-    rows = [*grid(ACTS, range(6), effects={"carelu": 10.0}), *grid(("relu", "gelu"), range(2), ("text",))]
-    evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
-    of_all, of_one = Subject.of(evidence, "relu"), Subject.of(evidence, "relu", None, ("carelu",))
-    (setting,) = of_one.evidence.settings()
-    assert of_one.looks == of_all.looks and of_one.stems == of_all.stems
-    relu, carelu = of_one.entries(setting, "top1")
-    assert (relu.act, carelu.act) == ("relu", "carelu")
-    verdicts = {entry.act: entry.verdict for entry in of_all.entries(setting, "top1")}
-    assert carelu.verdict == verdicts["carelu"]
-
-
 @pytest.mark.parametrize(
     ("fields", "stems"),
     [
