@@ -21,7 +21,7 @@ def main() -> int:
     given = parser.parse_args()
 
     def write(evidence: Evidence) -> list[Path]:
-        tables = build_tables(evidence, given.baseline, given.recipe, given.metric, given.tuned, given.subjects)
+        tables = build_tables(evidence, given.baseline, given.recipe, given.metric, given.tuned, given.subject)
         return write_tables(tables, given.out or given.ledger.parent / "tables")
 
     return write_from(given.ledger, write)

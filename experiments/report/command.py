@@ -29,10 +29,9 @@ def parser_of(doc: str | None, out: str, contents: str) -> argparse.ArgumentPars
 
 
 def add_subject(parser: argparse.ArgumentParser) -> None:
-    """Adds --subject, read as `subjects`: a tuple of labels, empty for all activations."""
+    """Adds --subject, read as `subject`: a tuple of labels, empty for all activations."""
     parser.add_argument(
         "--subject",
-        dest="subjects",
         action=_Labels,
         default=(),
         metavar="ACT",

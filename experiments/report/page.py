@@ -5,16 +5,19 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from experiments.analysis.evidence import Evidence, Setting
-from experiments.analysis.findings import findings, of_subjects
+from experiments.analysis.findings import Finding, findings, of_subjects
 from experiments.analysis.numbers import plural
 from experiments.analysis.provenance import run_commands, table_command
 from experiments.report.figures import Figure
+from experiments.report.figures.opening import opening
 from experiments.report.figures.style import FAINT, INK, MUTED, PAPER
+from experiments.report.figures.subject import Subject
 from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.sentences import finding_sentence, summary
 from experiments.report.table import RESULT, STATISTICS, Block, Table
@@ -33,13 +36,31 @@ class Section:
     figures: list[Figure]
 
 
+@dataclass(frozen=True)
+class CardVerdict:
+    """One comparison in a card."""
+
+    activation: str
+    word: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """The verdicts of one setting."""
+
+    title: str
+    where: str
+    verdicts: list[CardVerdict]
+
+
 def render_page(
     evidence: Evidence,
     tables: list[Table],
     figures: list[Figure],
     baseline: str = "relu",
     recipe: str | None = None,
-    subjects: Sequence[str] = (),
+    subject: Sequence[str] = (),
 ) -> str:
     """The page as HTML.
 
@@ -49,7 +70,7 @@ def render_page(
         figures: what `make_figures` drew of them.
         baseline: what the tables and figures were made with.
         recipe: likewise.
-        subjects: likewise; the findings are about them.
+        subject: the activations that the page is about, as the ledger labels them; empty: all.
     """
     environment = Environment(
         loader=PackageLoader("experiments.report", ""),
@@ -61,20 +82,22 @@ def render_page(
     )
     environment.filters |= {"drawing": drawing, "task_name": task_name, "data_name": data_name}
     shown = _shown(evidence, tables)
+    about = Subject.of(shown, baseline, named=tuple(subject))
     found = findings(shown, baseline)
     options = {
         "baseline": None if baseline == "relu" else baseline,
         "recipe": recipe,
-        "subject": ",".join(subjects) or None,
+        "subject": ",".join(subject) or None,
     }
     scripts = ("make_tables.py", "make_figures.py", "make_report.py")
     return environment.get_template("report.html.jinja").render(
         baseline=activation_name(baseline),
         tasks=[task_name(task) for task in sorted({run.setting.task for run in shown.runs})],
         runs=plural(len(shown.runs), "run"),
-        subjects=[activation_name(subject) for subject in subjects],
-        summary=summary(found, baseline, subjects),
-        findings=[(finding, finding_sentence(finding, baseline)) for finding in of_subjects(found, subjects)],
+        subjects=[activation_name(act) for act in subject],
+        summary=summary(found, baseline, subject),
+        opening=opening(about),
+        cards=_cards(of_subjects(found, subject), baseline),
         settings=[(setting, _seeds(shown, setting, baseline)) for setting in shown.settings()],
         sections=_sections(tables, figures),
         views=(RESULT, STATISTICS),
@@ -84,6 +107,27 @@ def render_page(
         run_commands=run_commands(shown.runs),
         report_commands=[table_command(evidence.file, script, **options) for script in scripts],
     )
+
+
+def _cards(found: list[Finding], baseline: str) -> list[Card]:
+    """A card a setting, titled by its task, and by what tells it from others of the task."""
+    by_setting = [(setting, list(of_setting)) for setting, of_setting in groupby(found, lambda each: each.setting)]
+    tasks = Counter(setting.task for setting, _ in by_setting)
+    cards = []
+    for setting, of_setting in by_setting:
+        where = f"{setting.model_label} on {data_name(setting)}, recipe {setting.recipe_label}"
+        verdicts = [
+            CardVerdict(activation_name(each.entry.act), _word(each), finding_sentence(each, baseline))
+            for each in of_setting
+        ]
+        more = f", {setting.precision}, {setting.device_label}" if tasks[setting.task] > 1 else ""
+        cards.append(Card(task_name(setting.task), where + more, verdicts))
+    return cards
+
+
+def _word(finding: Finding) -> str:
+    verdict = finding.entry.verdict
+    return verdict.word if verdict else "no verdict"
 
 
 def _unbroken(value: object) -> object:

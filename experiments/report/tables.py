@@ -28,7 +28,7 @@ def build_tables(
     recipe: str | None = None,
     metric: str | None = None,
     tuned: str | None = None,
-    subjects: Sequence[str] = (),
+    subject: Sequence[str] = (),
 ) -> list[Table]:
     """One table a task, one across tasks (where there are two settings to compare over), one of costs.
 
@@ -40,16 +40,20 @@ def build_tables(
         metric: the metric to compare; None: the headline of each task.
         tuned: a key of which each activation gets its best value; the tables are named `<table>_tuned`,
             and `<task>_values_tuned` lists what was tried.
-        subjects: the activations of which a better one is bold; without them all.
+        subject: the activations of which a better one is bold; without them all.
 
     Raises:
         BadInput: runs of several recipes would share one table, the baseline, a subject or the metric is in
             none of the runs, or a tuning was unequal.
     """
     baseline_if_other = None if baseline == "relu" else baseline
-    subject = ",".join(subjects) or None
     command = table_command(
-        evidence.file, baseline=baseline_if_other, recipe=recipe, metric=metric, tuned=tuned, subject=subject
+        evidence.file,
+        baseline=baseline_if_other,
+        recipe=recipe,
+        metric=metric,
+        tuned=tuned,
+        subject=",".join(subject) or None,
     )
     _check_metric(evidence, metric)
     tuning = tune(evidence, tuned) if tuned else None
@@ -57,10 +61,10 @@ def build_tables(
     tables = []
     of_recipes = parts(used, baseline, recipe)
     shown = tuple(run for _, part in of_recipes for run in part.runs)
-    check_subjects(replace(used, runs=shown), subjects, baseline)
+    check_subjects(replace(used, runs=shown), subject, baseline)
     for label, part in of_recipes:
         suffix = f"_{file_name(label)}" if recipe == EACH else ""
-        for table in _tables(part, baseline, metric, tuning, subjects):
+        for table in _tables(part, baseline, metric, tuning, subject):
             left_out = _left_out(used, part, metric) if table.name in ("across_tasks", "cost") else ()
             finished = replace(
                 table,

@@ -47,7 +47,7 @@ def write_comparison(
     metric: str | None = None,
     tuned: str | None = None,
     suite: str | None = None,
-    subjects: Sequence[str] = (),
+    subject: Sequence[str] = (),
 ) -> str:
     """Writes the comparison to W&B: one run per suite, which each call updates.
 
@@ -62,7 +62,7 @@ def write_comparison(
         metric: as for `build_tables`.
         tuned: as for `build_tables`.
         suite: the name of the comparison; None: that of the ledger's folder.
-        subjects: the activations that sentences, bold print and figures are about; without them all.
+        subject: the activations that sentences, bold print and figures are about; without them all.
 
     Returns:
         The address of its page, or the folder of an offline run.
@@ -76,14 +76,14 @@ def write_comparison(
     to = OmegaConf.merge(logger, {"mode": resolve_mode(logger.mode)})
     each = EACH if recipe is None and _several_recipes(evidence) else recipe
     of_tables = recipe if tuned else each
-    tables = build_tables(evidence, baseline, of_tables, metric, tuned, subjects)
+    tables = build_tables(evidence, baseline, of_tables, metric, tuned, subject)
     used = tune(evidence, tuned).evidence if tuned else evidence
     shown = tuple(run for _, part in parts(used, baseline, of_tables) for run in part.runs)
-    said = _said(replace(used, runs=shown), baseline, metric, subjects)
+    said = _said(replace(used, runs=shown), baseline, metric, subject)
     with tempfile.TemporaryDirectory() as made:
         if figures is None:
             figures = Path(made)
-            write_figures(make_figures(evidence, baseline, each, subjects), figures)
+            write_figures(make_figures(evidence, baseline, each, tuple(subject)), figures)
         pictures = sorted(figures.glob("*.png"))
         if not pictures:
             raise BadInput(f"{figures} holds no PNG file; name the folder of the figures, or leave it out")

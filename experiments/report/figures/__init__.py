@@ -11,8 +11,9 @@ from experiments.report.figures.canvas import Figure
 from experiments.report.figures.cost import quality_against_cost
 from experiments.report.figures.curves import curves
 from experiments.report.figures.differences import differences
+from experiments.report.figures.effects import effects
 from experiments.report.figures.learned import learned
-from experiments.report.figures.response import response
+from experiments.report.figures.response import responses
 from experiments.report.figures.strips import strips
 from experiments.report.figures.style import RC
 from experiments.report.figures.subject import Subject
@@ -22,28 +23,33 @@ from experiments.report.tables import parts
 __all__ = ["Figure", "make_figures", "write_figures"]
 
 
-def make_figures(evidence: Evidence, baseline: str = "relu", recipe: str | None = None) -> list[Figure]:
+def make_figures(
+    evidence: Evidence, baseline: str = "relu", recipe: str | None = None, subject: tuple[str, ...] = ()
+) -> list[Figure]:
     """All figures that the runs allow: those of each setting, and the responses.
 
     Args:
         evidence: a ledger's runs; their metrics and pictures are next to it.
         baseline: the activation to compare with.
         recipe: the only recipe to use, or `each` for figures of every recipe; None where each task has one.
+        subject: the activations to show beside the baseline, as the ledger labels them; empty: all.
 
     Raises:
-        BadInput: a task has several recipes and none is named, the recipe or the baseline is in none
-            of the runs, or the metrics of a run are damaged.
+        BadInput: a task has several recipes and none is named, the recipe, the baseline or an activation
+            of the subject is in none of the runs, or the metrics of a run or a benchmark are damaged.
     """
     figures = []
     with matplotlib.style.context(["default", RC]):
-        for _, part in parts(evidence, baseline, recipe):
-            subject = Subject.of(evidence, baseline, part)
+        of_recipes = [part for _, part in parts(evidence, baseline, recipe)]
+        for part in of_recipes:
+            shown = Subject.of(evidence, baseline, part, subject)
             for setting in part.settings():
-                drawn = (draw(subject, setting) for draw in (differences, curves, quality_against_cost, strips))
-                of_setting = [figure for figure in drawn if figure] + learned(subject, setting)
+                drawn = [draw(shown, setting) for draw in (differences, curves, quality_against_cost, strips)]
+                of_setting = [*filter(None, drawn), *effects(shown, setting), *learned(shown, setting)]
                 figures += [replace(figure, setting=setting) for figure in of_setting]
-        figures.append(response(Subject.of(evidence, baseline)))
-    return [figure for figure in figures if figure]
+        whole = replace(evidence, runs=tuple(run for part in of_recipes for run in part.runs))
+        figures += responses(Subject.of(evidence, baseline, whole, subject))
+    return figures
 
 
 def write_figures(figures: list[Figure], folder: Path) -> list[Path]:
@@ -63,10 +69,13 @@ def write_figures(figures: list[Figure], folder: Path) -> list[Path]:
 
 
 def _caption(figure: Figure) -> str:
-    return f"![{figure.alt}]({figure.name}.png)\n\n**{figure.title}.** {figure.caption}\n"
+    picture = f"![{figure.alt}]({figure.name}.png)\n\n" if figure.png else ""
+    return f"{picture}**{figure.title}.** {figure.caption}\n"
 
 
 def _float(figure: Figure) -> str:
+    if figure.png is None:
+        return f"% {figure.title}. {figure.caption}\n"
     return "\n".join(
         [
             r"\begin{figure}",

@@ -40,9 +40,10 @@ class Figure:
     """Of which runs, and how to read it."""
     alt: str
     """Alternative text: the content in words and numbers."""
-    png: bytes
+    png: bytes | None = None
+    """None: not drawn, and the caption says why."""
     svg: bytes | None = None
-    """None for photographs, which have no PDF either."""
+    """None also for photographs, which have no PDF either."""
     pdf: bytes | None = None
     setting: Setting | None = None
     """The setting of the figure; None: all of the evidence."""

@@ -7,14 +7,14 @@ from experiments.analysis.evidence import Setting
 from experiments.analysis.metrics import describe_metric
 from experiments.configuration.task_spec import Metric
 from experiments.report.figures.canvas import EDGE, Figure, canvas
-from experiments.report.figures.style import FAINT, INK, MUTED, PAPER, SMALL, Look, short, text_width
+from experiments.report.figures.style import FAINT, INK, LINE_HEIGHT, MUTED, PAPER, SMALL, TEXT, Look, short, text_width
 from experiments.report.figures.subject import Subject, describe, joined
 from experiments.report.names import activation_name, task_name
 from experiments.report.remarks import remarks
 from experiments.report.sentences import conclusion, difference_text, difference_unit, interval_text, verdict_text
 
 _ROW = 0.37
-"""Height of the row of an activation, in inches."""
+"""Least height of the row of an activation, in inches."""
 _DASHED = (0, (3, 1.5))
 """The line of an interval that no verdict rests on."""
 _SPREAD = 0.11
@@ -33,8 +33,9 @@ def differences(subject: Subject, setting: Setting) -> Figure | None:
         return None
     acts = [short(entry.act) for *_, paired in panels for entry in paired]
     verdicts = [_verdict(entry) for *_, paired in panels for entry in paired]
+    row = max(_ROW, *((text.count("\n") + 1.4) * TEXT * LINE_HEIGHT / 72 for text in acts))
     drawn = canvas(
-        heights=[_ROW * (len(paired) + 0.4) for *_, paired in panels],
+        heights=[row * (len(paired) + 0.4) for *_, paired in panels],
         width=2.7,
         left=max(map(text_width, acts)) + EDGE + 0.16,
         right=max(text_width(verdict, SMALL) for verdict in verdicts) + 2 * EDGE,

@@ -14,7 +14,7 @@ _LEADER = 0.22
 
 def space_for_labels(acts: Iterable[str]) -> float:
     """The width of the labels at the right of a panel, in inches."""
-    return _LEADER + 0.06 + max((text_width(short(act), _SIZE) for act in acts), default=0.0) + EDGE
+    return _LEADER + 0.1 + max((text_width(short(act), _SIZE) for act in acts), default=0.0) + EDGE
 
 
 def height_for_labels(acts: Iterable[str], usual: float) -> float:
@@ -26,16 +26,13 @@ def _height(act: str) -> float:
     return (short(act).count("\n") + 1) * _SIZE * LINE_HEIGHT / 72
 
 
-def label_ends(
-    axes: Axes, ends: Mapping[str, float], looks: Mapping[str, Look], starts: Mapping[str, float] | None = None
-) -> None:
-    """Writes each name in its colour, as near to its value on the vertical axis as possible without overlap.
+def label_ends(axes: Axes, ends: Mapping[str, float], looks: Mapping[str, Look]) -> None:
+    """Writes each name in its colour with its marker, as near to its value's height as fits without overlap.
 
     Args:
         axes: the panel, with all its data drawn; its limits are kept.
         ends: value on the vertical axis by activation.
         looks: look by activation.
-        starts: where on the horizontal axis the line to the label begins; at the panel's edge where None.
     """
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     width, height = axes.figure.get_size_inches() * (axes.get_position().width, axes.get_position().height)
@@ -43,11 +40,11 @@ def label_ends(
     places = spread(wanted, [_height(act) / height for act in ends], 0.0, 1.0)
     for act, at, place in zip(ends, wanted, places, strict=True):
         colour = looks[act].colour
-        begin = [1.01] if starts is None else [(starts[act] - left) / (right - left), 1]
-        x, y = [*begin, 1 + _LEADER / width], [at] * len(begin) + [place]
+        x, y = [1.01, 1 + _LEADER / width], [at, place]
         axes.plot(x, y, color=colour, linewidth=0.6, alpha=0.8, transform=axes.transAxes, clip_on=False, zorder=1)
+        axes.plot(x[-1], place, looks[act].marker, color=colour, markersize=4, transform=axes.transAxes, clip_on=False)
         axes.text(
-            x[-1] + 0.04 / width,
+            x[-1] + 0.08 / width,
             place,
             short(act),
             color=colour,

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Sheet
 
-from carelu import create_activation
+from carelu import CAReLU, activation_names, create_activation
 from carelu.functional import carelu
 from experiments.analysis.metrics import describe_metric
 from experiments.errors import BadInput
@@ -19,7 +19,8 @@ from experiments.report.figures.style import FAINT, INK, RC, Look, looks
 from experiments.report.names import activation_name, task_name
 
 _Z = torch.linspace(-3, 3, 241)
-_BY_VALUE = ("relu", "prelu", "gelu", "swish")
+_USUAL = ("relu", "prelu", "gelu", "swish")
+"""The order of the usual ones; others follow in that of the tables."""
 _COMPETING = {"alpha": 2.0, "beta": -1.0, "gain": 1.5}
 """A CAReLU whose scale depends on p (at its default start it is ReLU)."""
 
@@ -38,7 +39,7 @@ def front_page(tables: Sequence[Path]) -> dict[str, bytes]:
         sheet = Sheet(figsize=(11, 3.1), layout="constrained")
         FigureCanvasAgg(sheet)
         panels = sheet.subplots(1, 1 + len(blocks), width_ratios=[1.35] + [1] * len(blocks))
-        _responses(panels[0])
+        _responses(panels[0], _named(blocks))
         for axes, rows in zip(panels[1:], blocks, strict=True):
             _differences(axes, rows, with_names=axes is panels[1])
         return {suffix: _saved(sheet, suffix) for suffix in ("svg", "png")}
@@ -55,11 +56,22 @@ def _compared(table: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _responses(axes: Axes) -> None:
-    styles = looks(_BY_VALUE)
+def _named(blocks: Sequence[list[dict[str, str]]]) -> list[str]:
+    """The activations of all tables, the baselines among them."""
+    there = dict.fromkeys(row[key] for rows in blocks for row in rows for key in ("baseline", "activation"))
+    return [act for act in _USUAL if act in there] + [act for act in there if act not in _USUAL]
+
+
+def _responses(axes: Axes, acts: Sequence[str]) -> None:
+    styles = looks(acts)
+    names = {act: act.partition("(")[0] for act in acts}
+    known = {act: create_activation(name) for act, name in names.items() if name in activation_names()}
+    competing = any(isinstance(module, CAReLU) for module in known.values())
     with torch.no_grad():
-        for act in _BY_VALUE:
-            y = create_activation(act)(_Z)
+        for act, module in known.items():
+            if act not in activation_names() or isinstance(module, CAReLU):
+                continue
+            y = module(_Z)
             axes.plot(
                 _Z.numpy(),
                 y.numpy(),
@@ -68,7 +80,8 @@ def _responses(axes: Axes) -> None:
                 label=activation_name(act),
                 lw=1.2,
             )
-        for share, line, winner in ((1.0, "-", "positive"), (0.0, (0, (4, 1.5)), "negative")):
+        shares = ((1.0, "-", "positive"), (0.0, (0, (4, 1.5)), "negative")) if competing else ()
+        for share, line, winner in shares:
             alpha, beta, gain = (torch.tensor(value) for value in _COMPETING.values())
             y = carelu(_Z, alpha, beta, gain=gain.item(), share=torch.tensor(share))
             axes.plot(_Z.numpy(), y.numpy(), color="#d35400", ls=line, lw=2, label=f"CAReLU, {winner} side wins")

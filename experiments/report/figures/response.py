@@ -1,90 +1,185 @@
-"""The response of each activation, y over z, and that of CAReLU at several shares p, computed by the library itself."""
+"""Responses with their derivatives at the start that is compared, computed by the library itself.
+
+Activations of single values share one figure. A competition whose start depends on the share p has its own, with a
+curve for each share.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from matplotlib.axes import Axes
+from torch import nn
 
 from carelu import CAReLU, activation_names, create_activation
-from carelu.functional import carelu
+from experiments.analysis.evidence import Run
 from experiments.analysis.numbers import fixed
-from experiments.report.figures.canvas import Figure, canvas
-from experiments.report.figures.style import PAPER, SMALL, Look
+from experiments.configuration.identity import under
+from experiments.record.labels import ACTIVATION
+from experiments.report.figures.activation import Curve, response_and_derivative
+from experiments.report.figures.canvas import EDGE, Canvas, Figure, canvas
+from experiments.report.figures.style import PAPER, SMALL, Look, short, text_width
 from experiments.report.figures.subject import Subject, joined
 from experiments.report.names import activation_name
+from experiments.report.tables import file_name
 
-_Z = torch.linspace(-3, 3, 241)
-_SHARES = {
-    0.0: Look("#0b78c2", line=(0, (1, 1))),
-    0.25: Look("#6c74d6", line=(0, (3, 1.2, 1, 1.2))),
-    0.5: Look("#7b828c", line=(0, (4, 1.5))),
-    0.75: Look("#c2497f", line=(0, (8, 1.5))),
-    1.0: Look("#d35400"),
+_Z = torch.linspace(-3, 3, 240, dtype=torch.float64)
+"""Without 0, where many a response has a kink."""
+SHARES = {
+    0.0: Look("#0b78c2", "v", (0, (1, 1))),
+    0.25: Look("#6c74d6", "s", (0, (3, 1.2, 1, 1.2))),
+    0.5: Look("#7b828c", "o", (0, (4, 1.5))),
+    0.75: Look("#c2497f", "D", (0, (8, 1.5))),
+    1.0: Look("#d35400", "^"),
 }
 """The shares p shown: blue where the negative values win, orange where the positive ones do."""
-_KEY = {"fontsize": SMALL + 0.5, "labelcolor": "linecolor", "edgecolor": "none", "facecolor": PAPER, "framealpha": 1}
-_SIGN = "carelu_sign"
-"""The start as the smoothed sign: there the response depends on p (`carelu` starts as ReLU at every p)."""
+_MEASURES = {"energy": "energy", "l1": "absolute values", "count": "number"}
+"""What the share p is measured in, by the option `competition`."""
+_HEIGHTS = (2.3, 1.5)
+"""Of the response and of its derivative, in inches."""
 
-_Modules = dict[str, torch.nn.Module]
+
+@dataclass(frozen=True)
+class Line:
+    """One curve of a figure."""
+
+    label: str
+    look: Look
+    curve: Curve
 
 
-def response(subject: Subject) -> Figure | None:
-    """How activations respond before training: those of single values; CAReLU, started as the smoothed sign.
+def responses(subject: Subject) -> list[Figure]:
+    """The figure of all activations that respond to single values, and one of each competition.
 
-    None if the library has none of the ledger's activations.
+    Activations that this checkout does not know, or that a line of values cannot be given to, have none.
     """
-    modules = {act: create_activation(act) for act in subject.looks if act in activation_names()}
-    by_value = {act: module for act, module in modules.items() if not isinstance(module, CAReLU)}
-    competing = len(by_value) < len(modules)
-    if not modules:
-        return None
-    drawn = canvas(heights=[2.3] * (bool(by_value) + competing), width=3.7, gap=0.6)
-    if by_value:
-        _values_alone(drawn.panels[0], by_value, subject)
-    if competing:
-        _by_share(drawn.panels[-1], create_activation(_SIGN))
-    for axes in drawn.panels:
-        axes.set_ylabel("y")
-        axes.set_xlabel("z")
+    modules = {act: module for act in subject.acts() if (module := started(subject, act)) is not None}
+    competing = {act: module for act, module in modules.items() if _depends_on_share(module)}
+    alone = {act: module for act, module in modules.items() if act not in competing}
+    figures = [of_values(subject, alone)] if alone else []
+    return [*figures, *(_of_shares(act, module) for act, module in competing.items())]
+
+
+def at_share(module: CAReLU, share: float) -> Curve:
+    """The response of a competition at a fixed share p."""
+    return lambda z: torch.relu(module.scale(torch.tensor(share, dtype=z.dtype)) * z)
+
+
+def draw_lines(drawn: Canvas, lines: Sequence[Line]) -> None:
+    """Draws y of each line in the first panel, ∂y/∂z in the second if there is one, and the key on the right."""
+    for line in lines:
+        curves = response_and_derivative(line.curve, _Z)
+        for axes, values in zip(drawn.panels, curves, strict=False):
+            axes.plot(_Z.numpy(), values.numpy(), label=line.label, **line.look.line_options(len(_Z)))
+    for axes, name in zip(drawn.panels, ("y", "∂y/∂z"), strict=False):
+        axes.set_ylabel(name)
         axes.set_xlim(_Z[0].item(), _Z[-1].item())
-    named = ", ".join(map(activation_name, by_value))
-    of_shares = "CAReLU at shares p from 0 (all energy negative) to 1 (all energy positive)"
-    alt = "; below: ".join([*([named] if by_value else []), *([of_shares] if competing else [])])
+    drawn.panels[-1].set_xlabel("z")
+    _key(drawn.panels[0])
+
+
+def lines_of_shares(module: CAReLU) -> list[Line]:
+    """A line for each share p."""
+    return [Line(f"p = {share:g}", look, at_share(module, share)) for share, look in SHARES.items()]
+
+
+def canvas_for(labels: Sequence[str], derivative: bool = True) -> Canvas:
+    """An empty canvas for a response, and below it its derivative, with room for the key on the right."""
+    key = max(text_width(label, SMALL + 0.5) for label in labels) + 0.62 + EDGE
+    lines = sum(label.count("\n") + 1 for label in labels)
+    heights = [max(_HEIGHTS[0], 0.19 * lines), *([_HEIGHTS[1]] if derivative else [])]
+    return canvas(heights=heights, width=3.4, right=key, gap=0.32)
+
+
+def start_text(module: CAReLU) -> str:
+    """`α = 2, β = −1, K = 1.5`."""
+    values = {"α": module.alpha.item(), "β": module.beta.item(), "K": module.gain}
+    return ", ".join(f"{name} = {fixed(value, 3).rstrip('0').rstrip('.')}" for name, value in values.items())
+
+
+def started(subject: Subject, act: str) -> nn.Module | None:
+    """The activation with the options of its runs, if its response to single values can be computed."""
+    run = next(run for run in subject.evidence.runs if run.act == act)
+    if run.act_name not in activation_names():
+        return None
+    try:
+        module = create_activation(run.act_name, **_options(run)).double()
+        with torch.no_grad():
+            return module if isinstance(module, CAReLU) or module(_Z).shape == _Z.shape else None
+    except Exception:  # an activation of someone's own may refuse a line of values in any way
+        return None
+
+
+def _options(run: Run) -> dict[str, object]:
+    prefix = f"{ACTIVATION}."
+    return {key.removeprefix(prefix): value for key, value in run.overrides.items() if under(key, (ACTIVATION,))}
+
+
+def _depends_on_share(module: nn.Module) -> bool:
+    if not isinstance(module, CAReLU):
+        return False
+    with torch.no_grad():
+        scales = module.scale(torch.tensor([*SHARES], dtype=torch.float64))
+    return bool(scales.max() - scales.min() > 1e-6)
+
+
+def of_values(subject: Subject, modules: dict[str, nn.Module]) -> Figure:
+    """The responses of activations to single values, with their derivatives."""
+    lines = [
+        Line(short(act), subject.looks[act], at_share(module, 0.5) if isinstance(module, CAReLU) else module)
+        for act, module in modules.items()
+    ]
+    drawn = canvas_for([line.label for line in lines])
+    draw_lines(drawn, lines)
+    named = ", ".join(map(activation_name, modules))
+    constant = [act for act, module in modules.items() if isinstance(module, CAReLU)]
     return drawn.figure(
         "responses",
-        "Responses before training",
-        joined(_of_values(bool(by_value), competing), _of_competition() if competing else ""),
-        f"Line charts of y over z: {alt}.",
+        "Responses at the start of training",
+        joined("Top: y over z. Bottom: its derivative. Learned parameters at their start.", _constant(constant)),
+        f"Line charts of y and of its derivative over z: {named}.",
     )
 
 
-def _of_values(there: bool, competing: bool) -> str:
-    if not there:
+def _constant(acts: Sequence[str]) -> str:
+    if not acts:
         return ""
-    return f"{'Top: e' if competing else 'E'}ach activation of a single value; learned slopes at their start."
+    named = " and ".join(map(activation_name, acts))
+    verb = "start" if len(acts) > 1 else "starts"
+    return f"{named} {verb} with one scale for every share p of the positive side, and so without a competition."
 
 
-def _of_competition() -> str:
-    sign = create_activation(_SIGN)
-    start = f"α = {sign.alpha.item():g}, β = {fixed(sign.beta.item(), 0)}, K = {sign.gain:g}"
-    return (
-        f"CAReLU at {start}: it scales all values of an input by one factor, which depends on the share p of the "
-        "positive values in their energy. Where the factor is negative, the negative values pass with their sign "
-        "flipped. The default start is ReLU at every p."
+def _of_shares(act: str, module: CAReLU) -> Figure:
+    lines = lines_of_shares(module)
+    drawn = canvas_for([line.label for line in lines])
+    draw_lines(drawn, lines)
+    name = activation_name(act)
+    return drawn.figure(
+        f"response_{file_name(act)}",
+        f"Response of {name} at the start of training",
+        f"At {start_text(module)}. {competition_text(module)} The derivative is that at a fixed p.",
+        f"Line charts of y and of its derivative over z: {name} at shares p from 0 (the negative side has all energy) "
+        "to 1 (the positive side has all).",
     )
 
 
-def _values_alone(axes: Axes, modules: _Modules, subject: Subject) -> None:
-    for act, module in modules.items():
-        look = subject.looks[act]
-        with torch.no_grad():
-            y = module(_Z).numpy()
-        axes.plot(_Z.numpy(), y, label=activation_name(act), **look.line_options(len(_Z)))
-    axes.legend(loc="upper left", ncols=1 + (len(modules) > 7), **_KEY)
+def competition_text(module: CAReLU) -> str:
+    """How to read the curves of a competition."""
+    return (
+        "One scale K tanh(α p + β) multiplies all values of an input before ReLU; p is the share of the positive "
+        f"values in their {_MEASURES[module.competition]}. Where the scale is negative, the negative values pass with "
+        "their sign flipped."
+    )
 
 
-def _by_share(axes: Axes, sign: CAReLU) -> None:
-    for share, look in _SHARES.items():
-        with torch.no_grad():
-            y = carelu(_Z, sign.alpha, sign.beta, gain=sign.gain, share=torch.tensor(share)).numpy()
-        axes.plot(_Z.numpy(), y, color=look.colour, linestyle=look.line, label=f"p = {share:g}")
-    axes.legend(loc="upper center", **_KEY)
+def _key(axes: Axes) -> None:
+    axes.legend(
+        loc="upper left",
+        bbox_to_anchor=(1.02, 1.03),
+        fontsize=SMALL + 0.5,
+        labelcolor="linecolor",
+        edgecolor="none",
+        facecolor=PAPER,
+        handlelength=2.6,
+        borderpad=0,
+    )

@@ -54,7 +54,7 @@ def strips(subject: Subject, setting: Setting) -> Figure | None:
 
 def _seed_with_most(subject: Subject, setting: Setting) -> tuple[int, dict[str, Run]]:
     by_seed: dict[int, dict[str, Run]] = {}
-    for act, runs in subject.evidence.of(setting, subject.baseline).items():
+    for act, runs in subject.runs(setting).items():
         for run in finished(runs):
             if subject.evidence.picture_of(run):
                 by_seed.setdefault(run.seed, {})[act] = run

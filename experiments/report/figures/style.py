@@ -3,9 +3,13 @@
 Every colour has a contrast of 3 : 1 or more on white and on the page's dark ground, so that one picture serves both.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
+from typing import TypeVar
+from zlib import crc32
 
 import numpy as np
 from matplotlib.font_manager import FontProperties
@@ -13,6 +17,8 @@ from matplotlib.textpath import TextPath
 from scipy.optimize import isotonic_regression
 
 from experiments.report.names import activation_name
+
+Choice = TypeVar("Choice")
 
 INK, MUTED, FAINT, PAPER = "#1b1f24", "#5c6570", "#d4d9df", "#ffffff"
 """Colours of text, of secondary text, of thin lines and of the ground; the page replaces them in its dark mode."""
@@ -96,22 +102,47 @@ KNOWN = {
     "carelu_sign": Look("#c2497f", "<", _DASHDOTDOT),
     "carelu_l1": Look("#b07a00", ">", _DASHED),
     "carelu_count": Look("#c0504d", "X", _DOTTED),
-    "carelu_pre_norm": Look("#4d9a4d", "d", _DASHDOT),
+    "carelu_pre_norm": Look("#1f7a1f", "d", _DASHDOT),
 }
 """Activations that look the same in every figure of every ledger."""
 
-_COLOURS = ("#0b78c2", "#00896b", "#a259b8", "#b07a00", "#3f8fa6", "#c2497f", "#5f8f1f", "#6c74d6")
-_FURTHER = [
-    Look(colour, marker, line)
-    for line in (_SOLID, _DASHED, _DASHDOT, _DOTTED)
-    for colour, marker in zip(_COLOURS, "os^vDPXh", strict=True)
-]
+_COLOURS = (
+    *("#327085", "#dc7486", "#5a4cf6", "#3fa67b", "#aa84bd", "#f3124a", "#1295f3", "#a812f3"),
+    *("#b28c70", "#f64caf", "#6f5da8", "#8a9550", "#8f86f9", "#f65a4c", "#126ff3", "#95508a"),
+    *("#696f2a", "#7692cb", "#cb0bbb", "#b2707b", "#c869f7", "#08a008", "#8e5af6", "#da0b0b"),
+    *("#f312f3", "#e90c8d", "#8a43d0", "#c76ba8", "#d350c8", "#b24ce5", "#b82e95", "#cd12f3"),
+)
+"""For all other activations: each differs from the others and from those above by 0.07 or more in OKLab.
+
+The first 16, by 0.075 or more, are taken first.
+"""
+_MARKERS = "os^vDPXph8<>d*H"
+_LINES = (_SOLID, _DASHED, _DASHDOT, _DOTTED, _LONG, _DASHDOTDOT)
 
 
 def looks(acts: Sequence[str]) -> dict[str, Look]:
-    """A look for each label of an activation: its fixed one, else the next free one, in this order."""
-    further = [act for act in acts if act not in KNOWN]
-    return {act: KNOWN.get(act) or _FURTHER[further.index(act) % len(_FURTHER)] for act in acts}
+    """A look for each label of an activation: its fixed one, else one that its name chooses among the free ones.
+
+    So a label looks the same in most ledgers, and in each differs from all others there: in its colour among the
+    first 32 without a fixed look, in marker and line among more.
+    """
+    found = {act: KNOWN[act] for act in acts if act in KNOWN}
+    of_known = {(look.marker, look.line) for look in KNOWN.values()}
+    combinations = [pair for pair in product(_MARKERS, _LINES) if pair not in of_known]
+    for act in sorted(set(acts) - KNOWN.keys()):
+        colours = Counter(look.colour for look in found.values())
+        pairs = Counter((look.marker, look.line) for look in found.values())
+        markers = Counter(look.marker for look in found.values())
+        colour = min(_from(act, _COLOURS[:16]) + _from(act, _COLOURS[16:]), key=colours.__getitem__)
+        marker, line = min(_from(act, combinations), key=lambda pair: (pairs[pair], markers[pair[0]]))
+        found[act] = Look(colour, marker, line)
+    return {act: found[act] for act in acts}
+
+
+def _from(word: str, choices: Sequence[Choice]) -> list[Choice]:
+    """The choices from a place on that depends on the word alone."""
+    start = crc32(word.encode()) % len(choices)
+    return [*choices[start:], *choices[:start]]
 
 
 @lru_cache

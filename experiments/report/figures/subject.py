@@ -7,6 +7,7 @@ from experiments.analysis.comparison import Entry, compare
 from experiments.analysis.evidence import SETTING_LABELS, Evidence, Run, Setting, activations_of
 from experiments.analysis.metrics import describe_metric
 from experiments.configuration.task_spec import Metric
+from experiments.errors import unknown
 from experiments.report.figures.style import Look, looks
 from experiments.report.names import data_name
 from experiments.report.tables import file_name
@@ -22,13 +23,36 @@ class Subject:
     """By label of the activation."""
     stems: dict[Setting, str]
     """The start of the names of a setting's files."""
+    named: tuple[str, ...] = ()
+    """The activations that the figures are about, beside the baseline; empty: all."""
 
     @classmethod
-    def of(cls, evidence: Evidence, baseline: str, part: Evidence | None = None) -> "Subject":
-        """The subject of all evidence, or of a part of it with the same looks."""
+    def of(
+        cls, evidence: Evidence, baseline: str, part: Evidence | None = None, named: tuple[str, ...] = ()
+    ) -> "Subject":
+        """The subject of all evidence, or of a part of it with the same looks.
+
+        Raises:
+            BadInput: one of the named activations is in none of the runs.
+        """
         acts = activations_of(evidence.runs, baseline)
+        for name in named:
+            if not any(_is_of(act, (name,)) for act in acts):
+                raise unknown("subject", name, acts)
         part = part or evidence
-        return cls(part, baseline, looks(acts), _stems(part.settings()))
+        return cls(part, baseline, looks(acts), _stems(part.settings()), named)
+
+    def shows(self, act: str) -> bool:
+        """Whether the figures show an activation."""
+        return not self.named or act == self.baseline or _is_of(act, self.named)
+
+    def acts(self) -> list[str]:
+        """The labels of all activations shown, the baseline first."""
+        return [act for act in activations_of(self.evidence.runs, self.baseline) if self.shows(act)]
+
+    def runs(self, setting: Setting) -> dict[str, list[Run]]:
+        """The runs of a setting by activation shown, the baseline first."""
+        return {act: runs for act, runs in self.evidence.of(setting, self.baseline).items() if self.shows(act)}
 
     def headline(self, setting: Setting) -> tuple[str, Metric]:
         """The headline metric of a setting: its column and what it is."""
@@ -36,8 +60,14 @@ class Subject:
         return name, describe_metric(setting.task, name)
 
     def entries(self, setting: Setting, metric: str) -> list[Entry]:
-        """The activations that have the metric, the baseline first."""
-        return [entry for entry in compare(self.evidence, setting, metric, self.baseline) if entry.values]
+        """The activations shown that have the metric, the baseline first; judged as among all of the setting."""
+        entries = compare(self.evidence, setting, metric, self.baseline)
+        return [entry for entry in entries if entry.values and self.shows(entry.act)]
+
+
+def _is_of(act: str, names: Sequence[str]) -> bool:
+    """Whether a label is one of the names, or one of them with options."""
+    return act in names or act.partition("(")[0] in names
 
 
 def finished(runs: Sequence[Run]) -> list[Run]:

@@ -24,7 +24,7 @@ def test_the_shared_options_have_their_defaults():
     ],
 )
 def test_subjects_are_given_with_commas_or_by_repeating_the_option(arguments, subjects):
-    assert parser_of("what it does", "where to", "tables").parse_args(arguments).subjects == subjects
+    assert parser_of("what it does", "where to", "tables").parse_args(arguments).subject == subjects
 
 
 def test_the_written_files_are_printed_and_a_row_that_is_left_out_is_a_warning(tmp_path, capsys):

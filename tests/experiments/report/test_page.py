@@ -15,7 +15,7 @@ from experiments.report.tables import build_tables
 from tests.conftest import ROOT
 from tests.experiments.ledgers import grid, row, write
 
-VOID = {"meta", "img", "path", "use", "rect"}
+VOID = {"meta", "img", "path", "use", "rect", "br"}
 
 
 class Page(HTMLParser):
@@ -55,9 +55,12 @@ def page(html):
     return Page(html)
 
 
-def page_of(file, rows, **options):
+def page_of(file, rows, subject=(), **options):
     evidence = read_evidence(write(file, rows))
-    return Page(render_page(evidence, build_tables(evidence, **options), make_figures(evidence, **options), **options))
+    figures = make_figures(evidence, subject=subject, **options)
+    return Page(
+        render_page(evidence, build_tables(evidence, subject=subject, **options), figures, subject=subject, **options)
+    )
 
 
 def test_every_element_is_closed_and_every_id_unique(page):
@@ -86,7 +89,7 @@ def test_references_within_the_page_have_a_target(html, page):
 
 def test_every_figure_and_table_is_there(evidence, figures, page):
     ids = {attributes.get("id") for attributes in page.all("figure")}
-    assert ids == {f"figure-{figure.name}" for figure in figures}
+    assert ids == {"opening", *(f"figure-{figure.name}" for figure in figures if figure.png)}
     for table in build_tables(evidence):
         for block in table.blocks:
             assert block.title in page.text
@@ -97,7 +100,62 @@ def test_every_picture_has_words(figures, page):
     words = [attributes["aria-label"] for attributes in drawings] + [
         attributes["alt"] for attributes in page.all("img")
     ]
-    assert sorted(words) == sorted(figure.alt for figure in figures)
+    at_the_top = "Line chart of y over z for CAReLU at shares p of the positive side from 0 to 1."
+    assert sorted(words) == sorted([at_the_top, *(figure.alt for figure in figures if figure.png)])
+
+
+def test_a_figure_that_is_not_drawn_is_a_sentence_with_the_reason(figures, page):
+    missing = [figure for figure in figures if figure.png is None]
+    assert missing
+    sentences = {attributes.get("id") for attributes in page.all("p")}
+    assert {f"figure-{figure.name}" for figure in missing} <= sentences
+    for figure in missing:
+        assert "Not drawn: benchmarks/ beside the ledger has no benchmark" in figure.caption
+        assert figure.caption.replace(" ", "") in re.sub(r"\s", "", page.text)
+
+
+def test_the_first_screen_has_formula_and_picture_of_carelu(html, page):
+    top = page.text[: page.text.index("In each row everything but the activation")]
+    assert "CAReLU(z) = ReLU(K tanh(α p + β) · z)" in top
+    assert html.index('id="opening"') < html.index('class="cards"')
+
+
+def test_the_first_screen_of_another_subject_has_its_response(tmp_path):
+    rows = grid(("relu", "gelu", "carelu"), range(3))
+    page = page_of(tmp_path / "ledger.csv", rows, subject=("gelu",))
+    (first, *_) = [attributes["aria-label"] for attributes in page.all("svg") if attributes.get("role") == "img"]
+    assert first == "Line charts of y and of its derivative over z: ReLU, GELU."
+    assert "tanh" not in page.text
+    assert "CAReLU vs" not in page.text and "GELU vs ReLU" in page.text
+
+
+def test_each_setting_has_a_card_with_a_verdict_in_words_for_each_activation(tmp_path):
+    rows = grid(("relu", "gelu", "elu"), range(5), ("cifar100", "text"), effects={"gelu": 30.0, "elu": -30.0})
+    evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
+    html = render_page(evidence, build_tables(evidence), [])
+    cards = re.findall(r"<article.*?</article>", html, flags=re.DOTALL)
+    assert len(cards) == 2
+    assert re.findall(r"<h3>(.*?)</h3>", "".join(cards)) == ["CIFAR-100", "Text classification"]
+    for card in cards:
+        verdicts = re.findall(r'<li class="(\w+)"><span class="word">(\w+)</span><b>(\w+)</b>', card)
+        assert verdicts == [("worse", "worse", "ELU"), ("better", "better", "GELU")]
+
+
+def test_every_table_that_scrolls_says_so_on_a_narrow_screen(html):
+    tables = len(re.findall(r'<div class="scroll"[^>]*>\s*<table>', html))
+    assert tables == len(re.findall(r'class="hint"[^>]*>The table scrolls sideways', html)) > 3
+    assert re.search(r"@media \(max-width: 52rem\) \{\s*\.hint \{ display: block", html)
+
+
+def test_commands_wrap_and_are_one_a_line(html, page):
+    assert re.search(r"pre \{[^}]*white-space: pre-wrap; overflow-wrap: anywhere", html)
+    assert re.search(r"pre code \{ display: block", html)
+    commands = re.findall(r"<code>(.*?)</code>", html, flags=re.DOTALL)
+    assert all(command.count("python ") == 1 for command in commands) and len(commands) > 3
+
+
+def test_a_figure_alone_takes_the_whole_width(html):
+    assert re.search(r"\.figures > :only-child \{ column-span: all", html)
 
 
 def test_drawings_follow_the_page_in_the_dark(html):
@@ -120,8 +178,8 @@ def test_only_the_verdict_better_is_bold(tmp_path):
     evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
     html = render_page(evidence, build_tables(evidence), [])
     (better,) = re.findall(r'<li class="better">(.*?)</li>', html)
-    assert better.startswith("GELU vs ReLU")
-    assert re.findall(r"<li>(ELU vs ReLU)", html)
+    assert "<p>GELU vs ReLU" in better
+    assert re.findall(r'<li class="worse">.*<p>(ELU vs ReLU)', html)
     assert len(re.findall(r"<strong>", html)) == 3  # mean, difference and verdict of GELU
 
 
@@ -133,11 +191,10 @@ def test_a_page_without_carelu_does_not_name_it(tmp_path):
 
 def test_a_page_is_about_its_subjects(tmp_path):
     evidence = read_evidence(write(tmp_path / "ledger.csv", grid(("relu", "gelu", "carelu"), range(3))))
-    about = {"subjects": ("gelu",)}
+    about = {"subject": ("gelu",)}
     html = render_page(evidence, build_tables(evidence, **about), [], **about)
     assert "<h1>GELU compared with ReLU</h1>" in html
-    found = re.findall(r"<li>(\w+) vs ReLU", html)
-    assert found == ["GELU"]
+    assert re.findall(r"<p>(\w+) vs ReLU", html) == ["GELU"]
     assert "Whether GELU differs from ReLU is undecided. All 2 comparisons" in html
     assert html.count("--subject gelu") == 3
 

@@ -119,7 +119,7 @@ def test_a_run_directory_without_a_result_is_not_in_the_tables(tmp_path):
 
 def test_a_subject_is_part_of_the_command_and_must_be_in_the_recipe_that_is_shown(tmp_path):
     rows = [*grid(["relu", "elu"], range(2)), *grid(["relu", "gelu"], range(2), recipe="fast")]
-    table = tables_of(tmp_path / "ledger.csv", rows, recipe="fast", subjects=("gelu",))["cifar100"]
+    table = tables_of(tmp_path / "ledger.csv", rows, recipe="fast", subject=("gelu",))["cifar100"]
     assert table.commands[0].endswith("--recipe fast --subject gelu")
     with pytest.raises(BadInput, match="--subject 'elu'"):
-        tables_of(tmp_path / "ledger.csv", rows, recipe="fast", subjects=("elu",))
+        tables_of(tmp_path / "ledger.csv", rows, recipe="fast", subject=("elu",))

@@ -386,7 +386,7 @@ def test_with_subjects_only_a_better_subject_is_bold_and_the_caption_says_so(tmp
     better = {act: [value + 5 * (act != "relu") for value in LONG[act]] for act in LONG}
 
     def bold(subjects):
-        table = tables_of(tmp_path / "ledger.csv", rows_of(better), subjects=subjects)["cifar100"]
+        table = tables_of(tmp_path / "ledger.csv", rows_of(better), subject=subjects)["cifar100"]
         return {act for act, each in cells(table).items() for cell in each.values() if cell.bold}, table.caption
 
     assert bold(())[0] == {"carelu", "elu", "gelu"}

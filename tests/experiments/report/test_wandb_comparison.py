@@ -74,7 +74,7 @@ def test_the_comparison_says_what_the_page_says_about_any_subject_and_has_the_ac
     rows = grid(["relu", "gelu", "mine"], range(5), effects={"mine": 30.0})
     rows = [{**each, "response_distance": 0.004} if each["act"] == "mine" else each for each in rows]
     ledger = write(tmp_path / "study" / "ledger.csv", rows)
-    write_comparison(ledger, OFFLINE, tmp_path, figures, subjects=("mine",))
+    write_comparison(ledger, OFFLINE, tmp_path, figures, subject=("mine",))
     comparison = written(tmp_path)
     assert comparison.config["subjects"] == ["mine"] and comparison.config["baseline"] == "relu"
     assert comparison.config["summary"].startswith("mine is better than ReLU. All 2 comparisons")

@@ -69,3 +69,11 @@ def test_unfinished_runs_and_unshared_seeds_are_reported(tmp_path):
     caption = drawn(tmp_path / "ledger.csv", rows)["cifar100_small_differences"].caption
     assert "3 pairs from 3 seeds of it and 4 of ReLU" in caption
     assert "1 of 4 runs diverged" in caption
+
+
+def test_names_of_several_lines_have_room(panel_of):
+    acts = ["relu", *(f"carelu(competition_input=pre_norm, gain={gain}, over=channel)" for gain in (2, 3))]
+    axes = panel_of(grid(acts, range(2)))
+    height = axes.figure.get_size_inches()[1] * axes.get_position().height
+    row = height / abs(axes.get_ylim()[1] - axes.get_ylim()[0])
+    assert row > 4 * axes.get_yticklabels()[0].get_size() / 72  # four lines

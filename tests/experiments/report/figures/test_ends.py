@@ -39,12 +39,10 @@ def test_labels_leave_the_limits_of_the_panel_alone(axes):
     assert (axes.get_xlim(), axes.get_ylim()) == limits
 
 
-def test_the_line_to_a_label_begins_at_its_point(axes):
-    left, right = axes.get_xlim()
-    label_ends(axes, {"relu": 45.0}, looks(["relu"]), starts={"relu": 5.0})
-    line = axes.lines[-1]
-    assert line.get_xdata()[0] == pytest.approx((5.0 - left) / (right - left))
-    assert to_rgba(line.get_color()) == to_rgba(looks(["relu"])["relu"].colour)
+def test_a_label_has_the_marker_of_its_line(axes):
+    label_ends(axes, {"relu": 45.0, "gelu": 46.0}, looks(["relu", "gelu"]))
+    markers = {line.get_marker(): to_rgba(line.get_color()) for line in axes.lines if line.get_marker() != "None"}
+    assert markers == {look.marker: to_rgba(look.colour) for look in looks(["relu", "gelu"]).values()}
 
 
 def test_room_grows_with_the_longest_name_and_the_number_of_lines():

@@ -20,7 +20,7 @@ OF_A_SETTING = ["differences", "curves", "quality_against_cost"]
 
 
 def test_each_setting_has_its_figures_and_the_ledger_its_responses(figures):
-    learned = ["learned_carelu", "learned_prelu"]
+    learned = ["effect_carelu", "learned_carelu", "learned_prelu"]
     assert [figure.name for figure in figures] == [
         *(f"cifar100_small_{kind}" for kind in [*OF_A_SETTING, *learned]),
         *(f"superres_small_{kind}" for kind in [*OF_A_SETTING, "strips", *learned]),
@@ -41,8 +41,10 @@ def test_the_files_are_svg_without_text_and_date_pdf_and_png_with_captions(figur
             assert root.find(".//{http://www.w3.org/2000/svg}text") is None  # letters are outlines
             assert "date" not in file.read_text().lower()
     kinds = Counter(file.suffix for file in files)
-    assert kinds[".svg"] == kinds[".pdf"] == len(figures) - 1  # one is a photograph
-    assert (kinds[".png"], kinds[".md"], kinds[".tex"]) == (len(figures), 1, 1)
+    drawn_ones = [figure for figure in figures if figure.png]
+    assert len(drawn_ones) == len(figures) - 2  # without a benchmark there is no cost
+    assert kinds[".svg"] == kinds[".pdf"] == len(drawn_ones) - 1  # one is a photograph
+    assert (kinds[".png"], kinds[".md"], kinds[".tex"]) == (len(drawn_ones), 1, 1)
 
 
 def test_captions_name_every_figure_with_its_title_and_what_to_include(figures, tmp_path):
@@ -52,8 +54,9 @@ def test_captions_name_every_figure_with_its_title_and_what_to_include(figures, 
     assert floats.isascii()
     for figure in figures:
         assert f"**{figure.title}.** {figure.caption}" in captions
-        assert f"]({figure.name}.png)" in captions
-        assert f"\\includegraphics{{{figure.name}.{'pdf' if figure.pdf else 'png'}}}" in floats
+        assert (f"]({figure.name}.png)" in captions) == (figure.png is not None)
+        included = f"\\includegraphics{{{figure.name}.{'pdf' if figure.pdf else 'png'}}}" in floats
+        assert included == (figure.png is not None)
 
 
 @pytest.mark.slow
@@ -74,6 +77,20 @@ def test_a_ledger_alone_has_figures_too(tmp_path):
     ]
 
 
+def test_the_figures_of_a_subject_show_it_and_the_baseline_alone(tmp_path):
+    rows = grid(("relu", "gelu", "carelu", "mine", "mine(slope=2)"), range(2))
+    for each in rows:
+        write_metrics(tmp_path, each)
+    figures = drawn(tmp_path / "ledger.csv", rows, subject=("mine",))
+    assert figures.keys() == {*(f"cifar100_small_{kind}" for kind in OF_A_SETTING), "responses"}
+    for figure in figures.values():
+        said = figure.title + figure.caption + figure.alt
+        assert "CAReLU" not in said and "GELU" not in said
+    assert "mine (slope=2)" in figures["cifar100_small_curves"].alt
+    exact = drawn(tmp_path / "ledger.csv", rows, subject=("mine(slope=2)",))["cifar100_small_curves"].alt
+    assert "mine (slope=2)" in exact and "mine 4" not in exact
+
+
 def test_settings_of_one_task_and_recipe_have_names_of_their_own(tmp_path):
     rows = [*grid(("relu", "gelu"), (0, 1), data="sst2-dev"), *grid(("relu", "gelu"), (0, 1), data='x(sets=["a"])')]
     names = drawn(tmp_path / "ledger.csv", rows)
@@ -91,6 +108,7 @@ def test_every_label_of_an_activation_can_be_drawn(tmp_path):
     [
         ({}, "several recipes.*--recipe each"),
         ({"recipe": "large"}, "unknown recipe 'large'"),
+        ({"recipe": "small", "subject": ("gel",)}, "unknown subject 'gel'; did you mean gelu"),
         ({"recipe": "small", "baseline": "tanh"}, "no run of the baseline 'tanh'.*gelu .*relu .*--baseline"),
     ],
 )

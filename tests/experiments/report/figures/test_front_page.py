@@ -29,15 +29,25 @@ def test_a_table_without_a_comparison_is_refused(tmp_path):
         front_page([tmp_path / "cifar100.csv"])
 
 
-def drawn(tmp_path, monkeypatch, seeds):
-    """The panel of one task whose table is made from a ledger with so many seeds."""
+def sheet_of(tmp_path, monkeypatch, seeds=4):
+    """The picture of one task whose table is made from a ledger with so many seeds."""
     sheets = []
     monkeypatch.setattr(module, "_saved", lambda sheet, suffix: sheets.append(sheet) or b"")
     rows = [row("relu", seed, 40.0) for seed in range(seeds)]
     rows += [row("gelu", seed, 41.0 + 0.1 * (-1) ** seed) for seed in range(seeds)]
     (tmp_path / "cifar100.csv").write_text(to_csv(tables_of(tmp_path / "ledger.csv", rows)["cifar100"]))
     front_page([tmp_path / "cifar100.csv"])
-    return sheets[0].axes[1]
+    return sheets[0]
+
+
+def drawn(tmp_path, monkeypatch, seeds):
+    """The panel of the task."""
+    return sheet_of(tmp_path, monkeypatch, seeds).axes[1]
+
+
+def test_the_responses_are_those_of_the_tables(tmp_path, monkeypatch):
+    labels = sheet_of(tmp_path, monkeypatch).axes[0].get_legend_handles_labels()[1]
+    assert labels == ["ReLU", "GELU"]
 
 
 def test_the_bar_is_the_interval_of_the_verdict_and_the_margin_a_band(tmp_path, monkeypatch):

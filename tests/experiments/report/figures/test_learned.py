@@ -1,12 +1,12 @@
 """Heat maps of what activations learn."""
 
 import importlib
-import json
 import re
 
 import pytest
 
 from experiments.report.figures.canvas import canvas
+from experiments.report.figures.learned import learned
 from experiments.report.figures.subject import Subject
 from tests.experiments.ledgers import grid
 from tests.experiments.simulated import by_name, drawn, write_metrics
@@ -19,10 +19,10 @@ def test_learned_values_are_means_over_seeds_by_layer(figures):
 
 
 def test_a_row_is_a_layer_and_a_column_an_epoch_with_the_recorded_values(evidence, monkeypatch):
-    module, sheets = importlib.import_module("experiments.report.figures.learned"), []
+    module, sheets = importlib.import_module("experiments.report.figures.heat_maps"), []
     monkeypatch.setattr(module, "canvas", lambda **options: sheets.append(canvas(**options)) or sheets[-1])
     (setting,) = (setting for setting in evidence.settings() if setting.task == "superres")
-    module.learned(Subject.of(evidence, "relu"), setting)
+    learned(Subject.of(evidence, "relu"), setting)
     (slopes,) = sheets[-1].panels  # of prelu, the last
     (mesh,) = slopes.collections
     values = mesh.get_array()
@@ -33,21 +33,10 @@ def test_a_row_is_a_layer_and_a_column_an_epoch_with_the_recorded_values(evidenc
     assert low > high  # the first layer on top
 
 
-def test_a_value_that_only_some_runs_recorded_is_left_out_and_no_figure_shows_the_distance_alone(tmp_path):
-    rows = grid(("relu", "carelu", "prelu", "gelu"), (0, 1))
-    for each in rows:
-        write_metrics(tmp_path, each)
-        file = tmp_path / "metrics" / f"{each['run_id']}.jsonl"
-        records = [json.loads(line) for line in file.read_text().splitlines()]
-        for record in records:
-            if each["act"] == "gelu" or (each["act"], each["seed"]) == ("carelu", 1):
-                layers = record.setdefault("activations", {"layer.0": {}, "layer.1": {}})
-                for values in layers.values():
-                    values["response_distance"] = 0.5
-        file.write_text("".join(json.dumps(record) + "\n" for record in records))
-    made = drawn(tmp_path / "ledger.csv", rows)
-    assert "distance from ReLU" not in made["cifar100_small_learned_carelu"].alt
-    assert "cifar100_small_learned_gelu" not in made
+def test_what_is_measured_on_the_data_is_not_learned(figures):
+    alt = by_name(figures)["cifar100_small_learned_carelu"].alt
+    assert "α from" in alt and "β from" in alt
+    assert "scale" not in alt and "share" not in alt
 
 
 def test_one_seed_is_called_so(tmp_path):

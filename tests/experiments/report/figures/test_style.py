@@ -38,6 +38,28 @@ def test_every_registered_activation_has_its_own_look():
     assert len({look.colour for look in KNOWN.values()}) == len(KNOWN)
 
 
+def oklab(colour):
+    """Ottosson (2020): distances are as large as they look."""
+    channels = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    to_cones = [[0.41222, 0.53633, 0.05145], [0.21190, 0.68070, 0.10740], [0.08830, 0.28172, 0.62998]]
+    to_lab = [[0.21045, 0.79362, -0.00407], [1.97800, -2.42859, 0.45059], [0.02590, 0.78277, -0.80868]]
+    return to_lab @ np.cbrt(to_cones @ linear)
+
+
+def test_colours_of_one_figure_can_be_told_apart():
+    acts = [*activation_names(), "mine", *(f"carelu(gain={gain})" for gain in range(31))]
+    colours = [oklab(look.colour) for look in looks(acts).values()]
+    assert min(np.linalg.norm(one - other) for i, one in enumerate(colours) for other in colours[:i]) > 0.068
+
+
+def test_an_unknown_activation_keeps_its_look_beside_known_ones_and_in_any_order():
+    alone = looks(["relu", "mine"])["mine"]
+    assert looks(["mine", *activation_names()])["mine"] == alone
+    variants = [f"carelu(gain={gain})" for gain in range(12)]
+    assert looks(variants) == looks(variants[::-1])
+
+
 def test_a_look_does_not_depend_on_the_other_activations():
     assert looks(["carelu", "x"])["carelu"] == looks(["relu", "gelu", "carelu"])["carelu"]
 

@@ -32,6 +32,19 @@ def test_a_part_of_the_evidence_keeps_the_looks_of_all(tmp_path):
     assert of_part.looks == Subject.of(whole, "relu").looks != Subject.of(part, "relu").looks
 
 
+def test_a_named_activation_is_shown_with_its_options_and_judged_as_among_all(tmp_path):
+    rows = grid(("relu", "gelu", "gelu(tanh=true)", "gelu_like", "elu"), range(6))
+    evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
+    whole, named = Subject.of(evidence, "relu"), Subject.of(evidence, "relu", named=("gelu",))
+    (setting,) = named.stems
+    assert named.acts() == list(named.runs(setting)) == ["relu", "gelu", "gelu(tanh=true)"]
+    assert named.looks == whole.looks
+    of_all = {entry.act: entry for entry in whole.entries(setting, "top1")}
+    shown = named.entries(setting, "top1")
+    assert [entry.act for entry in shown] == named.acts()
+    assert all(entry.verdict == of_all[entry.act].verdict for entry in shown)
+
+
 @pytest.mark.parametrize(
     ("fields", "stems"),
     [
