@@ -8,6 +8,8 @@ from experiments.analysis.evidence import read_evidence
 from experiments.errors import BadInput
 from experiments.record import ledger
 from experiments.record.run_directory import RESULT
+from experiments.report.latex import to_latex
+from experiments.report.rendering import to_csv, to_markdown
 from experiments.report.tables import build_tables
 from tests.experiments.ledgers import cells, grid, row, tables_of
 
@@ -115,6 +117,13 @@ def test_a_run_directory_without_a_result_is_not_in_the_tables(tmp_path):
     table = build_tables(read_evidence(tmp_path / "ledger.csv"))[0]
     assert cells(table)["carelu"]["n"].value == 1
     assert "CAReLU: 1 pair from 1 seed of it and 2 of ReLU." in table.blocks[0].notes
+
+
+def test_tables_of_other_activations_do_not_name_it(tmp_path):
+    rows = [{**each, "response_distance": 0.1} for each in grid(["relu", "mine", "prelu"], range(4), TASKS)]
+    for table in tables_of(tmp_path / "ledger.csv", rows).values():
+        for text in (to_markdown(table), to_latex(table), to_csv(table)):
+            assert "carelu" not in text.lower()
 
 
 def test_a_subject_is_part_of_the_command_and_must_be_in_the_recipe_that_is_shown(tmp_path):
