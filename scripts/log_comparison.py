@@ -12,6 +12,7 @@ from pathlib import Path
 
 from experiments.errors import BadInput
 from experiments.record.wandb_run import destination
+from experiments.report.command import add_subject
 from experiments.report.wandb_comparison import write_comparison
 from experiments.training.job import FAILED, report_error
 
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("--figures", type=Path, help="folder of PNG files (default: made from the ledger)")
     parser.add_argument("--suite", help="name of the comparison (default: the name of the ledger's folder)")
     parser.add_argument("--baseline", default="relu", help="the activation to compare with")
+    add_subject(parser)
     parser.add_argument("--recipe", help="the only recipe to use (default: each separately if a task has several)")
     parser.add_argument("--metric", help="metric to compare (default: the headline of each task)")
     parser.add_argument("--tuned", metavar="KEY", help="a key, set to its best value for each activation")

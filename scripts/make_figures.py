@@ -19,7 +19,7 @@ def main() -> int:
     given = parser_of(__doc__, "folder of the figures; default: figures/ next to the ledger", "figures").parse_args()
 
     def write(evidence: Evidence) -> list[Path]:
-        figures = make_figures(evidence, given.baseline, given.recipe)
+        figures = make_figures(evidence, given.baseline, given.recipe, given.subject)
         return write_figures(figures, given.out or given.ledger.parent / "figures")
 
     return write_from(given, write, curves=True)

@@ -15,12 +15,15 @@ from experiments.training.job import FAILED, report_error
 
 ROOT = Path(__file__).parent.parent
 GRID = "results/ledger.csv"
+SUBJECTS = ("carelu",)
+"""The activations that the sentences are about."""
 STUDIES = (
     Study(
         question="Each activation with its own tuned learning rate?",
         ledger="results/tuned/ledger.csv",
         tables="results/tuned/tables/cifar100_tuned.md",
         tuned="optim.optimizer.lr",
+        subjects=SUBJECTS,
     ),
     Study(
         question="CAReLU with one choice changed?",
@@ -28,6 +31,7 @@ STUDIES = (
         tables="results/carelu_study/tables/cifar100.md",
         baseline="carelu",
         metric="validation/top1",
+        subjects=SUBJECTS,
     ),
 )
 
@@ -45,7 +49,7 @@ def main() -> int:
             raise BadInput(
                 f"--readme {arguments.readme} cannot be read: {error.strerror}; name a Markdown file"
             ) from error
-        made = with_results(page, results_block(ROOT, GRID, STUDIES))
+        made = with_results(page, results_block(ROOT, GRID, STUDIES, SUBJECTS))
         if arguments.check and made != page:
             print(
                 f"error: the results in {arguments.readme} are not those of the ledgers; run "

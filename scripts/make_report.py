@@ -21,9 +21,9 @@ def main() -> int:
     given = parser_of(__doc__, out_help, "tables and figures").parse_args()
 
     def write(evidence: Evidence) -> list[Path]:
-        tables = build_tables(evidence, given.baseline, given.recipe)
-        figures = make_figures(evidence, given.baseline, given.recipe)
-        page = render_page(evidence, tables, figures, given.baseline, given.recipe)
+        tables = build_tables(evidence, given.baseline, given.recipe, subject=given.subject)
+        figures = make_figures(evidence, given.baseline, given.recipe, given.subject)
+        page = render_page(evidence, tables, figures, given.baseline, given.recipe, given.subject)
         out = given.out or given.ledger.parent
         return write_files({out / "report.html" if out.is_dir() or not out.suffix else out: page.encode()})
 

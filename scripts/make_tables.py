@@ -28,7 +28,7 @@ def main() -> int:
     given = parser.parse_args()
 
     def write(evidence: Evidence) -> list[Path]:
-        tables = build_tables(evidence, given.baseline, given.recipe, given.metric, given.tuned)
+        tables = build_tables(evidence, given.baseline, given.recipe, given.metric, given.tuned, given.subject)
         folder = given.out or given.ledger.parent / "tables"
         write_tables(tables, folder)
         tasks = {run.setting.task for run in evidence.runs}

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
+from experiments.analysis.activity import Activity, activity_of
 from experiments.analysis.evidence import Conditions, Evidence, Run, Setting
 from experiments.analysis.metrics import describe_metric, margin_of
 from experiments.analysis.statistics import PairedComparison, Summary, compare_paired, holm, summarise
@@ -34,7 +35,12 @@ class Entry:
     unlike: tuple[int, ...]
     """Seeds that it shares with the baseline and that are no pair, because the conditions of the two runs differ."""
     compared: int
-    """The activations of the setting that share a seed with the baseline, and so the level of the verdicts."""
+    """The comparisons that share the level of the verdicts."""
+    level: float | None
+    """Mean of the baseline over the seeds of the pairs; None without a pair."""
+    reference: float | None
+    """PSNR of bicubic interpolation on the same images; None for another metric, or where runs disagree."""
+    activity: Activity
 
     @property
     def better(self) -> bool:
@@ -57,7 +63,12 @@ class Entry:
 
 
 def compare(
-    evidence: Evidence, setting: Setting, metric: str, baseline: str, margin: float | None = None
+    evidence: Evidence,
+    setting: Setting,
+    metric: str,
+    baseline: str,
+    margin: float | None = None,
+    comparisons: int | None = None,
 ) -> list[Entry]:
     """Every activation of a setting, the baseline first.
 
@@ -67,6 +78,8 @@ def compare(
         metric: the column to compare.
         baseline: the label of the activation that the others are compared with.
         margin: of practical equivalence; None: the task's own.
+        comparisons: how many verdicts share the level; None: those of the activations of the setting that share a
+            seed with the baseline.
 
     Raises:
         BadInput: the direction of the metric is unknown.
@@ -81,10 +94,11 @@ def compare(
     # For each activation, the values of the baseline with which it makes pairs.
     base_of = {act: {seed: value for seed, value in base.items() if seed not in unlike[act]} for act in others}
     differences = {act: _differences(values_of[act], base_of[act]) for act in others}
-    compared = sum(len(of_act) > 0 for of_act in differences.values())
+    compared = comparisons or sum(len(of_act) > 0 for of_act in differences.values())
     tests = sum(len(of_act) > 1 for of_act in differences.values())
     paired = {act: compare_paired(values_of[act], base_of[act], higher_is_better, max(1, tests)) for act in others}
     corrected = dict(zip(others, holm([paired[act].p_value for act in others]), strict=True))
+    reference = _reference(evidence, setting, metric)
     entries = []
     for act, runs in runs_of.items():
         diverged = sum(run.status == "diverged" for each in {act, baseline} for run in runs_of.get(each, ()))
@@ -103,6 +117,9 @@ def compare(
                 posterior=judged and posterior(judged, margin),
                 unlike=unlike.get(act, ()),
                 compared=compared,
+                level=_mean_of_pairs(values_of[act], base_of[act]) if act in paired else None,
+                reference=reference,
+                activity=activity_of(runs),
             )
         )
     return entries
@@ -137,6 +154,19 @@ def _unlike(runs: Iterable[Run], base: Iterable[Run], seeds: Iterable[int]) -> t
 def _differences(values: Mapping[int, float], base: Mapping[int, float]) -> list[float]:
     """Activation − baseline, one a seed that both have."""
     return [values[seed] - base[seed] for seed in sorted(values.keys() & base.keys())]
+
+
+def _mean_of_pairs(values: Mapping[int, float], base: Mapping[int, float]) -> float | None:
+    shared = [base[seed] for seed in sorted(values.keys() & base.keys())]
+    return sum(shared) / len(shared) if shared else None
+
+
+def _reference(evidence: Evidence, setting: Setting, metric: str) -> float | None:
+    """The metric of bicubic interpolation, if all runs of a setting that have it agree."""
+    measured_on, slash, base = metric.rpartition("/")
+    name = f"{measured_on}{slash}bicubic_{base}"
+    values = {run.metrics[name] for run in evidence.runs if run.setting == setting and name in run.metrics}
+    return values.pop() if len(values) == 1 else None
 
 
 def values_by_seed(runs: Iterable[Run], metric: str | None) -> dict[int, float]:

@@ -1,14 +1,13 @@
-"""The comparisons of a ledger that share seeds with the baseline, and those that involve its subject."""
+"""The comparisons of a ledger that share seeds with the baseline, and those that are about its subjects."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.analysis.comparison import Entry, compare, metrics_shown
-from experiments.analysis.evidence import Evidence, Setting
+from experiments.analysis.evidence import Evidence, Run, Setting
 from experiments.analysis.metrics import describe_metric
 from experiments.configuration.task_spec import Metric
-
-SUBJECT = "carelu"
-"""Prefix of the labels of the subject; if no activation has it, all are the subject."""
+from experiments.errors import BadInput, unknown
 
 
 @dataclass(frozen=True)
@@ -20,17 +19,58 @@ class Finding:
     entry: Entry
 
 
-def findings(evidence: Evidence, baseline: str, metric: str | None = None) -> list[Finding]:
-    """Every comparison with the baseline that shares a seed with it, on `metric`, or the headline of each test set."""
+def findings(evidence: Evidence, baseline: str, metric: str | None = None, together: bool = False) -> list[Finding]:
+    """Every comparison with the baseline that shares a seed with it.
+
+    Args:
+        evidence: a ledger's runs.
+        baseline: the label of the activation that the others are compared with.
+        metric: what is compared; None: the headline of each test set.
+        together: whether all of them share the level of the verdicts, as a reader needs who looks for the best among
+            several settings or test sets; by default the activations of a setting share it, as in the tables.
+    """
+    found = _found(evidence, baseline, metric, None)
+    return _found(evidence, baseline, metric, len(found)) if together and found else found
+
+
+def _found(evidence: Evidence, baseline: str, metric: str | None, comparisons: int | None) -> list[Finding]:
     found = []
     for setting in evidence.settings():
         for name in metrics_shown(evidence, setting, metric):
-            entries = compare(evidence, setting, name, baseline)
-            paired = [entry for entry in entries if entry.paired and entry.paired.n]
-            found += [Finding(setting, describe_metric(setting.task, name), entry) for entry in paired]
+            entries = compare(evidence, setting, name, baseline, comparisons)
+            found += findings_of(setting, describe_metric(setting.task, name), entries)
     return found
 
 
-def of_subject(found: list[Finding]) -> list[Finding]:
-    """The findings about the subject."""
-    return [finding for finding in found if finding.entry.act.startswith(SUBJECT)] or found
+def findings_of(setting: Setting, metric: Metric, entries: Sequence[Entry]) -> list[Finding]:
+    """A finding for each activation that shares a seed with the baseline."""
+    return [Finding(setting, metric, entry) for entry in entries if entry.paired and entry.paired.n]
+
+
+def of_subjects(found: Sequence[Finding], subjects: Sequence[str]) -> list[Finding]:
+    """The findings about the subjects; without subjects all."""
+    return [finding for finding in found if is_subject(finding.entry.runs[0], subjects)]
+
+
+def is_subject(run: Run, subjects: Sequence[str]) -> bool:
+    """Whether a run is of a subject: each is a label, or the name of an activation with any options.
+
+    Without subjects every activation is one.
+    """
+    return not subjects or run.act in subjects or run.act_name in subjects
+
+
+def check_subjects(evidence: Evidence, subjects: Sequence[str], baseline: str) -> None:
+    """Checks that each subject is an activation of the runs, and not the baseline alone.
+
+    Raises:
+        BadInput: one is not.
+    """
+    there = sorted({run.act for run in evidence.runs if run.act != baseline})
+    for subject in subjects:
+        if any(is_subject(run, (subject,)) for run in evidence.runs if run.act != baseline):
+            continue
+        known = f"compared with {baseline} in {evidence.file}: {', '.join(there) or 'none'}"
+        if subject == baseline:
+            raise BadInput(f"--subject {subject} is the baseline, which is not compared with itself; {known}")
+        raise unknown("--subject", subject, there, known)

@@ -25,6 +25,14 @@ def with_deviation(mean: float | None, deviation: float | None, decimals: int) -
     return fixed(mean, decimals) + ("" if deviation is None else f" ± {fixed(deviation, decimals)}")
 
 
+def percent(share: float | None) -> str:
+    """A share in percent, without the sign, to about two digits: 0.03, 1.8, 23."""
+    if not share:
+        return ABSENT if share is None else "0"
+    value = 100 * share
+    return fixed(value, 0 if value >= 10 else 1 if value >= 1 else 2)
+
+
 def p_text(p_value: float | None) -> str:
     """A p-value to three decimals."""
     if p_value is None:

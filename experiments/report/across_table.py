@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from experiments.analysis.comparison import compare, metrics_shown, values_by_seed
 from experiments.analysis.evidence import SETTING_LABELS, Evidence, Setting
 from experiments.analysis.metrics import describe_metric
-from experiments.analysis.numbers import ABSENT, fixed, plural
+from experiments.analysis.numbers import ABSENT, fixed
 from experiments.analysis.provenance import describe_runs, describe_setting, run_commands
 from experiments.analysis.statistics import mean_ranks, normalised_gain
 from experiments.report.names import activation_name, data_name, task_name
@@ -61,11 +61,13 @@ def across_table(evidence: Evidence, baseline: str, metric: str | None = None) -
             ),
         ),
         notes=(
-            f"Mean rank: over {plural(blocks, 'pair')} of setting and seed that all activations have; ties share the "
-            "mean of their ranks, a diverged run is last.",
-            "Error: the wrong answers for an accuracy, the mean squared error for PSNR.",
-            "No test: seeds are no independent sample of tasks, and there are too few tasks. The tables of the tasks "
-            "test each difference.",
+            f"Mean rank: the activations are ranked once for each setting and seed that all of them have ({blocks} "
+            "times), and the ranks are averaged; ties share a rank, a diverged run is last. A setting with more seeds "
+            "counts more.",
+            "Error: the distance to the best possible value, like the wrong answers for an accuracy; for PSNR, which "
+            "has no best value, the mean squared error. Mean gain: each setting counts the same.",
+            "There is no verdict across tasks: runs of one task do not tell what another task would show, and there "
+            "are too few tasks. Each task has its verdicts in its own table.",
         ),
         commands=run_commands(runs),
     )

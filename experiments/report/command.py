@@ -1,6 +1,7 @@
 """What the scripts of tables, figures and page share: their options, and reading a ledger to write files from it."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,7 +13,7 @@ from experiments.training.job import report_error
 
 
 def parser_of(doc: str | None, out: str, contents: str) -> argparse.ArgumentParser:
-    """A parser with --ledger, --out, --baseline, --recipe and --select.
+    """A parser with --ledger, --out, --baseline, --subject, --recipe and --select.
 
     Args:
         doc: the script's docstring, shown by --help.
@@ -23,6 +24,7 @@ def parser_of(doc: str | None, out: str, contents: str) -> argparse.ArgumentPars
     parser.add_argument("--ledger", type=Path, default=Path("results/ledger.csv"), help="default: %(default)s")
     parser.add_argument("--out", type=Path, help=out)
     parser.add_argument("--baseline", default="relu", metavar="ACT", help="baseline activation; default: %(default)s")
+    add_subject(parser)
     parser.add_argument(
         "--recipe",
         help=f"a recipe as the ledger labels it, or its name: the largest group of its runs that can be compared; "
@@ -36,6 +38,27 @@ def parser_of(doc: str | None, out: str, contents: str) -> argparse.ArgumentPars
         help="only runs in which a setting has a value, like trainer.epochs=4; null: the recipe's own. May be repeated",
     )
     return parser
+
+
+def add_subject(parser: argparse.ArgumentParser) -> None:
+    """Adds --subject, read as `subject`: a tuple of labels, empty for all activations."""
+    parser.add_argument(
+        "--subject",
+        action=_Labels,
+        default=(),
+        metavar="ACT",
+        help="what findings, bold print and figures are about: a label of the ledger, or a name for it with any "
+        "options; several with commas or by repeating it; default: all activations against the baseline",
+    )
+
+
+class _Labels(argparse.Action):
+    """Collects labels, which may have commas inside brackets: carelu(alpha=2, beta=-1)."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        labels = (label.strip() for label in re.split(r",(?![^(]*\))", values))
+        found = dict.fromkeys((*getattr(namespace, self.dest), *filter(None, labels)))
+        setattr(namespace, self.dest, tuple(found))
 
 
 def write_from(given: argparse.Namespace, write: Callable[[Evidence], Iterable[Path]], curves: bool = False) -> int:

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from experiments.analysis.comparison import Entry
 from experiments.analysis.evidence import Evidence
 from experiments.analysis.examples import ExampleComparison, compare_examples
-from experiments.analysis.metrics import Metric, describe_metric
+from experiments.analysis.metrics import Metric, describe_metric, difference_unit
 from experiments.analysis.numbers import fixed
 from experiments.report.names import activation_name
-from experiments.report.sentences import difference_unit
 
 
 def example_notes(evidence: Evidence, entries: Sequence[Entry], metric: str, baseline: str) -> tuple[str, ...]:

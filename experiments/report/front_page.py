@@ -5,8 +5,8 @@ from pathlib import Path
 
 from experiments.analysis.comparison import Entry, compare
 from experiments.analysis.evidence import Evidence, Setting, read_evidence
-from experiments.analysis.findings import Finding, findings, of_subject
-from experiments.analysis.metrics import describe_metric
+from experiments.analysis.findings import findings, findings_of, of_subjects
+from experiments.analysis.metrics import describe_metric, difference_unit
 from experiments.analysis.numbers import ABSENT, plural, with_deviation
 from experiments.analysis.tuning import tune
 from experiments.configuration.task_spec import Metric
@@ -16,7 +16,6 @@ from experiments.report.rendering import markdown_grid
 from experiments.report.sentences import (
     ANY_NUMBER,
     difference_cell,
-    difference_unit,
     finding_sentence,
     summary,
     verdict_text,
@@ -39,22 +38,25 @@ class Study:
     baseline: str = "relu"
     metric: str | None = None
     tuned: str | None = None
+    subjects: tuple[str, ...] = ()
+    """The activations that it is about; without them all."""
 
 
-def results_block(root: Path, grid: str, studies: tuple[Study, ...]) -> str:
+def results_block(root: Path, grid: str, studies: tuple[Study, ...], subjects: tuple[str, ...] = ()) -> str:
     """The generated block of the front page.
 
     Args:
         root: of the repository.
         grid: the ledger, relative to it, of which each setting gets a table.
         studies: the ledgers that get sentences.
+        subjects: the activations of `grid` that get a sentence; without them all.
 
     Raises:
         BadInput: a ledger cannot be read.
     """
     evidence = read_evidence(root / grid)
     tables = (Path(grid).parent / "tables").as_posix()
-    parts = [_of_setting(evidence, setting, tables) for setting in evidence.settings()]
+    parts = [_of_setting(evidence, setting, tables, subjects) for setting in evidence.settings()]
     return "\n\n".join([*parts, *(_of_study(root, study) for study in studies)])
 
 
@@ -71,8 +73,10 @@ def with_results(page: str, block: str) -> str:
     return f"{before}{BEGIN}\n{block}\n{END}{after}"
 
 
-def _of_setting(evidence: Evidence, setting: Setting, tables: str, baseline: str = "relu") -> str:
-    """A table of the headline, a row per activation, and the sentence on the subject."""
+def _of_setting(
+    evidence: Evidence, setting: Setting, tables: str, subjects: tuple[str, ...], baseline: str = "relu"
+) -> str:
+    """A table of the headline, a row per activation, and the sentences on the subjects."""
     name = next(run.metric for run in evidence.runs if run.setting == setting)
     metric = describe_metric(setting.task, name)
     entries = compare(evidence, setting, name, baseline)
@@ -94,16 +98,15 @@ def _of_setting(evidence: Evidence, setting: Setting, tables: str, baseline: str
         for entry in entries
     ]
     table = simple_table(setting.task, "", columns, rows)
-    about = of_subject([Finding(setting, metric, entry) for entry in entries if entry.paired and entry.paired.n])
+    about = of_subjects(findings_of(setting, metric, entries), subjects)
     what = f"{setting.model_label} on {data_name(setting)}"
     where = f"{what}, recipe `{setting.recipe_label}`, {seeds}, {setting.device}"
-    return "\n\n".join(
-        [
-            f"**{task_name(setting.task)}**: {where} ([all numbers]({tables}/{setting.task}.md)).",
-            markdown_grid(table, table.blocks[0]),
-            "\n".join(finding_sentence(finding, baseline) for finding in about),
-        ]
-    )
+    parts = [
+        f"**{task_name(setting.task)}**: {where} ([all numbers]({tables}/{setting.task}.md)).",
+        markdown_grid(table, table.blocks[0]),
+        "\n".join(finding_sentence(finding, baseline) for finding in about),
+    ]
+    return "\n\n".join(filter(None, parts))
 
 
 def _difference(entry: Entry, metric: Metric, is_baseline: bool) -> str:
@@ -114,13 +117,20 @@ def _difference(entry: Entry, metric: Metric, is_baseline: bool) -> str:
 
 
 def _of_study(root: Path, study: Study) -> str:
-    """The question, its answer in one or two sentences, and the comparisons of the subject that are better or worse."""
+    """The question, its answer, and the comparisons of the subjects that are better or worse.
+
+    As it picks these from all comparisons of the study, all of them share the level of the verdicts.
+    """
     evidence = read_evidence(root / study.ledger)
     if study.tuned:
         evidence = tune(evidence, study.tuned).evidence
-    found = findings(evidence, study.baseline, study.metric)
-    shown = [finding for finding in of_subject(found) if finding.entry.different]
-    if not shown and len(of_subject(found)) == 1:
-        shown = of_subject(found)
-    lines = [f"**{study.question}** ([all numbers]({study.tables})) {summary(found, study.baseline)}"]
-    return "\n".join([*lines, *(f"- {finding_sentence(finding, study.baseline)}" for finding in shown)])
+    found = findings(evidence, study.baseline, study.metric, together=True)
+    about = of_subjects(found, study.subjects)
+    shown = about if len(about) == 1 else [finding for finding in about if finding.entry.different]
+    answer = f"**{study.question}** ([all numbers]({study.tables})) {summary(found, study.baseline, study.subjects)}"
+    blocks = {(finding.setting, finding.metric) for finding in found}
+    if len(blocks) > 1:
+        answer += (
+            f" The {len(found)} comparisons share the 5 % of their intervals; in the tables each block has its own."
+        )
+    return "\n".join([answer, *(f"- {finding_sentence(finding, study.baseline)}" for finding in shown)])

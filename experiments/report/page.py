@@ -3,6 +3,7 @@
 import base64
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -10,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from experiments.analysis.evidence import Evidence, Setting
-from experiments.analysis.findings import Finding, findings, of_subject
+from experiments.analysis.findings import Finding, findings, of_subjects
 from experiments.analysis.numbers import plural
 from experiments.analysis.provenance import run_commands, table_command
 from experiments.report.figures import Figure
@@ -59,7 +60,7 @@ def render_page(
     figures: list[Figure],
     baseline: str = "relu",
     recipe: str | None = None,
-    subject: tuple[str, ...] = (),
+    subject: Sequence[str] = (),
 ) -> str:
     """The page as HTML.
 
@@ -81,17 +82,23 @@ def render_page(
     )
     environment.filters |= {"drawing": drawing, "task_name": task_name, "data_name": data_name}
     shown = _shown(evidence, tables)
-    about = Subject.of(shown, baseline, named=subject)
-    found = [finding for finding in findings(shown, baseline) if about.shows(finding.entry.act)]
-    options = {"baseline": None if baseline == "relu" else baseline, "recipe": recipe, "select": evidence.selected}
+    about = Subject.of(shown, baseline, named=tuple(subject))
+    found = findings(shown, baseline)
+    options = {
+        "baseline": None if baseline == "relu" else baseline,
+        "recipe": recipe,
+        "select": evidence.selected,
+        "subject": subject,
+    }
     scripts = ("make_tables.py", "make_figures.py", "make_report.py")
     return environment.get_template("report.html.jinja").render(
         baseline=activation_name(baseline),
         tasks=[task_name(task) for task in sorted({run.setting.task for run in shown.runs})],
         runs=plural(len(shown.runs), "run"),
-        summary=summary(found, baseline),
+        subjects=[activation_name(act) for act in subject],
+        summary=summary(found, baseline, subject),
         opening=opening(about),
-        cards=_cards(of_subject(found), baseline),
+        cards=_cards(of_subjects(found, subject), baseline),
         settings=[(setting, _seeds(shown, setting, baseline)) for setting in shown.settings()],
         sections=_sections(tables, figures),
         views=(RESULT, STATISTICS),

@@ -29,14 +29,11 @@ def remarks(entries: Sequence[Entry], baseline: str, metric: str) -> tuple[str, 
 
 def _reference(entries: Sequence[Entry], metric: str) -> str:
     """The PSNR of bicubic interpolation on the same images, if all runs have the same value."""
-    measured_on, slash, base = metric.rpartition("/")
-    reference = f"{measured_on}{slash}bicubic_{base}"
-    runs = [run for entry in entries for run in entry.runs if reference in run.metrics]
-    values = {run.metrics[reference] for run in runs}
-    if len(values) != 1:
+    reference = entries[0].reference
+    if reference is None:
         return ""
-    kind = describe_metric(runs[0].setting.task, metric)
-    return f"Bicubic interpolation of the same images: {fixed(values.pop(), kind.decimals)} {kind.unit}."
+    kind = describe_metric(entries[0].runs[0].setting.task, metric)
+    return f"Bicubic interpolation of the same images: {fixed(reference, kind.decimals)} {kind.unit}."
 
 
 def _missing_baseline(entries: Sequence[Entry], baseline: str) -> str:

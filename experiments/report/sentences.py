@@ -4,10 +4,11 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from experiments.analysis.activity import Activity
 from experiments.analysis.comparison import Entry
-from experiments.analysis.findings import SUBJECT, Finding, of_subject
+from experiments.analysis.findings import Finding, of_subjects
 from experiments.analysis.metrics import Metric, difference_unit
-from experiments.analysis.numbers import ABSENT, fixed, plural
+from experiments.analysis.numbers import ABSENT, fixed, percent, plural
 from experiments.analysis.verdict import MOST_SEEDS, fewest_pairs
 from experiments.report.names import activation_name, data_name
 
@@ -19,18 +20,61 @@ _NO_VERDICT = "without a verdict"
 
 
 def finding_sentence(finding: Finding, baseline: str) -> str:
-    """Like "CAReLU vs ReLU on CIFAR-100, top-1 accuracy: +0.02 points (95 % CI …, n = 5): equivalent, …"."""
+    """Like "GELU vs ReLU on CIFAR-100, top-1 accuracy: +0.02 points (ReLU: 41.39 %, …, n = 5): equivalent, …".
+
+    Where it is recorded what the activation did to its inputs, a second sentence says it.
+    """
     entry, metric = finding.entry, finding.metric
     compared = f"{activation_name(entry.act)} vs {activation_name(baseline)} on {data_name(finding.setting)}"
-    return f"{compared}, {metric.title}: {difference_text(entry, metric)}: {conclusion(entry, metric)}."
+    difference = difference_text(entry, metric, level_text(entry, metric, baseline))
+    said = f"{compared}, {metric.title}: {difference}: {conclusion(entry, metric)}."
+    return " ".join(filter(None, [said, activity_sentence(entry.activity)]))
 
 
-def difference_text(entry: Entry, metric: Metric) -> str:
-    """The mean paired difference with its interval: +0.02 points (95 % CI at any number of seeds …, n = 5)."""
+def difference_text(entry: Entry, metric: Metric, level: str = "") -> str:
+    """The mean paired difference with its interval: +0.02 points (95 % CI at any number of seeds …, n = 5).
+
+    Args:
+        entry: the activation, with a pair.
+        metric: what is compared.
+        level: what opens the bracket.
+    """
     interval = interval_text(entry, metric)
-    known = [*([f"{ANY_NUMBER} {interval}"] if interval else []), f"n = {entry.paired.n}"]
+    known = ", ".join([*([f"{ANY_NUMBER} {interval}"] if interval else []), f"n = {entry.paired.n}"])
     size = f"{fixed(entry.paired.difference, metric.decimals, signed=True)} {difference_unit(metric)}".strip()
-    return f"{size} ({', '.join(known)})"
+    return f"{size} ({f'{level}; ' if level else ''}{known})"
+
+
+def level_text(entry: Entry, metric: Metric, baseline: str) -> str:
+    """The mean of the baseline, and the value of guessing or of bicubic interpolation: ReLU: 41.39 %, chance: 1 %."""
+    level = f"{fixed(entry.level, metric.decimals)} {metric.unit}".strip()
+    said = [f"{activation_name(baseline)}: {level}", chance_text(metric)]
+    if entry.reference is not None:
+        said.append(f"bicubic: {fixed(entry.reference, metric.decimals)} {metric.unit}".strip())
+    return ", ".join(filter(None, said))
+
+
+def chance_text(metric: Metric) -> str:
+    """`chance: 1 %`; empty where the value of guessing is not known."""
+    return "" if metric.chance is None else f"chance: {metric.chance:g} {metric.unit}".strip()
+
+
+def activity_sentence(activity: Activity) -> str:
+    """What the activation did to its inputs, and whether it acted as ReLU; empty where nothing is recorded."""
+    distance = f"its response differed from that of ReLU by {percent(activity.response_distance)} % in the median layer"
+    if activity.like_relu:
+        return _sentence(f"{distance}, so it acted as ReLU")
+    if activity.scale_spread is None:
+        return "" if activity.response_distance is None else _sentence(distance)
+    scale = f"its scale varied by {percent(activity.scale_spread)} % over inputs in the median layer"
+    if activity.constant_scale:
+        return _sentence(f"{scale}, so it acted as ReLU times a constant")
+    flipped = "" if activity.flipped is None else f"; the negative side won in {percent(activity.flipped)} % of them"
+    return _sentence(f"{scale}{flipped}")
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def interval_text(entry: Entry, metric: Metric) -> str:
@@ -96,18 +140,42 @@ def verdict_text(entry: Entry) -> str:
     return f"{verdict.word}, by less than the margin" if verdict.negligible else verdict.word
 
 
-def summary(found: Sequence[Finding], baseline: str) -> str:
-    """A whole ledger in one or two sentences: the subject first, then every activation."""
+def summary(found: Sequence[Finding], baseline: str, subjects: Sequence[str] = ()) -> str:
+    """A whole ledger in a few sentences: one for each subject, then every activation.
+
+    Args:
+        found: every comparison with the baseline.
+        baseline: its label.
+        subjects: the activations that the summary is about; without them it is about all.
+    """
     base = activation_name(baseline)
     if not found:
         return f"Nothing is compared: no activation shares a seed with {base} in the same setting."
-    about = of_subject(list(found))
-    if not about[0].entry.act.startswith(SUBJECT):
-        return _of_all(found, base)
-    if baseline.startswith(SUBJECT):
-        return f"{plural(len(about), 'variant')} compared with the default: {_tally(about)}."
-    said = _of_one(about, activation_name(SUBJECT), base)
-    return said if len(about) == len(found) else f"{said} {_of_all(found, base)}"
+    said = [_of_subject(of_subjects(found, (subject,)), subject, baseline) for subject in subjects]
+    if not subjects and _are_variants(found, baseline):
+        return _of_variants(found, baseline)
+    about = of_subjects(found, subjects)
+    return " ".join([*said, *([_of_all(found, base)] if not said or len(about) < len(found) else [])])
+
+
+def _of_subject(about: Sequence[Finding], subject: str, baseline: str) -> str:
+    name, base = activation_name(subject), activation_name(baseline)
+    if not about:
+        return f"{name} shares no seed with {base} in the same setting."
+    return _of_variants(about, baseline) if _are_variants(about, baseline) else _of_one(about, name, base)
+
+
+def _are_variants(found: Sequence[Finding], baseline: str) -> bool:
+    """Whether they compare the baseline, without options, with itself with options."""
+    return all(finding.entry.runs[0].act_name == baseline for finding in found)
+
+
+def _of_variants(found: Sequence[Finding], baseline: str) -> str:
+    count = len({finding.entry.act for finding in found})
+    often = "" if count == len(found) else f", {len(found)} comparisons"
+    return (
+        f"{plural(count, 'variant')} of {activation_name(baseline)} compared with the default{often}: {_tally(found)}."
+    )
 
 
 def _of_one(found: Sequence[Finding], name: str, base: str) -> str:

@@ -2,9 +2,11 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from experiments.analysis.evidence import Evidence
+from experiments.analysis.findings import check_subjects
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.provenance import table_command
 from experiments.analysis.selection import EACH
@@ -24,6 +26,7 @@ def build_tables(
     recipe: str | None = None,
     metric: str | None = None,
     tuned: str | None = None,
+    subject: Sequence[str] = (),
 ) -> list[Table]:
     """One table a task, one across tasks (where there are two settings to compare over), one of costs.
 
@@ -35,21 +38,25 @@ def build_tables(
         metric: the metric to compare; None: the headline of each task.
         tuned: a key of which each activation gets its best value; the tables are named `<table>_tuned`,
             and `<task>_values_tuned` lists what was tried.
+        subject: the activations of which a better one is bold; without them all.
 
     Raises:
-        BadInput: runs of several recipes would share one table, the baseline or the metric is in
+        BadInput: runs of several recipes would share one table, the baseline, a subject or the metric is in
             none of the runs, or a tuning was unequal.
     """
     baseline_if_other = None if baseline == "relu" else baseline
-    options = {"recipe": recipe, "select": evidence.selected, "metric": metric, "tuned": tuned}
+    options = {"recipe": recipe, "select": evidence.selected, "metric": metric, "tuned": tuned, "subject": subject}
     command = table_command(evidence.file, baseline=baseline_if_other, **options)
     _check_metric(evidence, metric)
     tuning = tune(evidence, tuned) if tuned else None
     used = tuning.evidence if tuning else evidence
     tables = []
-    for label, part in parts(used, baseline, recipe):
+    of_recipes = parts(used, baseline, recipe)
+    shown = tuple(run for _, part in of_recipes for run in part.runs)
+    check_subjects(replace(used, runs=shown), subject, baseline)
+    for label, part in of_recipes:
         suffix = f"_{file_name(label)}" if recipe == EACH else ""
-        for table in _tables(part, baseline, metric, tuning):
+        for table in _tables(part, baseline, metric, tuning, subject):
             left_out = _left_out(used, part, metric) if table.name in ("across_tasks", "cost") else ()
             finished = replace(
                 table,
@@ -61,9 +68,11 @@ def build_tables(
     return tables
 
 
-def _tables(evidence: Evidence, baseline: str, metric: str | None, tuning: Tuning | None) -> list[Table]:
+def _tables(
+    evidence: Evidence, baseline: str, metric: str | None, tuning: Tuning | None, subjects: Sequence[str]
+) -> list[Table]:
     tasks = sorted({run.setting.task for run in evidence.runs})
-    tables = [task_table(evidence, task, baseline, metric, tuning) for task in tasks]
+    tables = [task_table(evidence, task, baseline, metric, tuning, subjects) for task in tasks]
     if tuning:
         tables += [tuning_table(tuning, task, evidence.settings()) for task in tasks]
     tables += [across_table(evidence, baseline, metric), cost_table(evidence, baseline)]

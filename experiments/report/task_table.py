@@ -1,20 +1,23 @@
 """The table of one task: every activation against the baseline, a block for each setting and metric."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from experiments.analysis.activity import ACTIVITY
 from experiments.analysis.comparison import Entry, compare, metrics_shown
 from experiments.analysis.evidence import Evidence, Setting
+from experiments.analysis.findings import is_subject
 from experiments.analysis.metrics import describe_metric, margin_of
-from experiments.analysis.numbers import ABSENT, fixed, interval, p_text, with_deviation
+from experiments.analysis.numbers import ABSENT, fixed, interval, p_text, percent, with_deviation
 from experiments.analysis.provenance import describe_conditions, describe_runs, run_commands
 from experiments.analysis.tuning import Tuning
 from experiments.configuration.task_spec import Metric
 from experiments.report.example_notes import example_notes
+from experiments.report.legends import activity_legend, caption, legend, statistics_legend
 from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.remarks import remarks
-from experiments.report.sentences import ANY_NUMBER, difference_unit, verdict_text
+from experiments.report.sentences import chance_text, verdict_text
 from experiments.report.table import CSV, RESULT, STATISTICS, Block, Cell, Column, Table
 
 
@@ -28,13 +31,24 @@ class _Row:
     baseline: str
     entry: Entry
     tuning: Tuning | None
+    subjects: Sequence[str]
+
+    @property
+    def bold(self) -> bool:
+        """Whether it is better, and of a subject."""
+        return self.entry.better and is_subject(self.entry.runs[0], self.subjects)
 
 
 _Field = tuple[Column, Callable[[_Row], Cell]]
 
 
 def task_table(
-    evidence: Evidence, task: str, baseline: str, metric: str | None = None, tuning: Tuning | None = None
+    evidence: Evidence,
+    task: str,
+    baseline: str,
+    metric: str | None = None,
+    tuning: Tuning | None = None,
+    subjects: Sequence[str] = (),
 ) -> Table | None:
     """The table of a task whose runs all have one recipe, without its commands; None if no run has the metric.
 
@@ -44,6 +58,7 @@ def task_table(
         baseline: the activation that the others are compared with.
         metric: what is compared; None for the headline, on the test set and on each named test set.
         tuning: how the runs were chosen, if they are the chosen ones of a tuning.
+        subjects: the activations of which a better one is bold; without them all.
 
     Raises:
         BadInput: the direction of the metric is unknown.
@@ -53,12 +68,20 @@ def task_table(
     if not contents:
         return None
     kinds = dict.fromkeys(describe_metric(task, metric or name.rpartition("/")[2]) for _, name in contents)
-    fields = _fields(baseline, " / ".join(kind.heading for kind in kinds), tuning)
-    blocks = tuple(_block(evidence, setting, name, baseline, fields, tuning) for setting, name in contents)
+    rows = [
+        [
+            _Row(setting, name, describe_metric(task, name), baseline, entry, tuning, subjects)
+            for entry in compare(evidence, setting, name, baseline)
+        ]
+        for setting, name in contents
+    ]
+    recorded = [name for name in ACTIVITY if any(_activity(row, name) is not None for block in rows for row in block)]
+    fields = _fields(baseline, " / ".join(kind.heading for kind in kinds), tuning, recorded)
+    blocks = tuple(_block(evidence, of_block, fields) for of_block in rows)
     table = Table(
         name=task,
         title=f"{task_name(task)}: {' and '.join(kind.heading for kind in kinds)}",
-        caption=_caption(kinds, baseline, metric, tuning),
+        caption=caption(kinds, baseline, metric, tuning, subjects),
         columns=tuple(column for column, _ in fields),
         blocks=blocks,
         notes=(),
@@ -66,19 +89,22 @@ def task_table(
     )
     has_statistics = any(table.printed(block, STATISTICS) for block in table.blocks)
     margin = margin_of(task, contents[0][1])
-    legend = _legend(baseline, next(iter(kinds)), margin)
-    return replace(table, notes=(*legend, *(_statistics_legend(margin) if has_statistics else ())))
+    reading = legend(baseline, next(iter(kinds)), margin)
+    of_statistics = statistics_legend(margin) if has_statistics else ()
+    return replace(table, notes=(*reading, *activity_legend(recorded), *of_statistics))
 
 
-def _block(
-    evidence: Evidence, setting: Setting, name: str, baseline: str, fields: list[_Field], tuning: Tuning | None
-) -> Block:
-    entries = compare(evidence, setting, name, baseline)
+def _block(evidence: Evidence, rows: Sequence[_Row], fields: Sequence[_Field]) -> Block:
+    entries = [row.entry for row in rows]
+    setting, metric, tuning = rows[0].setting, rows[0].metric, rows[0].tuning
     runs = [run for entry in entries for run in entry.runs]
-    metric = describe_metric(setting.task, name)
-    rows = [_Row(setting, name, metric, baseline, entry, tuning) for entry in entries]
-    notes = remarks(entries, baseline, name) + example_notes(evidence, entries, name, baseline)
-    notes += tuning.notes.get(setting, ()) if tuning else ()
+    chance = chance_text(metric)
+    notes = (
+        *([f"{_capitalised(chance)}."] if chance else []),
+        *remarks(entries, rows[0].baseline, rows[0].metric_name),
+        *example_notes(evidence, entries, rows[0].metric_name, rows[0].baseline),
+        *(tuning.notes.get(setting, ()) if tuning else ()),
+    )
     return Block(
         title=f"{_capitalised(metric.title)}: {setting.model_label} on {data_name(setting)}",
         caption=f"{describe_conditions(setting)}. {describe_runs(runs)}.",
@@ -91,8 +117,8 @@ def _capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _fields(baseline: str, heading: str, tuning: Tuning | None) -> list[_Field]:
-    """Every column with what fills it."""
+def _fields(baseline: str, heading: str, tuning: Tuning | None, recorded: Sequence[str]) -> list[_Field]:
+    """Every column with what fills it; of the activity those that a run recorded are printed."""
     printed, both = (RESULT, CSV), (RESULT, STATISTICS, CSV)
     chosen = [(Column("tuned_value", tuning.key, printed), _tuned_value)] if tuning else []
     return [
@@ -117,6 +143,10 @@ def _fields(baseline: str, heading: str, tuning: Tuning | None) -> list[_Field]:
         (Column("verdict", "verdict", printed, numeric=False), _verdict),
         _text("negligible", _of_verdict("negligible")),
         _number("seeds_needed", _of_verdict("seeds_needed")),
+        *(
+            (Column(name, title, printed if name in recorded else (CSV,)), _activity_cell(name))
+            for name, title in _ACTIVITY_TITLES.items()
+        ),
         (Column("difference_interval", "95 % t interval", (STATISTICS,)), _difference_interval),
         _number("difference_low", _of_pairs("low")),
         _number("difference_high", _of_pairs("high")),
@@ -191,7 +221,7 @@ def _seeds(row: _Row) -> Cell:
 def _mean(row: _Row) -> Cell:
     summary = row.entry.summary
     mean = summary.mean if summary.n else None
-    return Cell(with_deviation(mean, summary.sd, row.metric.decimals), mean, row.entry.better)
+    return Cell(with_deviation(mean, summary.sd, row.metric.decimals), mean, row.bold)
 
 
 def _mean_interval(row: _Row) -> Cell:
@@ -209,7 +239,7 @@ def _difference(row: _Row) -> Cell:
         return Cell("baseline" if row.entry.act == row.baseline else ABSENT)
     low, high = (_of_verdict(end)(row) for end in ("low", "high"))
     around = "" if low is None else f" {interval(low, high, decimals, signed=True)}"
-    return Cell(fixed(difference, decimals, signed=True) + around, difference, row.entry.better)
+    return Cell(fixed(difference, decimals, signed=True) + around, difference, row.bold)
 
 
 def _difference_interval(row: _Row) -> Cell:
@@ -222,7 +252,22 @@ def _corrected_p(row: _Row) -> Cell:
 
 def _verdict(row: _Row) -> Cell:
     verdict = row.entry.verdict
-    return Cell(verdict_text(row.entry), verdict.word if verdict else None, row.entry.better)
+    return Cell(verdict_text(row.entry), verdict.word if verdict else None, row.bold)
+
+
+_ACTIVITY_TITLES = {
+    "scale_spread": "scale spread, %",
+    "flipped": "flipped, %",
+    "response_distance": "distance from ReLU, %",
+}
+
+
+def _activity(row: _Row, name: str) -> float | None:
+    return getattr(row.entry.activity, name)
+
+
+def _activity_cell(name: str) -> Callable[[_Row], Cell]:
+    return lambda row: Cell(percent(_activity(row, name)), _activity(row, name))
 
 
 def _detectable(row: _Row) -> Cell:
@@ -238,44 +283,3 @@ def _probability(side: str) -> Callable[[_Row], Cell]:
         return Cell(fixed(value, 2), value)
 
     return cell
-
-
-def _caption(kinds: Iterable[Metric], baseline: str, metric: str | None, tuning: Tuning | None) -> str:
-    measured = "test set" if metric is None else f"set of {metric}"
-    if metric and metric.startswith("validation/"):
-        measured = "validation set, not the test set"
-    direction = "higher is better" if all(kind.higher_is_better for kind in kinds) else "lower is better"
-    chosen = f" {tuning.key} was tuned for each activation: {tuning.rule}." if tuning else ""
-    return (
-        f"Mean ± standard deviation over seeds, on the {measured}; {direction}.{chosen} "
-        f"Bold: better than {activation_name(baseline)}."
-    )
-
-
-def _legend(baseline: str, metric: Metric, margin: float | None) -> tuple[str, ...]:
-    difference = f"Difference to {activation_name(baseline)}: mean over pairs of runs with the same seed"
-    if margin is None:
-        return (f"{difference}.",)
-    delta = f"{margin:g} {difference_unit(metric)}".strip()
-    return (
-        f"{difference}, with its {ANY_NUMBER}: a confidence sequence, whose level is shared over the activations "
-        "compared.",
-        "Verdict: better or worse where this interval excludes 0; equivalent where it lies within ±δ, the margin of "
-        f"{delta}; else undecided, with the number of seeds that would decide if mean and spread stay as they are.",
-    )
-
-
-def _statistics_legend(margin: float | None) -> tuple[str, ...]:
-    posterior = (
-        "P(> δ), P(|·| ≤ δ), P(< \N{MINUS SIGN}δ): probability that the true difference is above, within and below the "
-        "margin, by the t posterior under a flat prior.",
-    )
-    return (
-        "95 % interval: t interval of the mean.",
-        "95 % t interval and p: of the paired t test, valid for a number of seeds fixed in advance; not corrected. "
-        "p (Holm): corrected over the activations of a table by Holm's method.",
-        "g: Hedges' g of the paired differences. P(better): share of pairs in which the activation is better, ties ½.",
-        "Detectable: the difference that this test would find with 80 % power after the correction, if the true "
-        "standard deviation equals the observed one, which few seeds know only roughly.",
-        *(posterior if margin is not None else ()),
-    )

@@ -3,19 +3,22 @@
 import hashlib
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.analysis.evidence import Evidence, Setting, read_evidence
+from experiments.analysis.findings import findings, of_subjects
+from experiments.analysis.tuning import tune
 from experiments.errors import BadInput
 from experiments.record.wandb_run import COMPARISON, Description, WandbRun, clear_offline_copies, resolve_mode
 from experiments.report.figures import make_figures, write_figures
 from experiments.report.names import activation_name
+from experiments.report.sentences import finding_sentence, summary
 from experiments.report.table import Table
-from experiments.report.tables import EACH, build_tables
+from experiments.report.tables import EACH, build_tables, parts
 
 
 def log_comparison(ledger: Path, logger: DictConfig, say: Callable[[str], None]) -> None:
@@ -44,6 +47,7 @@ def write_comparison(
     metric: str | None = None,
     tuned: str | None = None,
     suite: str | None = None,
+    subject: Sequence[str] = (),
 ) -> str:
     """Writes the comparison to W&B: one run per suite, which each call updates.
 
@@ -58,6 +62,7 @@ def write_comparison(
         metric: as for `build_tables`.
         tuned: as for `build_tables`.
         suite: the name of the comparison; None: that of the ledger's folder.
+        subject: the activations that sentences, bold print and figures are about; without them all.
 
     Returns:
         The address of its page, or the folder of an offline run.
@@ -70,15 +75,19 @@ def write_comparison(
         evidence = _with_baseline(evidence, baseline)
     to = OmegaConf.merge(logger, {"mode": resolve_mode(logger.mode)})
     each = EACH if recipe is None and _several_recipes(evidence) else recipe
-    tables = build_tables(evidence, baseline, recipe if tuned else each, metric, tuned)
+    of_tables = recipe if tuned else each
+    tables = build_tables(evidence, baseline, of_tables, metric, tuned, subject)
+    used = tune(evidence, tuned).evidence if tuned else evidence
+    shown = tuple(run for _, part in parts(used, baseline, of_tables) for run in part.runs)
+    said = _said(replace(used, runs=shown), baseline, metric, subject)
     with tempfile.TemporaryDirectory() as made:
         if figures is None:
             figures = Path(made)
-            write_figures(make_figures(evidence, baseline, each), figures)
+            write_figures(make_figures(evidence, baseline, each, tuple(subject)), figures)
         pictures = sorted(figures.glob("*.png"))
         if not pictures:
             raise BadInput(f"{figures} holds no PNG file; name the folder of the figures, or leave it out")
-        description = describe_comparison(evidence, tables, suite)
+        description = describe_comparison(evidence, tables, suite, said)
         clear_offline_copies(folder, description.wandb_id)
         session = WandbRun(description, to, folder, live=False)
         try:
@@ -91,8 +100,10 @@ def write_comparison(
     return place
 
 
-def describe_comparison(evidence: Evidence, tables: list[Table], suite: str | None = None) -> Description:
-    """The description of a comparison in W&B; its configuration names the ledger and the runs."""
+def describe_comparison(
+    evidence: Evidence, tables: list[Table], suite: str | None, said: dict[str, object]
+) -> Description:
+    """The description of a comparison in W&B; its configuration names the ledger and the runs, and holds `said`."""
     suite = suite or evidence.file.resolve().parent.name
     recipes = sorted({run.setting.recipe_label for run in evidence.runs})
     config = {
@@ -109,6 +120,7 @@ def describe_comparison(evidence: Evidence, tables: list[Table], suite: str | No
             table.name: {"title": table.title, "caption": table.caption, "notes": list(table.notes)} for table in tables
         },
         "command": tables[0].commands[0],
+        **said,
     }
     return Description(
         wandb_id=hashlib.sha256(f"comparison {suite}".encode()).hexdigest()[:16],
@@ -118,6 +130,17 @@ def describe_comparison(evidence: Evidence, tables: list[Table], suite: str | No
         tags=(COMPARISON, *sorted({run.setting.task for run in evidence.runs})),
         config=config,
     )
+
+
+def _said(evidence: Evidence, baseline: str, metric: str | None, subjects: Sequence[str]) -> dict[str, object]:
+    """What the page of the same comparison says: its summary, and a sentence for each finding."""
+    found = findings(evidence, baseline, metric)
+    return {
+        "baseline": baseline,
+        "subjects": list(subjects),
+        "summary": summary(found, baseline, subjects),
+        "findings": [finding_sentence(finding, baseline) for finding in of_subjects(found, subjects)],
+    }
 
 
 def rows_for_wandb(table: Table) -> list[dict[str, object]]:

@@ -40,13 +40,15 @@ def make_figures(
     """
     figures = []
     with matplotlib.style.context(["default", RC]):
-        for _, part in parts(evidence, baseline, recipe):
+        of_recipes = [part for _, part in parts(evidence, baseline, recipe)]
+        for part in of_recipes:
             shown = Subject.of(evidence, baseline, part, subject)
             for setting in part.settings():
                 drawn = [draw(shown, setting) for draw in (differences, curves, quality_against_cost, strips)]
                 of_setting = [*filter(None, drawn), *effects(shown, setting), *learned(shown, setting)]
                 figures += [replace(figure, setting=setting) for figure in of_setting]
-        figures += responses(Subject.of(evidence, baseline, named=subject))
+        whole = replace(evidence, runs=tuple(run for part in of_recipes for run in part.runs))
+        figures += responses(Subject.of(evidence, baseline, whole, subject))
     return figures
 
 

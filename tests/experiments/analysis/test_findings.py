@@ -1,7 +1,10 @@
-"""The findings: every comparison that shares a seed with the baseline, and those that are about the subject."""
+"""The findings: every comparison that shares a seed with the baseline, and those that are about the subjects."""
+
+import pytest
 
 from experiments.analysis.evidence import read_evidence
-from experiments.analysis.findings import findings, of_subject
+from experiments.analysis.findings import check_subjects, findings, of_subjects
+from experiments.errors import BadInput
 from tests.experiments.ledgers import grid, row, write
 
 
@@ -20,8 +23,36 @@ def test_one_pair_is_a_finding_that_is_undecided(tmp_path):
     assert one.entry.verdict.word == "undecided"
 
 
-def test_the_findings_are_about_carelu_where_it_is_there(tmp_path):
-    with_it = found(tmp_path, grid(("relu", "gelu", "carelu", "carelu(gain=2)"), range(2)))
-    assert [finding.entry.act for finding in of_subject(with_it)] == ["carelu", "carelu(gain=2)"]
-    without = found(tmp_path, grid(("relu", "gelu", "swish"), range(2)))
-    assert [finding.entry.act for finding in of_subject(without)] == ["gelu", "swish"]
+def test_the_findings_are_about_all_by_default_and_else_about_the_subjects(tmp_path):
+    of_all = found(tmp_path, grid(("relu", "gelu", "carelu", "carelu(gain=2)", "carelu_sign"), range(2)))
+
+    def acts(*subjects):
+        return [finding.entry.act for finding in of_subjects(of_all, subjects)]
+
+    assert acts() == ["carelu", "carelu(gain=2)", "carelu_sign", "gelu"]
+    assert acts("carelu") == ["carelu", "carelu(gain=2)"]
+    assert acts("carelu(gain=2)") == ["carelu(gain=2)"]
+    assert acts("gelu", "carelu_sign") == ["carelu_sign", "gelu"]
+
+
+@pytest.mark.parametrize("subject", ["geluu", "relu"])
+def test_a_subject_that_is_not_compared_is_refused_and_those_that_are_are_named(tmp_path, subject):
+    evidence = read_evidence(write(tmp_path / "ledger.csv", grid(("relu", "gelu", "carelu(gain=2)"), range(2))))
+    check_subjects(evidence, ("gelu", "carelu"), "relu")
+    with pytest.raises(BadInput, match=rf"--subject '?{subject}.*carelu\(gain=2\), gelu"):
+        check_subjects(evidence, ("gelu", subject), "relu")
+
+
+def test_the_options_of_the_baseline_can_be_the_subject(tmp_path):
+    evidence = read_evidence(write(tmp_path / "ledger.csv", grid(("carelu", "carelu(gain=2)"), range(2))))
+    check_subjects(evidence, ("carelu",), "carelu")
+
+
+def test_findings_taken_together_share_the_level_over_all_settings(tmp_path):
+    rows = grid(("relu", "gelu", "elu"), range(6), ("cifar100", "superres", "text"))
+    evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
+    single, together = findings(evidence, "relu"), findings(evidence, "relu", together=True)
+    assert {finding.entry.compared for finding in single} == {2}
+    assert {finding.entry.compared for finding in together} == {6}
+    for alone, shared in zip(single, together, strict=True):
+        assert shared.entry.verdict.high - shared.entry.verdict.low > alone.entry.verdict.high - alone.entry.verdict.low

@@ -91,3 +91,11 @@ def test_settings_have_the_shortest_names_that_tell_them_apart():
     assert list(short_names(settings).values()) == ["a", "b d", "b m e", "b n e"]
     twins = [setting("a", "m", "d"), setting("a", "m", "d", "gpu")]
     assert list(short_names(twins).values()) == ["a small m d cpu float32", "a small m d gpu float32"]
+
+
+def test_the_notes_say_what_is_averaged_and_that_there_is_no_verdict(tmp_path):
+    table = tables_of(tmp_path / "ledger.csv", grid(["relu", "gelu"], range(3), TASKS))["across_tasks"]
+    ranks, error, verdict = table.notes
+    assert "(9 times)" in ranks and "more seeds counts more" in ranks
+    assert "distance to the best possible value" in error and "mean squared error" in error
+    assert verdict.startswith("There is no verdict across tasks")

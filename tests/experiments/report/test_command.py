@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from experiments.report.command import parser_of, write_from
 from tests.experiments.ledgers import grid, row, write
 
@@ -13,6 +15,20 @@ def given(ledger, *words):
 def test_the_shared_options_have_their_defaults():
     given = parser_of("what it does", "where to", "tables").parse_args([])
     assert (given.ledger, given.out, given.baseline, given.recipe) == (Path("results/ledger.csv"), None, "relu", None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "subjects"),
+    [
+        ([], ()),
+        (["--subject", "gelu"], ("gelu",)),
+        (["--subject", "gelu,elu"], ("gelu", "elu")),
+        (["--subject", "gelu", "--subject", "elu,gelu"], ("gelu", "elu")),
+        (["--subject", "carelu(alpha=2, beta=-1), elu"], ("carelu(alpha=2, beta=-1)", "elu")),
+    ],
+)
+def test_subjects_are_given_with_commas_or_by_repeating_the_option(arguments, subjects):
+    assert parser_of("what it does", "where to", "tables").parse_args(arguments).subject == subjects
 
 
 def test_the_written_files_are_printed_and_a_row_that_is_left_out_is_a_warning(tmp_path, capsys):

@@ -23,7 +23,7 @@ def test_a_task_has_a_table_with_verdicts_and_a_sentence_on_the_subject(tmp_path
     }
     rows = [row(act, seed, 40 + seed + gain) for act, of_act in gains.items() for seed, gain in enumerate(of_act)]
     write(tmp_path / "results" / "ledger.csv", rows)
-    block = results_block(tmp_path, "results/ledger.csv", ())
+    block = results_block(tmp_path, "results/ledger.csv", (), ("carelu",))
     # sd 0.0707; with three comparisons the half-width at 5 pairs is 8.2 standard errors.
     assert "| ReLU | 42.00 ± 1.58 | baseline | – |" in block
     assert "| CAReLU | 42.90 ± 1.61 | +0.90 (+0.64 to +1.16) | **better** |" in block
@@ -40,8 +40,43 @@ def test_a_study_answers_with_its_summary_and_what_differs(tmp_path):
     study = Study("Which gain?", "study/ledger.csv", "study/tables/cifar100.md", baseline="carelu")
     block = results_block(tmp_path, "results/ledger.csv", (study,))
     said = block[block.index("**Which gain?**") :].splitlines()
-    assert "2 variants compared with the default: 1 worse, 1 undecided." in said[0]
+    assert "2 variants of CAReLU compared with the default: 1 worse, 1 undecided." in said[0]
     assert [line.partition(" vs ")[0] for line in said[1:]] == ["- CAReLU (gain=3)"]
+
+
+def test_a_study_picks_from_several_settings_only_what_stands_over_all_of_them(tmp_path):
+    """Mean 0.4 and sd 0.0707 at 5 pairs: the half-width is 0.22 for 2 comparisons and 0.46 for 8."""
+    write(tmp_path / "results" / "ledger.csv", grid(["relu", "gelu"], range(2)))
+    gains = {"gelu": (0.3, 0.4, 0.5, 0.4, 0.4), "elu": (0.3, -0.2, 0.1, 0.4, -0.4)}
+    rows = [row("relu", seed, 40.0 + seed, data=data) for data in "abcd" for seed in range(5)]
+    rows += [
+        row(act, seed, 40 + seed + gain * (data == "a" or act == "elu"), data=data)
+        for data in "abcd"
+        for act, of_act in gains.items()
+        for seed, gain in enumerate(of_act)
+    ]
+    for each in rows:  # so that nothing but the planted gain is constant
+        if each["act"] == "gelu" and each["data"] != "a":
+            each["headline_value"] = each["top1"] = each["top1"] + 0.3 * (-1) ** each["seed"]
+
+    def said(rows):
+        write(tmp_path / "study" / "ledger.csv", rows)
+        study = Study("Which?", "study/ledger.csv", "study/tables/cifar100.md")
+        block = results_block(tmp_path, "results/ledger.csv", (study,))
+        return block[block.index("**Which?**") :]
+
+    alone = said([each for each in rows if each["data"] == "a"])
+    assert "1 better, 1 undecided" in alone and "- GELU vs ReLU" in alone and "share" not in alone
+    of_all = said(rows)
+    assert "better" not in of_all and "8 undecided" in of_all
+    assert "The 8 comparisons share the 5 % of their intervals" in of_all
+
+
+def test_without_subjects_every_activation_has_its_sentence(tmp_path):
+    write(tmp_path / "results" / "ledger.csv", grid(["relu", "gelu", "elu"], range(2)))
+    block = results_block(tmp_path, "results/ledger.csv", ())
+    assert [line.partition(" vs ")[0] for line in block.splitlines() if " vs ReLU" in line] == ["ELU", "GELU"]
+    assert "CAReLU" not in block
 
 
 def test_only_the_text_between_the_marks_is_replaced():

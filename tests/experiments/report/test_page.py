@@ -58,7 +58,9 @@ def page(html):
 def page_of(file, rows, subject=(), **options):
     evidence = read_evidence(write(file, rows))
     figures = make_figures(evidence, subject=subject, **options)
-    return Page(render_page(evidence, build_tables(evidence, **options), figures, subject=subject, **options))
+    return Page(
+        render_page(evidence, build_tables(evidence, subject=subject, **options), figures, subject=subject, **options)
+    )
 
 
 def test_every_element_is_closed_and_every_id_unique(page):
@@ -166,7 +168,7 @@ def test_drawings_follow_the_page_in_the_dark(html):
 def test_the_findings_precede_the_tables(page):
     text = page.text.replace("\N{NO-BREAK SPACE}", " ")
     findings = text[text.index("Findings") :]
-    order = ("CAReLU compared with ReLU 2 times", "n = 3): undecided", "In each row everything but the activation")
+    order = ("All 4 comparisons with ReLU", "n = 3): undecided", "In each row everything but the activation")
     places = [findings.index(part) for part in order]
     assert places == sorted(places)
 
@@ -185,6 +187,20 @@ def test_a_page_without_carelu_does_not_name_it(tmp_path):
     evidence = read_evidence(write(tmp_path / "ledger.csv", grid(("relu", "gelu"), range(3))))
     html = render_page(evidence, build_tables(evidence), make_figures(evidence))
     assert "carelu" not in re.sub(r"<code>.*?</code>", "", html, flags=re.DOTALL).lower()
+
+
+def test_a_page_is_about_its_subjects(tmp_path):
+    evidence = read_evidence(write(tmp_path / "ledger.csv", grid(("relu", "gelu", "carelu"), range(3))))
+    about = {"subject": ("gelu",)}
+    html = render_page(evidence, build_tables(evidence, **about), [], **about)
+    assert "<h1>GELU compared with ReLU</h1>" in html
+    assert re.findall(r"<p>(\w+) vs ReLU", html) == ["GELU"]
+    assert "Whether GELU differs from ReLU is undecided. All 2 comparisons" in html
+    assert html.count("--subject gelu") == 3
+
+
+def test_the_page_says_over_what_the_level_of_a_verdict_is_shared(page):
+    assert "each table has its own 5" in " ".join(page.text.split())
 
 
 def test_the_provenance_names_commits_devices_and_commands(page):

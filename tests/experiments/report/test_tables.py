@@ -9,6 +9,8 @@ from experiments.analysis.selection import select
 from experiments.errors import BadInput
 from experiments.record import ledger
 from experiments.record.run_directory import RESULT
+from experiments.report.latex import to_latex
+from experiments.report.rendering import to_csv, to_markdown
 from experiments.report.tables import build_tables
 from tests.experiments.ledgers import cells, grid, row, tables_of, write
 
@@ -128,3 +130,18 @@ def test_another_function_under_the_name_of_the_baseline_is_refused(tmp_path):
 def test_the_command_of_a_table_has_what_was_selected(tmp_path):
     evidence = select(read_evidence(write(tmp_path / "l.csv", grid(["relu"], range(2)))), None, ["trainer.epochs=null"])
     assert "--select trainer.epochs=null" in build_tables(evidence)[0].commands[0]
+
+
+def test_tables_of_other_activations_do_not_name_it(tmp_path):
+    rows = [{**each, "response_distance": 0.1} for each in grid(["relu", "mine", "prelu"], range(4), TASKS)]
+    for table in tables_of(tmp_path / "ledger.csv", rows).values():
+        for text in (to_markdown(table), to_latex(table), to_csv(table)):
+            assert "carelu" not in text.lower()
+
+
+def test_a_subject_is_part_of_the_command_and_must_be_in_the_recipe_that_is_shown(tmp_path):
+    rows = [*grid(["relu", "elu"], range(2)), *grid(["relu", "gelu"], range(2), recipe="fast")]
+    table = tables_of(tmp_path / "ledger.csv", rows, recipe="fast", subject=("gelu",))["cifar100"]
+    assert table.commands[0].endswith("--recipe fast --subject gelu")
+    with pytest.raises(BadInput, match="--subject 'elu'"):
+        tables_of(tmp_path / "ledger.csv", rows, recipe="fast", subject=("elu",))

@@ -10,6 +10,8 @@ from experiments.analysis.numbers import p_text
 from experiments.analysis.statistics import compare_paired, holm, summarise
 from experiments.analysis.verdict import judge, posterior
 from experiments.configuration.task_spec import spec_of
+from experiments.report.latex import to_latex
+from experiments.report.rendering import to_markdown
 from experiments.report.table import RESULT, STATISTICS
 from tests.experiments.ledgers import cells, grid, row, tables_of
 
@@ -259,7 +261,7 @@ def test_with_one_seed_nothing_is_claimed_and_the_table_says_so(tmp_path):
     found = cells(table)["carelu"]
     assert (found["mean"].text, found["difference"].text, found["p_holm"].text) == ("45.00", "+5.00", "–")
     assert not found["mean"].bold
-    assert table.blocks[0].notes == ("One seed: no interval, no test.",)
+    assert table.blocks[0].notes == ("Chance: 1 %.", "One seed: no interval, no test.")
 
 
 def test_unequal_seeds_are_paired_as_far_as_they_go_and_the_pairs_are_stated(tmp_path):
@@ -313,7 +315,7 @@ def test_a_setting_without_the_baseline_is_shown_and_not_compared(tmp_path):
     table = tables_of(tmp_path / "ledger.csv", rows)["cifar100"]
     lonely = table.blocks[1]
     assert cells(table, 1)["carelu"]["difference"].text == "–"
-    assert lonely.notes == ("No run of ReLU here, so nothing is compared; --baseline takes one of: carelu.",)
+    assert lonely.notes[1:] == ("No run of ReLU here, so nothing is compared; --baseline takes one of: carelu.",)
 
 
 def test_named_test_sets_are_blocks_and_a_held_out_part_is_not(tmp_path):
@@ -335,3 +337,76 @@ def test_a_finished_run_without_the_metric_is_reported(tmp_path):
     table = tables_of(tmp_path / "ledger.csv", rows, metric="top5")["cifar100"]
     assert cells(table)["carelu"]["n"].text == "2 of 3"
     assert "CAReLU: 1 finished run without top5." in table.blocks[0].notes
+
+
+def active(act, count=6, **fields):
+    return [{**each, **fields} for each in rows_of({act: LONG[act]})][:count]
+
+
+def printed(table):
+    return [table.columns[place].key for place in table.places(RESULT)]
+
+
+def test_what_an_activation_did_to_its_inputs_is_printed_and_empty_where_it_is_not_recorded(tmp_path):
+    rows = [
+        *active("relu"),
+        *active("carelu", scale_spread=0.005, flipped=0.0, response_distance=0.31),
+        *active("gelu", response_distance=0.18),
+        *active("elu"),
+    ]
+    table = tables_of(tmp_path / "ledger.csv", rows)["cifar100"]
+    names = ("scale_spread", "flipped", "response_distance")
+    found = {act: [each[name].text for name in names] for act, each in cells(table).items()}
+    assert found == {
+        "relu": ["–", "–", "–"],
+        "carelu": ["0.50", "0", "31"],
+        "gelu": ["–", "–", "18"],
+        "elu": ["–", "–", "–"],
+    }
+    assert cells(table)["carelu"]["scale_spread"].value == 0.005
+    assert set(names) <= set(printed(table))
+    assert sum("scale spread" in note and "distance from ReLU" in note for note in table.notes) == 1
+
+
+def test_only_what_a_run_recorded_has_a_printed_column_and_a_note(tmp_path):
+    rows = [*active("relu"), *active("gelu", response_distance=0.18)]
+    table = tables_of(tmp_path / "ledger.csv", rows)["cifar100"]
+    assert "response_distance" in printed(table) and not {"scale_spread", "flipped"} & set(printed(table))
+    assert "flipped" not in " ".join(table.notes)
+    without = tables_of(tmp_path / "without.csv", rows_of(LONG))["cifar100"]
+    assert "response_distance" not in printed(without)
+    assert not any("inputs" in note for note in without.notes)
+
+
+def test_the_csv_always_has_the_columns_of_activity(long_table):
+    assert {"scale_spread", "flipped", "response_distance"} <= set(next(iter(long_table.records())))
+
+
+def test_with_subjects_only_a_better_subject_is_bold_and_the_caption_says_so(tmp_path):
+    better = {act: [value + 5 * (act != "relu") for value in LONG[act]] for act in LONG}
+
+    def bold(subjects):
+        table = tables_of(tmp_path / "ledger.csv", rows_of(better), subject=subjects)["cifar100"]
+        return {act for act, each in cells(table).items() for cell in each.values() if cell.bold}, table.caption
+
+    assert bold(())[0] == {"carelu", "elu", "gelu"}
+    marked, caption = bold(("elu", "gelu"))
+    assert marked == {"elu", "gelu"}
+    assert caption.endswith("Bold: of ELU, GELU, what is better than ReLU.")
+
+
+def test_a_worse_activation_is_bold_in_no_form_also_where_lower_is_better(tmp_path, judged_by_loss):
+    table = tables_of(tmp_path / "ledger.csv", rows_of(LONG, headline_metric="loss"))["cifar100"]
+    markdown = [line for line in to_markdown(table).splitlines() if "**" in line]
+    latex = [line for line in to_latex(table).splitlines() if "bfseries" in line]
+    assert len(markdown) == len(latex) == 1
+    assert markdown[0].startswith("| GELU |") and "**better**" in markdown[0]
+    assert latex[0].split()[0] == "GELU" and "worse" not in latex[0]
+    (worse,) = (line for line in to_markdown(table).splitlines() if "| worse |" in line)
+    assert worse.startswith("| CAReLU |") and "better" not in worse
+
+
+def test_the_value_of_guessing_is_a_note_where_it_is_known(long_table, tmp_path):
+    assert long_table.blocks[0].notes[0] == "Chance: 1 %."
+    of_text = tables_of(tmp_path / "ledger.csv", grid(["relu", "gelu"], range(3), ["text"]))["text"]
+    assert of_text.blocks[0].notes == ()

@@ -70,6 +70,31 @@ def test_the_rows_hold_the_verdict(tmp_path):
     assert (carelu["verdict_low"], carelu["verdict_high"]) == pytest.approx((verdict.low, verdict.high))
 
 
+def test_the_comparison_says_what_the_page_says_about_any_subject_and_has_the_activity(figures, tmp_path):
+    rows = grid(["relu", "gelu", "mine"], range(5), effects={"mine": 30.0})
+    rows = [{**each, "response_distance": 0.004} if each["act"] == "mine" else each for each in rows]
+    ledger = write(tmp_path / "study" / "ledger.csv", rows)
+    write_comparison(ledger, OFFLINE, tmp_path, figures, subject=("mine",))
+    comparison = written(tmp_path)
+    assert comparison.config["subjects"] == ["mine"] and comparison.config["baseline"] == "relu"
+    assert comparison.config["summary"].startswith("mine is better than ReLU. All 2 comparisons")
+    (sentence,) = comparison.config["findings"]
+    assert sentence.startswith("mine vs ReLU") and sentence.endswith("so it acted as ReLU.")
+    assert comparison.config["command"].endswith("--subject mine")
+    by_act = {each["activation"]: each for each in comparison.table("tables/cifar100")}
+    assert by_act["mine"]["response_distance"] == 0.004 and by_act["gelu"]["response_distance"] is None
+    assert (by_act["mine"]["verdict"], by_act["relu"]["verdict"]) == ("better", None)
+    texts = str([comparison.config["tables"], comparison.config["summary"], comparison.config["findings"]])
+    assert "CAReLU" not in texts
+
+
+def test_the_findings_are_of_the_recipe_that_the_tables_show(ledger, figures, tmp_path):
+    write(ledger, [*grid(["relu", "gelu"], range(2)), *grid(["relu", "elu"], range(2), recipe="fast")])
+    write_comparison(ledger, OFFLINE, tmp_path, figures, recipe="fast")
+    (sentence,) = written(tmp_path).config["findings"]
+    assert sentence.startswith("ELU vs ReLU")
+
+
 def test_a_table_opens_with_the_activation(ledger, figures, tmp_path):
     write_comparison(ledger, OFFLINE, tmp_path, figures)
     (relu, carelu) = written(tmp_path).table("tables/cifar100")
@@ -159,6 +184,7 @@ def test_a_comparison_that_cannot_be_made_is_one_line_and_fails_no_sweep(tmp_pat
     [
         (["--ledger", "nowhere.csv"], "error: there is no ledger nowhere.csv"),
         (["--baseline", "gelu"], "error: no run of the baseline 'gelu'"),
+        (["--subject", "gelu"], "error: unknown --subject 'gelu'"),
         (["--figures", "empty"], "error: empty holds no PNG file"),
         (["--mode", "online"], "error: online mode needs `wandb login`"),
         (["--mode", "never"], "invalid choice: 'never'"),

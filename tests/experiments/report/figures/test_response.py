@@ -78,3 +78,9 @@ def test_lines_have_markers_and_styles_of_their_own(tmp_path, sheets):
     for sheet in sheets:
         looks = [(line.get_marker(), line.get_linestyle(), line.get_dash_capstyle()) for line in sheet.panels[0].lines]
         assert len({marker for marker, *_ in looks}) == len(looks)
+
+
+def test_responses_are_those_of_the_recipe_that_is_shown(tmp_path):
+    rows = [*grid(("relu", "gelu"), range(2)), *grid(("relu", "carelu"), range(2), recipe="fast")]
+    of_recipe = drawn(tmp_path / "ledger.csv", rows, recipe="small")["responses"]
+    assert "CAReLU" not in of_recipe.alt + of_recipe.caption
