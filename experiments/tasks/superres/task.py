@@ -63,8 +63,8 @@ class SuperResolution(Task):
         self.memory_format = torch.channels_last if config.trainer.channels_last else torch.contiguous_format
 
     def build_data(self, config: Config, device: torch.device) -> Splits:
-        trainer = config.trainer
-        train, tests = _sources(config.data)
+        data, trainer = config.data, config.trainer
+        train, tests = _sources(data)
         for_test = (self.scale, WINDOW_SIZE + 2 * self.scale, f"SSIM at task.scale={self.scale}", device)
         parts = {name: load_pairs(source, *for_test) for name, source in tests.items()}
         patch = config.task.patch
@@ -88,7 +88,7 @@ class SuperResolution(Task):
         return Splits(patches, evaluation)
 
     def data_fingerprint(self, config: Config) -> str:
-        train, tests = _sources(config.data)
+        train, tests = _sources(data)
         return fingerprint(
             text
             for name, source in {"train": train, **tests}.items()
