@@ -88,7 +88,7 @@ class SuperResolution(Task):
         return Splits(patches, evaluation)
 
     def data_fingerprint(self, config: Config) -> str:
-        train, tests = _sources(data)
+        train, tests = _sources(config.data)
         return fingerprint(
             text
             for name, source in {"train": train, **tests}.items()
