@@ -67,6 +67,7 @@ def compare(
     setting: Setting,
     metric: str,
     baseline: str,
+    *,
     margin: float | None = None,
     comparisons: int | None = None,
 ) -> list[Entry]:

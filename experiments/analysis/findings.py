@@ -37,7 +37,7 @@ def _found(evidence: Evidence, baseline: str, metric: str | None, comparisons: i
     found = []
     for setting in evidence.settings():
         for name in metrics_shown(evidence, setting, metric):
-            entries = compare(evidence, setting, name, baseline, comparisons)
+            entries = compare(evidence, setting, name, baseline, comparisons=comparisons)
             found += findings_of(setting, describe_metric(setting.task, name), entries)
     return found
 

@@ -54,7 +54,7 @@ def _of_setting(evidence: Evidence, setting: Setting, wanted: str | None, margin
     baseline = next((act for act in (wanted, *_BASELINES) if act in acts), acts[0])
     name = next(run.metric for run in evidence.runs if run.setting == setting)
     metric = describe_metric(setting.task, name)
-    entries = compare(evidence, setting, name, baseline, margin)
+    entries = compare(evidence, setting, name, baseline, margin=margin)
     heading = f"{task_name(setting.task)}: {metric.heading}{_chance(metric)}"
     where = f"{setting.model_label} on {data_name(setting)}, recipe {setting.recipe_label}, {setting.device_label}"
     found = [Finding(setting, metric, entry) for entry in entries if entry.paired and entry.paired.n]

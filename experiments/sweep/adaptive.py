@@ -215,7 +215,7 @@ class AdaptiveSweep:
         if 0 not in runs:
             return {}
         base = runs[0]
-        entries = compare(evidence, base.setting, base.metric, base.act, self._options.margin)
+        entries = compare(evidence, base.setting, base.metric, base.act, margin=self._options.margin)
         by_label = {entry.act: entry for entry in entries}
         return {place: by_label[run.act] for place, run in runs.items() if run.act in by_label}
 
