@@ -13,6 +13,7 @@ from experiments.report.figures.curves import curves
 from experiments.report.figures.differences import differences
 from experiments.report.figures.effects import effects
 from experiments.report.figures.learned import learned
+from experiments.report.figures.option import options
 from experiments.report.figures.response import responses
 from experiments.report.figures.strips import strips
 from experiments.report.figures.style import RC
@@ -45,8 +46,8 @@ def make_figures(
             shown = Subject.of(evidence, baseline, part, subject)
             for setting in part.settings():
                 drawn = [draw(shown, setting) for draw in (differences, curves, quality_against_cost, strips)]
-                of_setting = [*filter(None, drawn), *effects(shown, setting), *learned(shown, setting)]
-                figures += [replace(figure, setting=setting) for figure in of_setting]
+                further = [figure for draw in (effects, learned, options) for figure in draw(shown, setting)]
+                figures += [replace(figure, setting=setting) for figure in (*filter(None, drawn), *further)]
         whole = replace(evidence, runs=tuple(run for part in of_recipes for run in part.runs))
         figures += responses(Subject.of(evidence, baseline, whole, subject))
     return figures
