@@ -17,7 +17,7 @@ from experiments.configuration.task_spec import Metric
 from experiments.record.labels import ACTIVATION, activation_label
 from experiments.report.figures.canvas import Figure, canvas
 from experiments.report.figures.ends import label_ends, space_for_labels
-from experiments.report.figures.style import INK, Look, looks
+from experiments.report.figures.style import Look, looks
 from experiments.report.figures.subject import Subject, describe, finished, joined
 from experiments.report.names import activation_name, task_name
 
@@ -84,15 +84,15 @@ def _draw(subject: Subject, setting: Setting, act: str, key: str, curves: list[_
     }
     recorded = any(spreads.values())
     places = {value: place for place, value in enumerate(sorted({value for curve in curves for value in curve.runs}))}
-    styles = looks([curve.label for curve in curves])
-    labels = [*styles, subject.baseline]
-    drawn = canvas(heights=[2.2, 1.6] if recorded else [2.2], right=space_for_labels(labels), gap=0.3)
+    styles = looks([*(curve.label for curve in curves), subject.baseline])
+    drawn = canvas(heights=[2.2, 1.6] if recorded else [2.2], right=space_for_labels(styles), gap=0.3)
     means = {curve.label: _draw_values(drawn.panels[0], curve, name, places, styles[curve.label]) for curve in curves}
     base = list(values_by_seed(subject.evidence.of(setting).get(subject.baseline, ()), name).values())
-    if base:
-        drawn.panels[0].axhline(fmean(base), color=INK, linewidth=0.9, linestyle=":")
-    drawn.panels[0].set_ylabel(metric.heading)
     ends = {label: list(of_curve.values())[-1] for label, of_curve in means.items()}
+    if base:
+        ends[subject.baseline] = fmean(base)
+        drawn.panels[0].axhline(fmean(base), color=styles[subject.baseline].colour, linewidth=0.9, linestyle=":")
+    drawn.panels[0].set_ylabel(metric.heading)
     label_ends(drawn.panels[0], ends, styles)
     if recorded:
         _draw_spreads(drawn.panels[1], spreads, places, styles)
