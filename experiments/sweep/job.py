@@ -57,7 +57,7 @@ def perform_job(cfg: DictConfig, of_hydra: HydraConf) -> Ending:
         ending = run_job(cfg, choices)
         folder.end(number, ending)
         print(f"sweep: {progress(folder.jobs(), time.time())}", flush=True)
-    if ending.code == STOPPED and not folder.stop_requested():
+    if (ending.code == STOPPED or ending.signalled) and not folder.stop_requested():
         sys.exit(STOPPED)  # the signal ends the sweep; for submitit, a job that Slurm ended is not over
     return ending
 

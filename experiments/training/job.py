@@ -35,6 +35,7 @@ class Ending:
         run_id: the run's id; empty if it ended before the id was known.
         metric, value: the headline, if there is one.
         higher_is_better: the direction of the headline.
+        signalled: whether a signal came too late to stop the run, so that no other should begin.
     """
 
     state: str
@@ -44,6 +45,7 @@ class Ending:
     metric: str = ""
     value: float | None = None
     higher_is_better: bool = True
+    signalled: bool = False
 
     @property
     def objective(self) -> float:
@@ -115,4 +117,4 @@ def _ending(outcome: "Outcome") -> Ending:
     reason = ("already done: " if outcome.again else "") + result["reason"]
     code, value, metric = _BY_STATUS[result["status"]], result["headline_value"], result["headline_metric"]
     higher_is_better = spec_of(outcome.identity.task).metrics[metric].higher_is_better
-    return Ending(state, code, reason, run_id, metric, value, higher_is_better)
+    return Ending(state, code, reason, run_id, metric, value, higher_is_better, outcome.signalled)

@@ -53,6 +53,8 @@ class Outcome:
     """Whether the run had ended before this request."""
     resumed: bool = False
     """Whether it was resumed from a checkpoint."""
+    signalled: bool = False
+    """Whether a signal came too late to stop the run; the sweep that it belongs to ends."""
 
 
 class Run:
@@ -85,6 +87,7 @@ class Run:
         self.environment: dict[str, object]
         self.parameters: int
         self.engine: Engine
+        self._signalled = False
 
     def complete(self) -> Outcome:
         """Starts or resumes the run, or returns its existing result.
@@ -111,7 +114,7 @@ class Run:
                         self.begin()
                     result = self.train()
                 self.record(result)
-        return Outcome(self.identity, result, again, resumed)
+        return Outcome(self.identity, result, again, resumed, self._signalled)
 
     def resolve(self) -> None:
         """Replaces "auto" in the configuration, checks the activation by building it, and sets device and threads."""
@@ -183,6 +186,7 @@ class Run:
             else:
                 self.directory.finish(result)
             engine.outputs.mirror.finish(result)
+            self._signalled = stop_requested()
         return result
 
     def record(self, result: dict[str, object] | None) -> None:
