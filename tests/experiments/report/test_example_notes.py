@@ -12,8 +12,15 @@ def table(evidence):
     return next(each for each in build_tables(evidence) if each.name == "cifar100")
 
 
+def notes_of(evidence):
+    """The notes of its only comparison, below that of the chance level."""
+    chance, *notes = table(evidence).blocks[0].notes
+    assert chance.startswith("Chance: ")
+    return notes
+
+
 def test_a_note_gives_the_interval_and_the_parts_of_seeds_and_examples(tmp_path):
-    (note,) = table(published(tmp_path, *runs())).blocks[0].notes
+    (note,) = notes_of(published(tmp_path, *runs()))
     assert note.startswith("CAReLU, for new seeds and a new test set: +5.00 points (95 % interval +")
     assert "Standard error from the 3 seeds: 0." in note and "from the 200 test examples: " in note
     assert " % and " in note
@@ -24,14 +31,14 @@ def test_runs_with_equal_results_have_no_shares(tmp_path):
     for seed in range(3):
         results["carelu", seed] = results["relu", seed]
         rows[2 * seed + 1] = {**rows[2 * seed + 1], "headline_value": rows[2 * seed]["headline_value"]}
-    (note,) = table(published(tmp_path, rows, results)).blocks[0].notes
+    (note,) = notes_of(published(tmp_path, rows, results))
     assert "0.00 points (95 % interval 0.00 to 0.00" in note and note.endswith("test examples: 0.00.")
 
 
 def test_a_file_that_cannot_be_used_is_a_warning_and_the_table_is_made(tmp_path):
     rows, results = runs()
     results["carelu", 2] = b"cut off"
-    note, warning = table(published(tmp_path, rows, results)).blocks[0].notes
+    note, warning = notes_of(published(tmp_path, rows, results))
     assert "from the 2 seeds" in note
     assert warning.startswith("Warning: ") and rows[5]["run_id"] in warning and "is damaged" in warning
 

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -77,6 +78,14 @@ def test_a_signal_to_a_job_ends_its_process_as_stopped(sweep, perform, launcher)
         perform(folder, lambda: CHECKPOINT)
     assert end.value.code == STOPPED
     assert folder.ending(0) == CHECKPOINT
+
+
+def test_a_signal_that_came_too_late_to_stop_a_run_ends_its_sweep(sweep, perform):
+    folder, late = sweep("basic"), replace(DONE, signalled=True)
+    with pytest.raises(SystemExit) as end:
+        perform(folder, lambda: late)
+    assert end.value.code == STOPPED
+    assert folder.ending(0) == late
 
 
 def test_a_request_to_stop_reaches_a_job_on_a_cluster(sweep, perform):

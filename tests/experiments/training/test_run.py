@@ -287,6 +287,19 @@ def test_a_run_killed_between_its_last_checkpoint_and_its_result_only_writes_the
 
 
 @pytest.mark.slow
+def test_a_signal_while_the_result_is_written_is_told_to_the_sweep(run, monkeypatch):
+    usual = RunDirectory.finish
+
+    def finish_and_signal(self, result):
+        usual(self, result)
+        signal.raise_signal(signal.SIGTERM)
+
+    assert not run("seed=1").signalled
+    monkeypatch.setattr(RunDirectory, "finish", finish_and_signal)
+    outcome = run()
+    assert outcome.signalled and outcome.result["status"] == "finished"
+
+
 def test_metrics_that_are_ahead_of_the_checkpoint_are_taken_back(run, monkeypatch, tmp_path):
     expected = run(f"output_root={tmp_path / 'undisturbed'}")
     stop_at_step(monkeypatch, 5, signal.SIGTERM)

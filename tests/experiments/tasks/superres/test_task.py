@@ -134,7 +134,7 @@ def test_the_record_names_the_metrics_of_every_test_set(superres):
     assert first["bicubic_psnr_y"] == second["bicubic_psnr_y"] > 20
     assert outcome.identity.data == "folder"
     assert outcome.identity.overrides["data.test_sets"] == ["tiny"]
-    assert outcome.identity.overrides["data.test"].endswith("test")
+    assert "data.test=" in outcome.identity.command
 
 
 def test_a_set_named_validation_can_select_the_epoch(superres, images):
@@ -243,7 +243,7 @@ def test_where_the_test_sets_are_does_not_change_what_a_run_is_but_which_they_ar
         (["data.test_sets=set5"], "a list"),
         (["data=full"], "unknown data for task=superres: 'full'"),
         (["model=resnet18"], "unknown model for task=superres"),
-        (["data.held_out=5"], "unknown key"),
+        (["data.held_out=-1"], r"data\.held_out=-1"),
         (["data=folder", "data.trian=x"], r"did you mean data\.train"),
     ],
 )
