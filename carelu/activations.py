@@ -64,8 +64,14 @@ class PReLU(nn.Module):
 
     def __init__(self, init: float = 0.25, channels: int = 1, channel_dim: int = 1):
         super().__init__()
+        self.init = float(init)
         self.channel_dim = channel_dim
-        self.weight = nn.Parameter(torch.full((channels,), float(init)))
+        self.weight = nn.Parameter(torch.empty(channels))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Sets every slope to its start."""
+        nn.init.constant_(self.weight, self.init)
 
     @classmethod
     def for_site(cls, channels: int, sample_dims: tuple[int, ...], pre_norm: bool, init: float) -> "PReLU":
@@ -141,8 +147,22 @@ class CAReLU(nn.Module):
         self.over = over if isinstance(over, str) else tuple(over)
         self.eps = float(eps)
         self.competition_input = competition_input
-        self.alpha = nn.Parameter(torch.tensor(float(alpha)))
-        self.beta = nn.Parameter(torch.tensor(relu_beta(gain, alpha) if beta is None else float(beta)))
+        self.start = float(alpha), relu_beta(gain, alpha) if beta is None else float(beta)
+        # One dimension, as FSDP divides parameters along their first.
+        self.alpha, self.beta = nn.Parameter(torch.empty(1)), nn.Parameter(torch.empty(1))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Sets α and β to their start."""
+        for parameter, value in zip((self.alpha, self.beta), self.start, strict=True):
+            nn.init.constant_(parameter, value)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:
+        """Accepts the parameters of version 0.1 too, which had no dimension."""
+        for key in (f"{prefix}alpha", f"{prefix}beta"):
+            if key in state_dict and state_dict[key].ndim == 0:
+                state_dict[key] = state_dict[key].reshape(1)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     @classmethod
     def for_site(cls, channels: int, sample_dims: tuple[int, ...], pre_norm: bool, **options) -> "CAReLU":

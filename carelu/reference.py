@@ -159,11 +159,20 @@ SHARES: dict[str, Callable[..., Tensor]] = {"energy": energy_share, "l1": l1_sha
 
 
 def competition_scale(share: Tensor, alpha: Tensor | float, beta: Tensor | float, gain: float = GAIN) -> Tensor:
-    """The competition-based scale of a share: gain · tanh(α p + β), of the shape of `share`.
+    """The competition-based scale of a share: gain · tanh(α p + β), of the shape and dtype of `share`.
+
+    α and β are numbers or tensors of one element, whose dimensions and dtype the result does not take on.
 
     Source: arXiv 2407.19441; tanh replaces the discontinuous sign of the winner.
     """
-    return gain * torch.tanh(alpha * share + beta)
+    return gain * torch.tanh(as_number(alpha) * share + as_number(beta))
+
+
+def as_number(parameter: Tensor | float) -> Tensor | float:
+    """`parameter` without its dimensions if it has one element: torch then counts it as a number in a product."""
+    if isinstance(parameter, Tensor) and parameter.ndim > 0 and parameter.numel() == 1:
+        return parameter.reshape(())
+    return parameter
 
 
 def carelu(
