@@ -42,8 +42,9 @@ def competition_dims(ndim: int, over: Over) -> tuple[int, ...]:
     Args:
         ndim: number of dimensions of the input.
         over: "sample" (all but the first), "channel" (all after the second), "feature" (the second
-            for four dimensions or more, channels first; otherwise the last), or the dimensions
-            themselves; negative ones count from the end.
+            for four dimensions or more, channels first; otherwise the last), "image_or_token" (of
+            three dimensions or fewer the last, so that no token sees another; otherwise all but the
+            first), or the dimensions themselves; negative ones count from the end.
 
     Raises:
         ValueError: an unknown word, or dimensions that the input does not have.
@@ -55,9 +56,12 @@ def competition_dims(ndim: int, over: Over) -> tuple[int, ...]:
             dims = tuple(range(2, ndim))
         elif over == "feature":
             dims = (1,) if ndim >= 4 else tuple(range(ndim))[-1:]
+        elif over == "image_or_token":
+            dims = tuple(range(1, ndim)) if ndim >= 4 else tuple(range(ndim))[-1:]
         else:
             raise ValueError(
-                f"over={over!r} is unknown; accepted: 'sample', 'channel', 'feature' or a tuple of dimensions"
+                f"over={over!r} is unknown; accepted: 'sample', 'channel', 'feature', 'image_or_token' "
+                "or a tuple of dimensions"
             )
         if not dims:
             raise ValueError(

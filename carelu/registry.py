@@ -4,8 +4,12 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch import nn
+
+Class = TypeVar("Class", bound=type[nn.Module])
+"""A class keeps its type, so that a type checker knows its constructor."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class _Entry:
 _ENTRIES: dict[str, _Entry] = {}
 
 
-def register(name: str, **defaults: object) -> Callable[[type[nn.Module]], type[nn.Module]]:
+def register(name: str, **defaults: object) -> Callable[[Class], Class]:
     """Class decorator: registers an activation under `name`, with `defaults` replacing those of the constructor.
 
     A class may be registered under several names. If it has a class method
@@ -28,7 +32,7 @@ def register(name: str, **defaults: object) -> Callable[[type[nn.Module]], type[
         ValueError: the name is taken.
     """
 
-    def add(module: type[nn.Module]) -> type[nn.Module]:
+    def add(module: Class) -> Class:
         if name in _ENTRIES:
             raise ValueError(f"an activation named {name!r} is registered already")
         _ENTRIES[name] = _Entry(module, defaults)
@@ -45,6 +49,17 @@ def unregister(name: str) -> None:
 def activation_names() -> list[str]:
     """The registered names, sorted."""
     return sorted(_ENTRIES)
+
+
+def activation_class(name: str) -> type[nn.Module]:
+    """The class that is registered under `name`.
+
+    Raises:
+        ValueError: the name is not registered; the message lists the closest ones.
+    """
+    if name not in _ENTRIES:
+        raise ValueError(f"unknown activation {name!r}; {near_matches(name, activation_names())}")
+    return _ENTRIES[name].module
 
 
 def activation_classes() -> tuple[type[nn.Module], ...]:
@@ -75,12 +90,9 @@ def activation_options(name: str) -> dict[str, object]:
     Raises:
         ValueError: the name is not registered; the message lists the closest ones.
     """
-    if name not in _ENTRIES:
-        raise ValueError(f"unknown activation {name!r}; {near_matches(name, activation_names())}")
-    entry = _ENTRIES[name]
-    parameters = inspect.signature(entry.module).parameters.values()
+    parameters = inspect.signature(activation_class(name)).parameters.values()
     own = {p.name: p.default for p in parameters if p.name not in _SET_BY_SITE and p.kind not in _COLLECTED}
-    return {**own, **entry.defaults}
+    return {**own, **_ENTRIES[name].defaults}
 
 
 _SET_BY_SITE = {"inplace", "channels", "channel_dim"}

@@ -18,7 +18,7 @@ from experiments.tasks.contract import Splits, Task
 from experiments.training.activation_statistics import Statistics
 from experiments.training.console import Display
 from experiments.training.evaluation import Evaluator, autocast
-from experiments.training.optimizer import build_scheduler, restore_optimizer
+from experiments.training.optimizer import build_scheduler
 from experiments.training.pacing import Pace
 from experiments.training.signals import StopRequested
 from experiments.training.state import Diverged, Interrupted, TrainingState
@@ -214,7 +214,7 @@ class Engine:
     def restore(self, content: dict[str, object]) -> None:
         """Restores what `save` wrote."""
         self.model.load_state_dict(content["model"])
-        restore_optimizer(self.optimizer, content["optimizer"])
+        self.optimizer.load_state_dict(content["optimizer"])
         self.scheduler.load_state_dict(content["scheduler"])
         self.scaler.load_state_dict(content["scaler"])
         restore_random_states(content["random_states"], self.device)

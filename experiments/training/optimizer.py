@@ -1,10 +1,9 @@
 """Optimizer, parameter groups and learning-rate schedule from their configuration."""
 
 import math
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -41,28 +40,6 @@ def build_optimizer(model: nn.Module, options: OptimOptions) -> Optimizer:
         return known_optimizers[name](groups, **arguments)
     except (TypeError, ValueError) as error:
         raise BadInput(f"optim.optimizer={arguments} is not accepted by torch.optim.{name}: {error}") from error
-
-
-def restore_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
-    """Restores the `state` of a checkpoint.
-
-    In those of version 0.1 the parameters of CAReLU had no dimension. What an optimizer keeps for each element then has
-    none either and gets one, unlike what it keeps for a parameter as a whole, such as Adam's number of steps.
-    """
-    entries = {key: dict(entry) for key, entry in state["state"].items()}
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    by_number = {number: parameters[number] for number in entries}
-    by_element = {
-        name
-        for number, entry in entries.items()
-        for name, value in entry.items()
-        if isinstance(value, Tensor) and value.ndim and value.shape == by_number[number].shape
-    }
-    for number, entry in entries.items():
-        for name, value in entry.items():
-            if name in by_element and isinstance(value, Tensor) and value.ndim == 0:
-                entry[name] = value.reshape(by_number[number].shape)
-    optimizer.load_state_dict({**state, "state": entries})
 
 
 def learning_rate_factor(step: int, steps_per_epoch: int, epochs: int, schedule: ScheduleOptions) -> float:

@@ -1,22 +1,14 @@
 """Parameter groups and the learning-rate schedule."""
 
-import copy
-
 import pytest
 import torch
 
-from carelu import ActivationFactory, CAReLU
+from carelu import ActivationFactory
 from experiments.configuration.composition import compose
 from experiments.configuration.schema import ScheduleOptions, validate
 from experiments.errors import BadInput
 from experiments.tasks.cifar100.resnet import resnet18
-from experiments.training.optimizer import (
-    build_optimizer,
-    build_scheduler,
-    learning_rate_factor,
-    optimizers,
-    restore_optimizer,
-)
+from experiments.training.optimizer import build_optimizer, build_scheduler, learning_rate_factor, optimizers
 
 
 def schedule(name, warmup_epochs=0, milestones=(), decay=0.1):
@@ -40,36 +32,6 @@ def test_activation_parameters_have_a_group_of_their_own_without_weight_decay():
 def test_without_activation_parameters_there_is_one_group():
     model = resnet18(ActivationFactory("relu"), 100, width=2)
     assert len(build_optimizer(model, options()).param_groups) == 1
-
-
-@pytest.mark.parametrize("name", ["SGD", "AdamW", "NAdam", "Rprop"])
-def test_the_state_of_parameters_without_dimensions_continues_as_it_would_have(name):
-    def step(model, optimizer):
-        model(torch.linspace(-1, 1, 8).view(2, 4)).square().sum().backward()
-        optimizer.step()
-        optimizer.zero_grad()
-
-    def made():
-        torch.manual_seed(0)
-        model = torch.nn.Sequential(torch.nn.Linear(4, 4), CAReLU(alpha=1.0))
-        momentum = {"momentum": 0.9} if name == "SGD" else {}
-        return model, getattr(torch.optim, name)(model.parameters(), lr=0.01, **momentum)
-
-    undisturbed, optimizer = made()
-    step(undisturbed, optimizer)
-    older = copy.deepcopy(optimizer.state_dict())
-    older["state"] = {
-        number: {k: v.reshape(()) if isinstance(v, torch.Tensor) and v.shape == (1,) else v for k, v in entry.items()}
-        for number, entry in older["state"].items()
-    }
-    resumed, restored = made()
-    resumed.load_state_dict(undisturbed.state_dict())
-    restore_optimizer(restored, older)
-    step(undisturbed, optimizer)
-    step(resumed, restored)
-
-    for ours, expected in zip(resumed.parameters(), undisturbed.parameters(), strict=True):
-        assert torch.equal(ours, expected)
 
 
 def test_an_option_that_the_optimiser_does_not_take_is_named():
