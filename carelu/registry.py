@@ -2,11 +2,15 @@
 
 import difflib
 import inspect
+import threading
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 from torch import nn
+
+from carelu.plugins import installed_activations
 
 Class = TypeVar("Class", bound=type[nn.Module])
 """A class keeps its type, so that a type checker knows its constructor."""
@@ -19,6 +23,30 @@ class _Entry:
 
 
 _ENTRIES: dict[str, _Entry] = {}
+_load_once = threading.RLock()
+_loaded: set[str] = set()
+
+
+def _known() -> dict[str, _Entry]:
+    """What is registered, with the activations of installed packages, which are loaded at the first look."""
+    with _load_once:
+        if not _loaded:
+            _loaded.add("installed")  # first, as an activation may look up others while it is loaded
+            for name, loaded in installed_activations():
+                _add_installed(name, loaded)
+    return _ENTRIES
+
+
+def _add_installed(name: str, loaded: object) -> None:
+    if isinstance(loaded, type) and issubclass(loaded, nn.Module):
+        if _ENTRIES.setdefault(name, _Entry(loaded, {})).module is not loaded:
+            _leave_out(name, "the name is taken")
+    elif name not in _ENTRIES:
+        _leave_out(name, f"{loaded!r} is no module of torch and has not registered one")
+
+
+def _leave_out(name: str, reason: str) -> None:
+    warnings.warn(f"the installed activation {name!r} is left out: {reason}", RuntimeWarning, stacklevel=4)
 
 
 def register(name: str, **defaults: object) -> Callable[[Class], Class]:
@@ -48,7 +76,7 @@ def unregister(name: str) -> None:
 
 def activation_names() -> list[str]:
     """The registered names, sorted."""
-    return sorted(_ENTRIES)
+    return sorted(_known())
 
 
 def activation_class(name: str) -> type[nn.Module]:
@@ -57,14 +85,14 @@ def activation_class(name: str) -> type[nn.Module]:
     Raises:
         ValueError: the name is not registered; the message lists the closest ones.
     """
-    if name not in _ENTRIES:
+    if name not in _known():
         raise ValueError(f"unknown activation {name!r}; {near_matches(name, activation_names())}")
     return _ENTRIES[name].module
 
 
 def activation_classes() -> tuple[type[nn.Module], ...]:
     """The registered classes, each once."""
-    return tuple(dict.fromkeys(entry.module for entry in _ENTRIES.values()))
+    return tuple(dict.fromkeys(entry.module for entry in _known().values()))
 
 
 def is_activation(module: nn.Module) -> bool:
