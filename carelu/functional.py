@@ -9,6 +9,7 @@ from carelu.reference import (
     GAIN,
     SHARES,
     Over,
+    check_floating_point,
     competition_dims,
     competition_scale,
     count_share,
@@ -73,8 +74,7 @@ def carelu(
 
     Source: arXiv 2407.19441; the values of K, ε and the start of α and β are ours.
     """
-    if not z.is_floating_point():
-        raise TypeError(f"CAReLU needs a floating-point input, got {z.dtype}; convert it with .float()")
+    check_floating_point(z)
     if share is None:
         if competition not in SHARES:
             raise ValueError(f"competition={competition!r} is unknown; accepted: {', '.join(SHARES)}")

@@ -37,7 +37,9 @@ def _is_scalar(parameter: Tensor, z: Tensor) -> bool:
 
 
 def _as_tensor(value: Tensor | float, z: Tensor) -> Tensor:
-    return value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64, device=z.device)
+    return (
+        value if isinstance(value, Tensor) else torch.tensor(value, dtype=reference.widest(z.device), device=z.device)
+    )
 
 
 def carelu(z: Tensor, alpha: Tensor | float, beta: Tensor | float, settings: Settings) -> Tensor:
