@@ -37,7 +37,10 @@ def _is_scalar(parameter: Tensor, z: Tensor) -> bool:
 
 
 def _as_tensor(value: Tensor | float, z: Tensor) -> Tensor:
-    return value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64, device=z.device)
+    """A parameter as a tensor; as a scalar if it has one element, whatever its shape."""
+    if not isinstance(value, Tensor):
+        return torch.tensor(value, dtype=torch.float64, device=z.device)
+    return value.reshape(()) if 0 < value.ndim <= z.ndim and value.numel() == 1 else value
 
 
 def carelu(z: Tensor, alpha: Tensor | float, beta: Tensor | float, settings: Settings) -> Tensor:
