@@ -2,6 +2,7 @@
 
 from carelu import functional
 from carelu.activations import CAReLU, PReLU
+from carelu.parameter_groups import param_groups
 from carelu.registry import (
     ActivationFactory,
     activation_modules,
@@ -25,6 +26,7 @@ __all__ = [
     "create_activation",
     "functional",
     "is_activation",
+    "param_groups",
     "register",
     "replace_activations",
 ]

@@ -56,8 +56,8 @@ def carelu(
 
     Args:
         z: pre-activations of any shape, floating point.
-        alpha: α, slope of the scale in the share; a scalar.
-        beta: β, offset of the scale; a scalar.
+        alpha: α, slope of the scale in the share; a number or a tensor of one element.
+        beta: β, offset of the scale; likewise.
         competition: how p is measured: "energy", "l1" or "count".
         gain: K, the largest absolute scale.
         over: what competes, see `competition_dims`.

@@ -34,7 +34,7 @@ def _only_autograd_looks_on() -> bool:
 
 
 def _is_scalar(parameter: Tensor, z: Tensor) -> bool:
-    return parameter.ndim == 0 and parameter.device == z.device and parameter.is_floating_point()
+    return parameter.numel() == 1 and parameter.device == z.device and parameter.is_floating_point()
 
 
 def _as_tensor(value: Tensor | float, z: Tensor) -> Tensor:
