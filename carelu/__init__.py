@@ -12,6 +12,7 @@ from carelu.registry import (
     register,
 )
 from carelu.replacement import replace_activations
+from carelu.verification import verify
 
 __version__ = "0.1.0"
 
@@ -27,4 +28,5 @@ __all__ = [
     "is_activation",
     "register",
     "replace_activations",
+    "verify",
 ]
