@@ -13,6 +13,7 @@ from carelu.registry import (
     register,
 )
 from carelu.replacement import replace_activations
+from carelu.verification import verify
 
 __version__ = "0.1.0"
 
@@ -29,4 +30,5 @@ __all__ = [
     "param_groups",
     "register",
     "replace_activations",
+    "verify",
 ]
