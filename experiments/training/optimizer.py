@@ -43,7 +43,7 @@ def build_optimizer(model: nn.Module, options: OptimOptions) -> Optimizer:
         groups.append({"params": of_activations, "weight_decay": 0.0, "lr": lr})
     try:
         return known_optimizers[name](groups, **arguments)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # whatever a class of torch makes of options that it does not know
         raise BadInput(f"optim.optimizer={arguments} is not accepted by torch.optim.{name}: {error}") from error
 
 
