@@ -24,6 +24,7 @@ from experiments.record.environment import describe, peak_memory_mib, reset_peak
 from experiments.record.run_directory import RESULT, TRACEBACK, ReadOnlyRunDirectory, RunDirectory, damaged
 from experiments.record.tracking import build_mirror
 from experiments.tasks.contract import Splits, Task, build_task
+from experiments.training.activation_check import CheckedActivations
 from experiments.training.activation_statistics import summary
 from experiments.training.allocator import out_of_memory_explained
 from experiments.training.console import Display
@@ -160,7 +161,8 @@ class Run:
         reset_peak_memory(device)
         seed_everything(config.seed)
         task = self.task
-        model = _build_model(task, config, self.activation).to(device)
+        activation = CheckedActivations(self.activation, config.trainer.precision, device)
+        model = _build_model(task, config, activation).to(device)
         if config.trainer.channels_last:
             model = model.to(memory_format=torch.channels_last)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
