@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -18,6 +18,9 @@ OF_ENVIRONMENT = (
     *("numpy", "transformers", "tokenizers", "processor"),
 )
 """The columns that a run takes from its environment.json."""
+
+FILE = "ledger.csv"
+"""Its name in an output root."""
 
 REBUILD = "python scripts/rebuild_ledger.py"
 
@@ -131,14 +134,15 @@ def write(file: Path, rows: Iterable[Row]) -> None:
     ordered = sorted(metrics, key=lambda name: (name not in headlines, "/" in name, name))
     remarks = sorted({name for row in rows for name in row.remarks} - metrics)
     header = [*COLUMNS, *ordered, *remarks]
-    lines = [_line(header)]
+    lines = [csv_line(header)]
     for row in rows:
         cells = row.cells()
-        lines.append(_line([cells.get(name, "") for name in header]))
+        lines.append(csv_line([cells.get(name, "") for name in header]))
     write_atomically(file, "".join(lines).encode("utf-8", errors="backslashreplace"))
 
 
-def _line(cells: list[str]) -> str:
+def csv_line(cells: list[str]) -> str:
+    """Cells as one line of a CSV file, its end included."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\r\n").writerow(cells)  # so that a cell with \r or \n is quoted
     return buffer.getvalue().removesuffix("\r\n") + "\n"
@@ -151,9 +155,22 @@ def record(file: Path, *results: Mapping[str, object]) -> None:
         BadInput: a result or a line of the ledger is damaged; the ledger is unchanged.
     """
     replacing = {row.run_id: row for row in map(_row_of, results)}
+    _change(file, lambda rows: [*(row for row in rows if row.run_id not in replacing), *replacing.values()])
+
+
+def remove(file: Path, run_ids: Collection[str]) -> None:
+    """Takes the rows of runs out of a ledger.
+
+    Raises:
+        BadInput: a line of the ledger is damaged; the ledger is unchanged.
+    """
+    if run_ids:
+        _change(file, lambda rows: [row for row in rows if row.run_id not in run_ids])
+
+
+def _change(file: Path, changed: Callable[[list[Row]], list[Row]]) -> None:
     with _locked(file):
-        rows = _undamaged(file)
-        write(file, [*(row for row in rows if row.run_id not in replacing), *replacing.values()])
+        write(file, changed(_undamaged(file)))
 
 
 def check(file: Path) -> None:
