@@ -15,6 +15,7 @@ from carelu.registry import (
     register,
 )
 from carelu.replacement import replace_activations
+from carelu.verification import verify
 
 __version__ = "0.1.0"
 
@@ -33,4 +34,5 @@ __all__ = [
     "plot",
     "register",
     "replace_activations",
+    "verify",
 ]

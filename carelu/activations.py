@@ -209,9 +209,7 @@ class CAReLU(nn.Module):
             ValueError: `competition_input="pre_norm"` and no `pre_norm` is given.
         """
         if self.needs_pre_norm:
-            if pre_norm is None:
-                raise ValueError("competition_input='pre_norm': call the module with (z, tensor before normalisation)")
-            z = pre_norm
+            z = self._measured(pre_norm)
         return SHARES[self.competition](z, over=self.over, eps=self.eps)
 
     def scale(self, share: Tensor) -> Tensor:
@@ -219,11 +217,21 @@ class CAReLU(nn.Module):
         return competition_scale(share, self.alpha, self.beta, self.gain)
 
     def forward(self, z: Tensor, pre_norm: Tensor | None = None) -> Tensor:
-        if self.needs_pre_norm:
-            return carelu(z, self.alpha, self.beta, gain=self.gain, share=self.share(z, pre_norm))
         return carelu(
-            z, self.alpha, self.beta, competition=self.competition, gain=self.gain, over=self.over, eps=self.eps
+            z,
+            self.alpha,
+            self.beta,
+            competition=self.competition,
+            gain=self.gain,
+            over=self.over,
+            eps=self.eps,
+            measured=self._measured(pre_norm) if self.needs_pre_norm else None,
         )
+
+    def _measured(self, pre_norm: Tensor | None) -> Tensor:
+        if pre_norm is None:
+            raise ValueError("competition_input='pre_norm': call the module with (z, tensor before normalisation)")
+        return pre_norm
 
     def extra_repr(self) -> str:
         return (

@@ -203,10 +203,11 @@ def carelu(
     gain: float = GAIN,
     over: Over = "sample",
     eps: float = EPS,
+    measured: Tensor | None = None,
 ) -> Tensor:
     """ReLU(s · z) with the scale s = gain · tanh(α p + β), as `carelu.functional.carelu`, without its checks."""
     wide = widen(z)
-    share = SHARES[competition](wide, over=over, eps=eps)
+    share = SHARES[competition](wide if measured is None else measured, over=over, eps=eps)
     return scaled_relu(wide, competition_scale(share, alpha, beta, gain)).to(z.dtype)
 
 

@@ -58,9 +58,12 @@ def register(name: str, **defaults: object) -> Callable[[Class], Class]:
 
     Raises:
         ValueError: the name is taken.
+        TypeError: what is decorated is no subclass of `torch.nn.Module`.
     """
 
     def add(module: Class) -> Class:
+        if not (isinstance(module, type) and issubclass(module, nn.Module)):
+            raise TypeError(f"register({name!r}) is for a class that inherits from torch.nn.Module, and not {module!r}")
         if name in _ENTRIES:
             raise ValueError(f"an activation named {name!r} is registered already")
         _ENTRIES[name] = _Entry(module, defaults)
@@ -152,6 +155,11 @@ class ActivationFactory:
                 raise ValueError(f"activation {name!r} has no option {option!r}; {near_matches(option, list(known))}")
         self.name = name
         self.options = {**known, **options}
+        for option, value in self.options.items():
+            if value is inspect.Parameter.empty:
+                raise ValueError(
+                    f"activation {name!r} needs a value for its option {option!r}; give it one or a default"
+                )
         self.stand_alone()
 
     def __call__(self, channels: int, sample_dims: tuple[int, ...], pre_norm: bool = False) -> nn.Module:

@@ -223,5 +223,5 @@ def _quoted(value: str) -> str:
     """`value` in quotes: for OmegaConf `${` is escaped, for Hydra quotes and the backslashes before them."""
     value = re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + "\\${", value)
     value = re.sub(r"(\\*)'", lambda found: 2 * found[1] + "\\'", value)
-    value = re.sub(r"\\+$", lambda found: 2 * found[0], value)
+    value = re.sub(r"\\+\Z", lambda found: 2 * found[0], value)
     return f"'{value}'"

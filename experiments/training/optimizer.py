@@ -38,7 +38,7 @@ def build_optimizer(model: nn.Module, options: OptimOptions) -> Optimizer:
     groups = param_groups(model, lr=options.optimizer.lr, lr_scale=options.activation_lr_multiplier)
     try:
         return known_optimizers[name](groups, **arguments)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # whatever a class of torch makes of options that it does not know
         raise BadInput(f"optim.optimizer={arguments} is not accepted by torch.optim.{name}: {error}") from error
 
 
