@@ -227,7 +227,8 @@ def _check_words(overrides: list[Override], sweeping: bool) -> None:
             known = options_of(group)
             for word in _values(override):
                 if word not in known:
-                    raise unknown(group, word, known)
+                    own = f"a file {group}/{word}.yaml of your own is found with --config-dir FOLDER"
+                    raise unknown(group, word, known, f"Accepted: {', '.join(sorted(known))}; {own}")
 
 
 def _check_keys(overrides: list[Override]) -> None:
