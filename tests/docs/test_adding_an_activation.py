@@ -1,5 +1,6 @@
 """docs/adding-an-activation.md, followed to the letter."""
 
+import importlib
 import os
 import re
 import shlex
@@ -82,26 +83,21 @@ def test_an_example_trains_on_images_and_works_in_text(own, run, name):
         check_site(ActivationFactory(name), site, "bfloat16", torch.device("cpu"))
 
 
-def test_an_option_of_the_example_is_that_of_its_class(own, run):
-    run("act=square_plus", "act.options.b=0.25", "trainer.max_steps=1")
+def test_an_option_of_the_example_is_that_of_its_class(own):
+    importlib.import_module("my_square_plus")
     at_zero = ActivationFactory("square_plus", b=0.25).stand_alone()(torch.zeros(1))
     assert at_zero.item() == 0.25
 
 
-def test_a_learned_parameter_belongs_to_the_channels_of_its_site(own, run):
-    run("act=channel_swish", "trainer.max_steps=1")
+def test_a_learned_parameter_belongs_to_the_channels_of_its_site(own):
+    importlib.import_module("my_channel_swish")
     factory = ActivationFactory("channel_swish")
     slopes = torch.tensor([0.0, 1.0, 2.0])
-    for sample_dims, z in (
-        ((1, 2, 3), torch.randn(2, 3, 4, 4)),
-        ((2,), torch.randn(2, 5, 3)),
-        ((1,), torch.randn(2, 3)),
-    ):
-        module = factory(3, sample_dims=sample_dims)
+    for sample_dims, shape in (((1, 2, 3), (2, 3, 4, 4)), ((2,), (2, 5, 3)), ((1,), (2, 3))):
+        module, z = factory(3, sample_dims=sample_dims), torch.randn(shape)
         with torch.no_grad():
             module.b.copy_(slopes)
-        first, *others = sample_dims
-        along = slopes.view([-1 if dim == first else 1 for dim in range(z.ndim)])
+        along = slopes.view([-1 if dim == sample_dims[0] else 1 for dim in range(z.ndim)])
         torch.testing.assert_close(module(z), z * torch.sigmoid(along * z))
     assert factory.stand_alone().b.shape == (1,)
 
