@@ -17,6 +17,9 @@ from carelu.surgery.tracing import Call, Trace, trace
 
 __all__ = ["TORCH_ACTIVATIONS", "Report", "Site", "replace_activations"]
 
+STAYS = "not replaced: "
+"""The beginning of the note of a site that was to be replaced and is not."""
+
 Where = str | Iterable[str] | Callable[[Site], bool]
 
 
@@ -41,7 +44,8 @@ def replace_activations(
     one. A module that a `forward` calls at several places stays one module, with one set of parameters (like `relu` in
     torchvision's ResNet blocks); so do several names of one module, other than positions of a `Sequential` or
     `ModuleList`. An activation that is made of others is replaced as a whole. A site that holds the same activation
-    from an earlier call keeps it, with the values that it learned.
+    from an earlier call keeps it, with the values that it learned. One that `example_inputs` do not reach stays as it
+    was, and a warning names it: call again with inputs that reach it.
 
     Args:
         model: any module that has activations; it is changed before an optimizer or DDP is given its parameters.
@@ -65,7 +69,7 @@ def replace_activations(
             to replace, a layout that cannot be told, or inputs that the model does not accept. The model is unchanged.
 
     Warns:
-        UserWarning: an activation stays as it was although it was to be replaced, or no forward pass called it.
+        UserWarning: an activation that was to be replaced stays as it was; the warning says which and why.
     """
     maker, kinds = Maker(name, over, options), Kinds(replace)
     _refuse_unsuitable(model, kinds)
@@ -131,7 +135,7 @@ def _function_sites(model: nn.Module, seen: Trace, sites: list[Site]) -> Routes:
                 continue
             child = child_name(owner, sum(site.kind == "function" for _, site in found), call.function)
             site = Site(f"{path}.{child}" if path else child, f"F.{call.function}", "function", places=[(owner, child)])
-            site.note = "" if reason is None else f"not replaced: {reason}"
+            site.note = "" if reason is None else f"{STAYS}{reason}"
             seen.calls[site.name] = [call]
             found.append((call.function, site))
             sites.append(site)
@@ -163,15 +167,12 @@ def _choose(site: Site, model: nn.Module, maker: Maker, calls: list[Call]) -> No
         site.over, site.note = getattr(module, "over", None), "kept"
         site.now = type(module).__name__
         return
+    if site.calls == 0:
+        site.note = f"{STAYS}example_inputs do not reach it"
+        return
     site.over = maker.over
     if maker.chooses_over:
-        try:
-            site.layout, site.over = over_of_calls(site, calls) or over_of_structure(model, site)
-        except ValueError:
-            if site.calls != 0:
-                raise
-            site.note, site.over = "not replaced: nothing calls it, so that its layout is unknown", None
-            return
+        site.layout, site.over = over_of_calls(site, calls) or over_of_structure(model, site)
     site.now = maker.type.__name__
 
 
@@ -228,15 +229,9 @@ def _warnings(model: nn.Module, sites: list[Site], kinds: Kinds, seen: Trace | N
         )
     elif unseen:
         sentences.append(f"The code names functions that example_inputs did not reach: {_some(unseen)}.")
-    stays = [f"{site.name} ({site.note[14:]})" for site in sites if site.note.startswith("not replaced: ")]
+    stays = [f"{site.name} ({site.note.removeprefix(STAYS)})" for site in sites if site.note.startswith(STAYS)]
     if stays:
-        sentences.append(f"{len(stays)} activation functions are not replaced: {_some(stays)}.")
-    idle = [site.name for site in sites if site.replaced and site.calls == 0]
-    if idle:
-        sentences.append(
-            f"No forward pass with example_inputs calls {_some(idle)}; replaced as well, and without gradient until "
-            "something calls them."
-        )
+        sentences.append(f"{len(stays)} activations are not replaced: {_some(stays)}.")
     return sentences
 
 

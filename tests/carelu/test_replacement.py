@@ -283,18 +283,25 @@ def test_functions_are_named_where_nothing_shows_them():
 def test_functions_that_cannot_be_replaced_are_named():
     model = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), Calls())
     model[2].forward = model[2].forward
-    with pytest.warns(UserWarning, match=r"2 activation functions are not replaced: 2.functional_0_relu \(its forward"):
+    with pytest.warns(UserWarning, match=r"2 activations are not replaced: 2.functional_0_relu \(its forward"):
         assert replace_activations(model, example_inputs=BATCH) == ["1", "2.act"]
     assert type(model[2]) is Calls
 
 
-def test_sites_that_nothing_calls_are_named():
+def test_sites_that_the_inputs_do_not_reach_are_named_and_replaced_when_they_are():
     model = perceptron()
     model.unused = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
     model.forward = lambda z: nn.Sequential.forward(model[:5], z)
-    with pytest.warns(UserWarning, match=r"No forward pass with example_inputs calls unused.1"):
+    with pytest.warns(
+        UserWarning, match=r"1 activations are not replaced: unused.1 \(example_inputs do not reach it\)"
+    ):
         report = replace_activations(model, example_inputs=BATCH)
     assert {site.name: site.calls for site in report.sites} == {"1": 1, "2.1": 1, "unused.1": 0}
+    assert report == ["1", "2.1"] and type(model.unused[1]) is nn.ReLU
+
+    del model.forward
+    model.unused = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    assert replace_activations(model, example_inputs=BATCH) == ["1", "2.1", "unused.1"]
 
 
 def test_a_dry_run_reports_and_changes_nothing():
