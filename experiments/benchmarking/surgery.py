@@ -55,7 +55,15 @@ class Row:
 
 
 def check(entry: Entry, *, export: bool = True) -> Row:
-    """Replaces the activations of a model and checks the result."""
+    """Replaces the activations of a model and checks the result; a failure of any step is a row that says so."""
+    try:
+        return _checked(entry, export)
+    except Exception as error:  # building and replacing fail in as many ways as there are models
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        return Row(entry.name, 0, "", "", reason, *["–"] * 6)
+
+
+def _checked(entry: Entry, export: bool) -> Row:
     original, inputs = _built(entry), entry.inputs()
     model = copy.deepcopy(original)
     with warnings.catch_warnings(record=True) as caught:
@@ -226,8 +234,8 @@ def table(rows: list[Row], versions: str) -> str:
         f"{whole} of {len(rows)} models pass every check.",
         "",
         "Columns: *whole*: every activation that the model calls is a new one; *verified*: `carelu.verify` passes; "
-        "*trains*: two steps of SGD; *reloads*: the state dict in a second model gives the same results; *exports*: with "
-        "`torch.export`, where the original does; *causal*: earlier logits do not move when the last token changes; "
+        "*trains*: two steps of SGD; *reloads*: the state dict in a second model gives the same results; *exports*: "
+        "with `torch.export`, where the original does; *causal*: earlier logits do not move when the last token changes; "
         "*padding*: masked padding changes nothing. A dash: does not apply.",
         "",
         f"| {' | '.join(head)} |",

@@ -141,7 +141,6 @@ def _of_torchvision() -> list[Entry]:
 
 
 TIMM: dict[str, dict[str, object]] = {
-    "convmixer_768_32": {"depth": 2, "dim": 32, "kernel_size": 3, "patch_size": 4},
     "convnext_atto": {},
     "convnextv2_atto": {},
     "deit_tiny_patch16_224": {"img_size": 64, "depth": 2},
