@@ -17,6 +17,9 @@ from carelu.surgery.tracing import Call, Trace, trace
 
 __all__ = ["TORCH_ACTIVATIONS", "Report", "Site", "replace_activations"]
 
+DISTRIBUTED = frozenset(["DistributedDataParallel", "FullyShardedDataParallel", "FSDPModule"])
+"""Classes that look after the parameters they were built with, and after no others."""
+
 STAYS = "not replaced: "
 """The beginning of the note of a site that was to be replaced and is not."""
 
@@ -74,8 +77,8 @@ def replace_activations(
     maker, kinds = Maker(name, over, options), Kinds(replace)
     _refuse_unsuitable(model, kinds)
     sites = find_sites(model, kinds)
-    seen = None if example_inputs is None else trace(model, sites, kinds, example_inputs)
-    routes = [] if seen is None else _function_sites(model, seen, sites)
+    seen = None if example_inputs is None else trace(model, sites, example_inputs)
+    routes = [] if seen is None else _function_sites(model, kinds, seen, sites)
     calls = {} if seen is None else seen.calls
     for site in sites if seen is not None else []:
         of_site = calls.get(site.name, [])
@@ -106,18 +109,18 @@ def _refuse_unsuitable(model: nn.Module, kinds: Kinds) -> None:
         word = f"{path or 'the model'} ({type(module).__name__})"
         if isinstance(module, torch.jit.ScriptModule):
             raise ValueError(f"{word} is a TorchScript module, whose code is fixed; replace before torch.jit.script")
-        if isinstance(module, nn.parallel.DistributedDataParallel):
+        if {each.__name__ for each in type(module).__mro__} & DISTRIBUTED:
             raise ValueError(
                 f"{word} knows only the parameters that it was built with, so new ones would not be kept equal; "
                 "replace before wrapping the model"
             )
 
 
-Routes = list[tuple[nn.Module, list[tuple[str, Site]]]]
+Routes = list[tuple[nn.Module, list[tuple[str, Site | None]]]]
 """For each module the functions that it calls, in their order: their names, and the sites that stand for them."""
 
 
-def _function_sites(model: nn.Module, seen: Trace, sites: list[Site]) -> Routes:
+def _function_sites(model: nn.Module, kinds: Kinds, seen: Trace, sites: list[Site]) -> Routes:
     """Adds a site for each call of a function that no attribute stands for; returns all calls, by module."""
     routes: Routes = []
     of_attribute = {site.name: site for site in sites}
@@ -128,17 +131,19 @@ def _function_sites(model: nn.Module, seen: Trace, sites: list[Site]) -> Routes:
             reason = "it calls them in another order when it trains"
         if is_routed(owner):
             reason = "an earlier replacement did not see these calls; replace on a new model"
-        found: list[tuple[str, Site]] = []
-        for call in calls:
-            if call.attribute:
-                found.append((call.function, of_attribute[call.attribute]))
-                continue
-            child = child_name(owner, sum(site.kind == "function" for _, site in found), call.function)
-            site = Site(f"{path}.{child}" if path else child, f"F.{call.function}", "function", places=[(owner, child)])
-            site.note = "" if reason is None else f"{STAYS}{reason}"
-            seen.calls[site.name] = [call]
-            found.append((call.function, site))
-            sites.append(site)
+        found: list[tuple[str, Site | None]] = []
+        own = 0
+        for position in calls:
+            function, attribute = position[0].function, position[0].attribute
+            site = of_attribute.get(attribute)
+            if not attribute and function in kinds.functions:
+                child = child_name(owner, own, function)
+                site = Site(f"{path}.{child}" if path else child, f"F.{function}", "function", places=[(owner, child)])
+                site.note = "" if reason is None else f"{STAYS}{reason}"
+                seen.calls[site.name] = position
+                sites.append(site)
+                own += 1
+            found.append((function, site))
         if reason is None:
             routes.append((owner, found))
     return routes
@@ -182,9 +187,9 @@ def _perform(model: nn.Module, maker: Maker, sites: list[Site], routes: Routes) 
             maker.install(model, site)
     for owner, found in routes:
         ways: list[Route] = [
-            (function, site.places[0][1] if site.replaced else None)
+            (function, site.places[0][1] if site is not None and site.replaced else None)
             for function, site in found
-            if site.kind == "function" or not site.replaced
+            if site is None or site.kind == "function" or not site.replaced
         ]
         if any(child is not None for _, child in ways):
             route(owner, ways)

@@ -268,6 +268,25 @@ def test_functions_are_replaced_where_example_inputs_show_them():
     assert all(model.get_submodule(name).alpha.grad is not None for name in report)
 
 
+def test_a_module_that_is_invoked_twice_has_one_site_for_each_call_in_it():
+    block = Calls()
+    model = nn.Sequential(block, block)
+    report = replace_activations(model, example_inputs=BATCH)
+    assert {site.name: site.calls for site in report.sites} == {
+        "0.act": 2,
+        "0." + FUNCTIONAL[0]: 2,
+        "0." + FUNCTIONAL[1]: 2,
+    }
+    model(BATCH).sum().backward()
+
+
+def test_functions_left_out_by_replace_stay():
+    model = Calls()
+    before = model(BATCH)
+    assert replace_activations(model, example_inputs=BATCH, replace=[F.relu]) == FUNCTIONAL
+    assert torch.allclose(model(BATCH), before, atol=1e-6) and model.act is F.gelu
+
+
 def test_functions_are_named_where_nothing_shows_them():
     model = Calls()
     with pytest.warns(UserWarning, match=r"Calls: F.relu.*example_inputs"):
@@ -393,6 +412,11 @@ def test_untouched_encoder_layers_keep_their_fast_path():
 def test_scripted_and_distributed_models_are_refused():
     with pytest.raises(ValueError, match="TorchScript module"):
         replace_activations(nn.Sequential(torch.jit.script(nn.Sequential(nn.ReLU()))))
+    wrapped = nn.parallel.DistributedDataParallel.__new__(nn.parallel.DistributedDataParallel)
+    nn.Module.__init__(wrapped)  # a whole one needs a process group
+    wrapped.module = nn.Sequential(nn.ReLU())
+    with pytest.raises(ValueError, match="replace before wrapping the model"):
+        replace_activations(wrapped)
     with pytest.raises(ValueError, match=r"accepted: a torch\.nn\.Module"):
         replace_activations([nn.ReLU()])
 
