@@ -8,20 +8,18 @@ import torch
 from torch import nn
 
 from carelu.functional import Over
+from carelu.surgery.functions import Turns, add_function_sites, set_routes
 from carelu.surgery.kinds import TORCH_ACTIVATIONS, Kinds, functions_in_code, is_known_activation_or_gate
 from carelu.surgery.layout import over_of_calls, over_of_structure
 from carelu.surgery.making import AUTO, Maker
-from carelu.surgery.routing import Route, child_name, is_routed, route, seal_children, why_not_routable
-from carelu.surgery.sites import Report, Site, find_sites
+from carelu.surgery.routing import is_routed, seal_children
+from carelu.surgery.sites import STAYS, Report, Site, find_sites
 from carelu.surgery.tracing import Call, Trace, trace
 
 __all__ = ["TORCH_ACTIVATIONS", "Report", "Site", "replace_activations"]
 
 DISTRIBUTED = frozenset(["DistributedDataParallel", "FullyShardedDataParallel", "FSDPModule"])
 """Classes that look after the parameters they were built with, and after no others."""
-
-STAYS = "not replaced: "
-"""The beginning of the note of a site that was to be replaced and is not."""
 
 Where = str | Iterable[str] | Callable[[Site], bool]
 
@@ -78,7 +76,7 @@ def replace_activations(
     _refuse_unsuitable(model, kinds)
     sites = find_sites(model, kinds)
     seen = None if example_inputs is None else trace(model, sites, example_inputs)
-    routes = [] if seen is None else _function_sites(model, kinds, seen, sites)
+    turns = [] if seen is None else add_function_sites(model, kinds, seen, sites)
     calls = {} if seen is None else seen.calls
     for site in sites if seen is not None else []:
         of_site = calls.get(site.name, [])
@@ -91,7 +89,7 @@ def replace_activations(
         raise ValueError(_nothing_found(model, sites, kinds, seen))
     report = Report(sites, _warnings(model, sites, kinds, seen))
     if not dry_run:
-        _perform(model, maker, sites, routes)
+        _perform(model, maker, sites, turns)
     for sentence in report.warnings:
         warnings.warn(sentence, stacklevel=2)
     return report
@@ -114,39 +112,6 @@ def _refuse_unsuitable(model: nn.Module, kinds: Kinds) -> None:
                 f"{word} knows only the parameters that it was built with, so new ones would not be kept equal; "
                 "replace before wrapping the model"
             )
-
-
-Routes = list[tuple[nn.Module, list[tuple[str, Site | None]]]]
-"""For each module the functions that it calls, in their order: their names, and the sites that stand for them."""
-
-
-def _function_sites(model: nn.Module, kinds: Kinds, seen: Trace, sites: list[Site]) -> Routes:
-    """Adds a site for each call of a function that no attribute stands for; returns all calls, by module."""
-    routes: Routes = []
-    of_attribute = {site.name: site for site in sites}
-    for path, calls in seen.functions.items():
-        owner = model.get_submodule(path)
-        reason = why_not_routable(owner)
-        if path in seen.unsteady:
-            reason = "it calls them in another order when it trains"
-        if is_routed(owner):
-            reason = "an earlier replacement did not see these calls; replace on a new model"
-        found: list[tuple[str, Site | None]] = []
-        own = 0
-        for position in calls:
-            function, attribute = position[0].function, position[0].attribute
-            site = of_attribute.get(attribute)
-            if not attribute and function in kinds.functions:
-                child = child_name(owner, own, function)
-                site = Site(f"{path}.{child}" if path else child, f"F.{function}", "function", places=[(owner, child)])
-                site.note = "" if reason is None else f"{STAYS}{reason}"
-                seen.calls[site.name] = position
-                sites.append(site)
-                own += 1
-            found.append((function, site))
-        if reason is None:
-            routes.append((owner, found))
-    return routes
 
 
 def _select(sites: list[Site], where: Where | None) -> None:
@@ -181,18 +146,11 @@ def _choose(site: Site, model: nn.Module, maker: Maker, calls: list[Call]) -> No
     site.now = maker.type.__name__
 
 
-def _perform(model: nn.Module, maker: Maker, sites: list[Site], routes: Routes) -> None:
+def _perform(model: nn.Module, maker: Maker, sites: list[Site], turns: Turns) -> None:
     for site in sites:
         if site.replaced and site.note != "kept":
             maker.install(model, site)
-    for owner, found in routes:
-        ways: list[Route] = [
-            (function, site.places[0][1] if site is not None and site.replaced else None)
-            for function, site in found
-            if site is None or site.kind == "function" or not site.replaced
-        ]
-        if any(child is not None for _, child in ways):
-            route(owner, ways)
+    set_routes(turns)
     seal_children(model)
     _leave_fast_path(model, sites)
 

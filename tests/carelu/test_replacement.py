@@ -367,6 +367,23 @@ def test_a_second_call_on_routed_functions_exchanges_their_modules():
     assert torch.allclose(model(BATCH), F.mish(F.mish(model.second(F.mish(model.first(BATCH))))))
 
 
+def test_a_second_call_takes_what_the_first_one_left_out():
+    model = Calls()
+    replace_activations(model, example_inputs=BATCH, where="functional_1*")
+    with torch.no_grad():
+        model.functional_1_relu.alpha.fill_(3)
+
+    report = replace_activations(model, example_inputs=BATCH)
+
+    assert {site.name: site.note for site in report.sites} == {
+        "act": "",
+        "functional_1_relu": "kept",
+        "functional_1_relu_": "",
+    }
+    reference = model.functional_1_relu(model.act(model.second(model.functional_1_relu_(model.first(BATCH)))))
+    assert torch.equal(model(BATCH), reference)
+
+
 def test_competition_is_chosen_by_layout_and_shown():
     convolutional = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 4), nn.GELU())
     report = replace_activations(convolutional, example_inputs=torch.randn(2, 3, 4, 4))
