@@ -1,7 +1,7 @@
 """Injects faults for as long as you like, and writes what became of them to results/reliability.md.
 
 Signals at random moments of a run, full disks, damage at random places of every file that a run owns, many processes on
-one ledger, random settings. Exits with 1 if anything was lost, or answered with a traceback.
+one ledger, broken W&B servers, random settings. Exits with 1 if anything was lost, or answered with a traceback.
 
     python scripts/soak.py                       about an hour on one core
     python scripts/soak.py --scale 0.01          a minute, to see that it works
@@ -40,6 +40,7 @@ from tests.faults.injections import (
     same,
     use_few_images,
 )
+from tests.faults.servers import KINDS, broken_server
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL)
 TIMES = ("wall_seconds", "step_milliseconds", "peak_memory_mib", "finished_at", "command")
@@ -193,6 +194,18 @@ class Soak:
                 line.count(good, f"{codes}, {len(rows)} rows, {problems}")
         return line
 
+    def wandb_servers(self) -> Line:
+        line = Line("a W&B server that refuses, hangs or answers nonsense", "a note; the local record is complete")
+        for _ in self.times(2):
+            for kind in KINDS:
+                root = self._fresh()
+                with broken_server(kind) as environment:
+                    run = run_of([*self.settings(root), "logger=wandb", "logger.mode=online"])
+                    code = ended(in_child(_within(environment, run), self.log), _LONGEST)
+                good = code == 0 and self.equals_the_undisturbed(root)
+                line.count(good, f"{kind}: {code}, {self.log.read_text()[-500:]}")
+        return line
+
     def random_settings(self) -> Line:
         line = Line("random settings", "one line with the key, the value and what is accepted")
         for _ in self.times(6000):
@@ -211,6 +224,14 @@ class Soak:
         root.mkdir()
         self.log.write_text("")
         return root
+
+
+def _within(environment: dict[str, str], action: Callable[[], int]) -> Callable[[], int]:
+    def run() -> int:
+        os.environ.update(environment)
+        return action()
+
+    return run
 
 
 def _rows(root: Path) -> list[dict[str, object]]:
@@ -257,7 +278,7 @@ def main() -> int:
         soak = Soak(Path(folder), arguments.scale, arguments.seed)
         soak.undisturbed()
         parts: list[Callable[[], Line | list[Line]]] = [soak.random_settings, soak.damaged_files, soak.crowded_ledger]
-        parts += [soak.full_disks, soak.damaged_checkpoints, soak.signals]
+        parts += [soak.full_disks, soak.damaged_checkpoints, soak.wandb_servers, soak.signals]
         for part in parts:
             made = part()
             for line in made if isinstance(made, list) else [made]:
