@@ -124,7 +124,7 @@ class Soak:
                 if ended(child, self.chance.uniform(0, 1.2 * self.seconds)) is None:
                     hits.append(self.chance.choice(SIGNALS))
                     os.kill(child, hits[-1])
-                    if ended(child, _LONGEST) not in (0, 75, -signal.SIGKILL):
+                    if ended(child, _LONGEST) not in (0, 75, -hits[-1]):  # the last before it composed its settings
                         hits.append("another exit code")
             good = self.finish(root) == 0 and self.equals_the_undisturbed(root) and "another exit code" not in hits
             for _ in hits:
@@ -176,8 +176,10 @@ class Soak:
                 except Exception as error:
                     line.count(False, f"{type(error).__name__}: {error}")
                     continue
-                line.count(found != "changed" or name not in SEALED, f"{name} was read with another content")
-                line.passed += found == "changed"
+                if found == "changed" and name not in SEALED:
+                    line.injected, line.passed = line.injected + 1, line.passed + 1
+                else:
+                    line.count(found != "changed", f"{name} was read with another content")
             lines.append(line)
         return lines
 
