@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from experiments.configuration.schema import check_choices, validate
 from experiments.configuration.task_spec import spec_of
@@ -80,7 +82,7 @@ def answered(perform: Callable[[], int]) -> int:
         if is_main_process():
             print("stopped before training", file=sys.stderr)
         return STOPPED
-    except Exception as error:  # of Hydra: a run reports its own errors
+    except (HydraException, OmegaConfBaseException, OSError) as error:  # a run reports its own errors
         return report_error(BadInput(" ".join(f"{type(error).__name__}: {error}".split())))
 
 
