@@ -92,6 +92,7 @@ def check_command(args: list[str]) -> SweepPlan | None:
             raise BadInput(f"{override.input_line}: a key cannot be removed, only given another value")
     of_hydra = [override for override in given if override.key_or_group.startswith("hydra")]
     overrides = [override for override in given if override not in of_hydra]
+    _refuse_code(of_hydra)
     if not listing:
         _check_hydra(of_hydra, sweeping)
     sweeper = next((_values(override)[-1] for override in of_hydra if override.key_or_group == SWEEPER), BASIC)
@@ -137,8 +138,8 @@ _GROUPS_OF_HYDRA = (LAUNCHER, SWEEPER, "hydra.launcher.", "hydra.sweeper.")
 """What a command may set of Hydra's own; other keys could run any code."""
 
 
-def _check_hydra(of_hydra: list[Override], sweeping: bool) -> None:
-    """Raises `BadInput` for a launcher or sweeper or an option of it that does not exist or is out of range."""
+def _refuse_code(of_hydra: list[Override]) -> None:
+    """Raises `BadInput` for a setting of Hydra's own that is not known to be harmless."""
     for override in of_hydra:
         key = override.key_or_group
         if key == "hydra.mode":
@@ -150,6 +151,11 @@ def _check_hydra(of_hydra: list[Override], sweeping: bool) -> None:
             )
         if key not in _KEYS_OF_HYDRA and not key.startswith(_GROUPS_OF_HYDRA):
             raise unknown("key of Hydra", key, [*_KEYS_OF_HYDRA, f"{LAUNCHER}=…", f"{SWEEPER}=…"])
+
+
+def _check_hydra(of_hydra: list[Override], sweeping: bool) -> None:
+    """Raises `BadInput` for a launcher or sweeper or an option of it that does not exist or is out of range."""
+    for override in of_hydra:
         if override.key_or_group.startswith("hydra.sweeper.params"):
             raise BadInput(f"{override.input_line}: give the values themselves, like seed=0,1,2, or +experiment=NAME")
         if override.is_sweep_override():

@@ -22,7 +22,7 @@ from experiments.record import checkpoint, ledger
 from experiments.record.publication import read_config
 from experiments.record.run_directory import RunDirectory, read_json, read_metrics, read_predictions
 from experiments.tasks.cifar100 import dataset as cifar100
-from experiments.training.job import run_job
+from experiments.training.job import answered, run_job
 
 SETTINGS = (
     "task=cifar100",
@@ -146,7 +146,7 @@ def run_of(settings: Sequence[str], largest_file: int | None = None) -> Callable
         signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started this in the background
         if largest_file is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
-        return run_job(*compose(list(settings))).code
+        return answered(lambda: run_job(*compose(list(settings))).code)
 
     return action
 
