@@ -11,6 +11,7 @@ import argparse
 import collections
 import os
 import random
+import shlex
 import shutil
 import signal
 import sys
@@ -275,6 +276,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("results"), help="the folder of reliability.md")
     arguments = parser.parse_args()
     use_few_images()
+    command = shlex.join(["python", "scripts/soak.py", *sys.argv[1:]])
     began, lines = time.monotonic(), []
     with tempfile.TemporaryDirectory() as folder:
         soak = Soak(Path(folder), arguments.scale, arguments.seed)
@@ -288,9 +290,9 @@ def main() -> int:
                 print(f"{line.fault}: {line.injected} injected, {line.lost} lost", flush=True)
                 for example, count in collections.Counter(line.examples).most_common(3):
                     print(f"  {count} × {example}", flush=True)
-    command = " ".join(["python scripts/soak.py", *(sys.argv[1:])])
-    text = page(lines, (time.monotonic() - began) / 60, command)
-    print(*write_files({arguments.out / "reliability.md": text.encode()}))
+            text = page(lines, (time.monotonic() - began) / 60, command)  # after each part, should one be interrupted
+            (file,) = write_files({arguments.out / "reliability.md": text.encode()})
+    print(file)
     return 1 if any(line.lost for line in lines) else 0
 
 
