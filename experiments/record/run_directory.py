@@ -25,8 +25,12 @@ from experiments.record import checkpoint
 RESULT, METRICS, CHECKPOINT = "result.json", "metrics.jsonl", "checkpoint.pt"
 ENVIRONMENT, CONFIG, TRACEBACK = "environment.json", "config.yaml", "traceback.txt"
 ARTIFACTS = "artifacts"
+TASK_STATE = "task.json"
+"""What the task learned from the training data besides weights, like a vocabulary; absent where that is nothing."""
 PREDICTIONS = "predictions.npz"
 """The result of each example, by `<set>/<name>`."""
+EPOCHS, STEPS, EVENTS = "epochs.csv", "steps.csv", "tensorboard"
+"""What the loggers csv and tensorboard write."""
 PICTURE = "comparison.png"
 """The artifact that is published with a run, if it exists."""
 
@@ -141,7 +145,8 @@ class RunDirectory:
     def set_aside(self) -> None:
         """Moves existing files into `replaced/<number>/`, so that the run can restart and nothing is lost."""
         # The result first: after a kill in between, the run then counts as interrupted, not as finished.
-        names = (RESULT, CHECKPOINT, METRICS, ENVIRONMENT, CONFIG, TRACEBACK, PREDICTIONS, ARTIFACTS)
+        kept = (METRICS, ENVIRONMENT, CONFIG, TRACEBACK, PREDICTIONS, ARTIFACTS, TASK_STATE, EPOCHS, STEPS, EVENTS)
+        names = (RESULT, CHECKPOINT, *kept)
         old = [self.path / name for name in names if (self.path / name).exists()]
         if old:
             replaced = self.path / "replaced"
@@ -174,6 +179,11 @@ class RunDirectory:
             content = io.BytesIO()
             np.savez_compressed(content, **predictions)
             write_atomically(self.path / PREDICTIONS, content.getvalue())
+
+    def write_task_state(self, state: Mapping[str, object]) -> None:
+        """Writes task.json; no file where there is nothing to write."""
+        if state:
+            write_atomically(self.path / TASK_STATE, to_json(state))
 
     @property
     def checkpoint(self) -> Path:
@@ -208,6 +218,8 @@ class ReadOnlyRunDirectory(RunDirectory):
     def write_metrics(self, history: list[dict[str, object]]) -> None: ...
 
     def write_predictions(self, predictions: Mapping[str, np.ndarray]) -> None: ...
+
+    def write_task_state(self, state: Mapping[str, object]) -> None: ...
 
     def save(self, content: dict[str, object]) -> None: ...
 
