@@ -13,6 +13,7 @@ from experiments.distributed.torchrun import check_torchrun
 from experiments.errors import BadInput
 from experiments.sweep.coordinator import coordinate
 from experiments.sweep.job import joins_pool, perform_job
+from experiments.sweep.questions import answer, split_questions
 from experiments.training.job import report_error
 
 exit_codes: list[int] = []
@@ -29,6 +30,7 @@ def job(cfg: DictConfig) -> float:
 def main() -> int:
     """Checks the command line, then runs; returns the exit code, for a sweep the largest."""
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants them first
+    sys.argv[1:], asked = split_questions(sys.argv[1:])
     try:
         add_config_folders(sys.argv[1:])
         if {"-h", "--help"} & set(sys.argv[1:]):
@@ -38,6 +40,8 @@ def main() -> int:
         sweep = (
             None if joins_pool() else check_command(sys.argv[1:])
         )  # the coordinator has already checked the jobs of a pool
+        if asked:
+            return answer(asked, sys.argv[1:], sweep)
         if sweep:
             return coordinate(sweep, job)
     except BadInput as error:
