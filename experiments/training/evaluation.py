@@ -12,6 +12,7 @@ from torch import nn
 from experiments.distributed.processes import Processes
 from experiments.tasks.contract import Batch, Splits, Task
 from experiments.training.activation_statistics import ActivationStatistics, Statistics
+from experiments.training.model_cost import forward_flops, inputs_of
 from experiments.training.state import Interrupted
 
 AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -81,6 +82,16 @@ class Evaluator:
             if statistics.modules:
                 self.task.evaluate(self.model, itertools.islice(iter(batches), 1))
         return statistics.result(self.processes.shard)
+
+    def forward_flops(self) -> int | None:
+        """Those of one evaluation example; None where they cannot be counted. Every process must call it."""
+        batches = itertools.islice(iter(next(iter(self.splits.evaluation.values()))), 1)
+        try:
+            with self._evaluation_mode(), torch.compiler.set_stance("force_eager"):
+                inputs = inputs_of(self.model, lambda: self.task.evaluate(self.model, batches))
+                return forward_flops(self.model, inputs)
+        except Exception:  # a count is never a reason to lose a run, and a model may be anything
+            return None
 
     def predictions(self) -> dict[str, np.ndarray]:
         """The result of each example by `<set>/<name>`, as the task gives them."""
