@@ -234,6 +234,9 @@ def _check_words(overrides: list[Override], sweeping: bool) -> None:
         if group in GROUPS:
             known = options_of(group)
             for word in _values(override):
+                if word.startswith("["):
+                    more = "; more loggers: logger.also=[csv,tensorboard]" if group == "logger" else ""
+                    raise BadInput(f"{override.input_line} is a list, and {group} takes one option{more}")
                 if word not in known:
                     raise unknown(group, word, known)
 

@@ -26,6 +26,8 @@ def somewhere_else(tmp_path, monkeypatch):
         ("data=sampel", ["did you mean sample"]),
         ("model=resnet", ["did you mean resnet18"]),
         ("optim=sdg", ["did you mean sgd"]),
+        ("logger=[wandb,csv]", ["logger=[wandb,csv] is a list", "logger.also=[csv,tensorboard]"]),
+        ("logger.also=[wandb]", ["logger.also"]),
         ("trainer.epohcs=3", ["did you mean trainer.epochs", "--cfg job"]),
         ("act.options.gian=2", ["did you mean act.options.gain"]),
         ("trainer.epochs=-1", ["trainer.epochs=-1", "≥ 1"]),

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -68,6 +69,10 @@ def test_super_resolution_is_measured_on_further_sets_and_on_folders_without_tra
     folder = evaluate(first, ["data=folder", f"data.test={own}"])
     assert folder.recorded == {}
     assert folder.metrics["psnr_y"] == again.metrics["own/psnr_y"]
+    with first.evaluating():
+        (answer,) = first.task.predict(first.model, [own / "0.png"], tmp_path / "large")
+    assert answer.answer == str(tmp_path / "large" / "0_x2.png") and answer.probability is None
+    assert Image.open(answer.answer).size == (120, 100)
     without = trained("superres", tmp_path / "others")
     later = evaluate(without, sets)
     assert later.metrics == again.metrics  # equal settings give equal weights
@@ -79,6 +84,7 @@ def test_texts_are_measured_with_the_tokenizer_and_the_classes_of_the_run(tmp_pa
     text = trained("text", tmp_path / "runs", f"data.cache={tmp_path / 'cache'}")
     own = evaluate(text)
     assert own.metrics == own.recorded
+    first, second = (column[:5] for column in dataset.load(text.config.data).parts["test"].texts)
     # The training data is gone: only the folder of the run tells the vocabulary.
     monkeypatch.setattr(dataset, "load", lambda data: pytest.fail("the training texts were read"))
     file = tmp_path / "own.csv"
@@ -90,5 +96,15 @@ def test_texts_are_measured_with_the_tokenizer_and_the_classes_of_the_run(tmp_pa
         evaluate(text, [*data[:2], "data.text=[first]"])
     with pytest.raises(BadInput, match=r"data.max_length=500 is more than the 128 tokens of the model"):
         evaluate(text, [*data, "data.max_length=500"])
+    pairs = "".join(f"{one}\t{other}\n" for one, other in zip(first, second, strict=True))
+    (tmp_path / "pairs.txt").write_text(pairs)
+    with text.evaluating():
+        answers = text.task.predict(text.model, [tmp_path / "pairs.txt"], tmp_path)
+        (tmp_path / "pairs.txt").write_text(pairs + "alone\n")
+        with pytest.raises(BadInput, match=r"pairs\.txt, line 6: 'alone' is not 2 texts with a tab between"):
+            text.task.predict(text.model, [tmp_path / "pairs.txt"], tmp_path)
+    recorded = np.load(text.folder / "predictions.npz")["test/predicted"][:5]
+    assert [each.answer for each in answers] == [text.task.state_dict()["classes"][label] for label in recorded]
+    assert answers[4].example == f"{tmp_path / 'pairs.txt'}:5"
     state = json.loads((text.folder / "task.json").read_text())
     assert state["classes"] == ["entailment", "neutral", "contradiction"]
