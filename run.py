@@ -1,20 +1,23 @@
 """Trains an activation on a task: `python run.py task=cifar100 act=carelu`; see `python run.py --help`."""
 
+import os
 import sys
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from experiments.configuration.arguments import arranged
 from experiments.configuration.command_line import check_command
 from experiments.configuration.composition import add_config_folders
 from experiments.configuration.help import help_text
+from experiments.configuration.standard_streams import make_output_lenient
 from experiments.distributed.torchrun import check_torchrun
 from experiments.errors import BadInput
 from experiments.sweep.coordinator import coordinate
 from experiments.sweep.job import joins_pool, perform_job
 from experiments.sweep.questions import answer, split_questions
-from experiments.training.job import report_error
+from experiments.training.job import STOPPED, report_error
 
 exit_codes: list[int] = []
 
@@ -29,26 +32,31 @@ def job(cfg: DictConfig) -> float:
 
 def main() -> int:
     """Checks the command line, then runs; returns the exit code, for a sweep the largest."""
-    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants them first
-    sys.argv[1:], asked = split_questions(sys.argv[1:])
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing their tracebacks
+    words, asked = split_questions(sys.argv[1:])
     try:
-        add_config_folders(sys.argv[1:])
-        if {"-h", "--help"} & set(sys.argv[1:]):
+        sys.argv[1:] = arguments = arranged(words)
+        add_config_folders(arguments)
+        if "--help" in arguments:
             print(help_text())
             return 0
-        check_torchrun(sys.argv[1:])
-        sweep = (
-            None if joins_pool() else check_command(sys.argv[1:])
-        )  # the coordinator has already checked the jobs of a pool
+        check_torchrun(arguments)
+        sweep = None if joins_pool() else check_command(arguments)  # the coordinator has checked the jobs of a pool
         if asked:
-            return answer(asked, sys.argv[1:], sweep)
+            return answer(asked, arguments, sweep)
         if sweep:
             return coordinate(sweep, job)
+        job()
     except BadInput as error:
         return report_error(error)
-    job()
+    except KeyboardInterrupt:
+        print("stopped before training", file=sys.stderr)
+        return STOPPED
+    except Exception as error:  # of Hydra: a run reports its own errors
+        return report_error(BadInput(" ".join(f"{type(error).__name__}: {error}".split())))
     return max(exit_codes, default=0)
 
 
 if __name__ == "__main__":
+    make_output_lenient()
     sys.exit(main())

@@ -2,6 +2,7 @@
 
 from carelu import functional
 from carelu.activations import CAReLU, PReLU
+from carelu.parameter_groups import param_groups
 from carelu.registry import (
     ActivationFactory,
     activation_modules,
@@ -12,6 +13,7 @@ from carelu.registry import (
     register,
 )
 from carelu.replacement import replace_activations
+from carelu.verification import verify
 
 __version__ = "0.1.0"
 
@@ -25,6 +27,8 @@ __all__ = [
     "create_activation",
     "functional",
     "is_activation",
+    "param_groups",
     "register",
     "replace_activations",
+    "verify",
 ]

@@ -1,76 +1,258 @@
 """Replaces the activations of an existing model."""
 
+import warnings
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
+
+import torch
 from torch import nn
 
-from carelu.registry import ActivationFactory, activation_classes
+from carelu.functional import Over
+from carelu.surgery.kinds import TORCH_ACTIVATIONS, Kinds, functions_in_code, is_known_activation_or_gate
+from carelu.surgery.layout import over_of_calls, over_of_structure
+from carelu.surgery.making import AUTO, Maker
+from carelu.surgery.routing import Route, child_name, is_routed, route, seal_children, why_not_routable
+from carelu.surgery.sites import Report, Site, find_sites
+from carelu.surgery.tracing import Call, Trace, trace
 
-TORCH_ACTIVATIONS: tuple[type[nn.Module], ...] = (
-    nn.ReLU,
-    nn.ReLU6,
-    nn.LeakyReLU,
-    nn.RReLU,
-    nn.PReLU,
-    nn.ELU,
-    nn.CELU,
-    nn.SELU,
-    nn.GELU,
-    nn.SiLU,
-    nn.Mish,
-    nn.Hardswish,
-    nn.Softplus,
-)
-"""The default classes that `replace_activations` replaces: activations between layers, not gates or outputs."""
+__all__ = ["TORCH_ACTIVATIONS", "Report", "Site", "replace_activations"]
+
+Where = str | Iterable[str] | Callable[[Site], bool]
 
 
 def replace_activations(
     model: nn.Module,
-    name: str = "carelu",
+    name: str | type[nn.Module] = "carelu",
     *,
-    replace: tuple[type[nn.Module], ...] | None = None,
+    example_inputs: object = None,
+    where: Where | None = None,
+    dry_run: bool = False,
+    over: Over = AUTO,
+    replace: object = None,
     **options: object,
-) -> list[str]:
-    """Replaces each activation module of `model` by a new one, in place.
+) -> Report:
+    """Replaces each activation of `model` by a new module, in place.
 
-    Each name in the model gets its own module, on the device of the model's parameters. An activation
-    that is made of others is replaced as a whole. A module that the model calls at several places stays
-    one module, with one set of parameters (like `relu` in torchvision's ResNet blocks). Activations
-    called as functions are not replaced.
+    Found are modules (of torch, this library, transformers and timm) and functions held as attributes
+    (`self.act = F.gelu`). With `example_inputs` the model is called once in each mode, so that functions called in a
+    `forward` (`F.relu(x)`) are found and replaced as well, and the report says what each site was given.
+
+    Each position gets its own module, on the device of the layers around it, with the hooks and the mode of the old
+    one. A module that a `forward` calls at several places stays one module, with one set of parameters (like `relu` in
+    torchvision's ResNet blocks); so do several names of one module, other than positions of a `Sequential` or
+    `ModuleList`. An activation that is made of others is replaced as a whole. A site that holds the same activation
+    from an earlier call keeps it, with the values that it learned.
 
     Args:
-        model: any module that has activations as submodules.
-        name: a registered activation, see `activation_names`.
-        replace: the classes to replace; default: torch's usual ones and those of this library.
-        **options: options of the activation, see `activation_options`. For transformers use
-            `over="feature"`, so that tokens, and with them padding, do not compete.
+        model: any module that has activations; it is changed before an optimizer or DDP is given its parameters.
+        name: a registered activation, see `activation_names`, or a class of modules.
+        example_inputs: a batch that the model accepts: a tensor, a tuple of positional arguments or a dictionary of
+            keyword arguments.
+        where: the sites to replace: a pattern of names like "layer4.*", several, or a function of a `Site`; default:
+            all.
+        dry_run: only report; the model is left as it is.
+        over: what competes, see `carelu.functional.competition_dims`. "auto" keeps the future, padding and other
+            samples out of every result: the features of one token in sequences and in channels-last models (the last
+            dimension), the channels at one position in N×C×L, and all but the first dimension in N×C×H×W.
+        replace: the classes of modules, and functions of torch, to replace; default: the usual ones.
+        **options: options of the activation, see `activation_options`.
 
     Returns:
-        The names of the replaced modules, as in `named_modules`.
+        The names of the replaced sites, as a list; its `sites` say more of each, and `str()` shows them as a table.
 
     Raises:
-        ValueError: unknown activation or option, one that needs the tensor before normalisation, or
-            nothing in the model to replace.
+        ValueError: unknown activation or option, one that needs the tensor before normalisation, nothing in the model
+            to replace, a layout that cannot be told, or inputs that the model does not accept. The model is unchanged.
+
+    Warns:
+        UserWarning: an activation stays as it was although it was to be replaced, or no forward pass called it.
     """
-    factory = ActivationFactory(name, **options)
-    if getattr(factory.stand_alone(), "needs_pre_norm", False):
+    maker, kinds = Maker(name, over, options), Kinds(replace)
+    _refuse_unsuitable(model, kinds)
+    sites = find_sites(model, kinds)
+    seen = None if example_inputs is None else trace(model, sites, kinds, example_inputs)
+    routes = [] if seen is None else _function_sites(model, seen, sites)
+    calls = {} if seen is None else seen.calls
+    for site in sites if seen is not None else []:
+        of_site = calls.get(site.name, [])
+        site.calls, site.shape = len(of_site), of_site[0].shape if of_site else None
+    _select(sites, where)
+    for site in sites:
+        if not site.note:
+            _choose(site, model, maker, calls.get(site.name, []))
+    if not any(site.replaced for site in sites):
+        raise ValueError(_nothing_found(model, sites, kinds, seen))
+    report = Report(sites, _warnings(model, sites, kinds, seen))
+    if not dry_run:
+        _perform(model, maker, sites, routes)
+    for sentence in report.warnings:
+        warnings.warn(sentence, stacklevel=2)
+    return report
+
+
+def _refuse_unsuitable(model: nn.Module, kinds: Kinds) -> None:
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"the model is {model!r}; accepted: a torch.nn.Module")
+    if kinds.holds(model):
         raise ValueError(
-            f"{name!r} with competition_input='pre_norm' needs the tensor before normalisation, which a model that was "
-            "not written for it does not pass; use competition_input='normalised'"
+            f"{type(model).__name__} has no activation module to replace: it is itself one, and nothing here holds "
+            "it; build the new one with create_activation(…)"
         )
-    if replace is None:
-        replace = TORCH_ACTIVATIONS + activation_classes()
-    parameter = next(model.parameters(), None)
-    paths: list[str] = []
-    for path, module in model.named_modules(remove_duplicate=False):
-        inside_of_another = any(path.startswith(f"{outer}.") for outer in paths)
-        if path and isinstance(module, replace) and not inside_of_another:
-            paths.append(path)
-    if not paths:
-        raise ValueError(
-            f"{type(model).__name__} has no activation module to replace; activations called as functions "
-            "are not found, and other classes can be named with replace=(…,)"
+    for path, module in model.named_modules():
+        word = f"{path or 'the model'} ({type(module).__name__})"
+        if isinstance(module, torch.jit.ScriptModule):
+            raise ValueError(f"{word} is a TorchScript module, whose code is fixed; replace before torch.jit.script")
+        if isinstance(module, nn.parallel.DistributedDataParallel):
+            raise ValueError(
+                f"{word} knows only the parameters that it was built with, so new ones would not be kept equal; "
+                "replace before wrapping the model"
+            )
+
+
+Routes = list[tuple[nn.Module, list[tuple[str, Site]]]]
+"""For each module the functions that it calls, in their order: their names, and the sites that stand for them."""
+
+
+def _function_sites(model: nn.Module, seen: Trace, sites: list[Site]) -> Routes:
+    """Adds a site for each call of a function that no attribute stands for; returns all calls, by module."""
+    routes: Routes = []
+    of_attribute = {site.name: site for site in sites}
+    for path, calls in seen.functions.items():
+        owner = model.get_submodule(path)
+        reason = why_not_routable(owner)
+        if path in seen.unsteady:
+            reason = "it calls them in another order when it trains"
+        if is_routed(owner):
+            reason = "an earlier replacement did not see these calls; replace on a new model"
+        found: list[tuple[str, Site]] = []
+        for call in calls:
+            if call.attribute:
+                found.append((call.function, of_attribute[call.attribute]))
+                continue
+            child = child_name(owner, sum(site.kind == "function" for _, site in found), call.function)
+            site = Site(f"{path}.{child}" if path else child, f"F.{call.function}", "function", places=[(owner, child)])
+            site.note = "" if reason is None else f"not replaced: {reason}"
+            seen.calls[site.name] = [call]
+            found.append((call.function, site))
+            sites.append(site)
+        if reason is None:
+            routes.append((owner, found))
+    return routes
+
+
+def _select(sites: list[Site], where: Where | None) -> None:
+    if where is None:
+        return
+    patterns: list[str] = []
+    if not callable(where):
+        patterns = [where] if isinstance(where, str) else list(where)
+        for pattern in patterns:
+            if not any(fnmatchcase(site.name, pattern) for site in sites):
+                names = ", ".join(site.name for site in sites) or "none"
+                raise ValueError(f"where={pattern!r} fits no activation of the model; its activations: {names}")
+    for site in sites:
+        wanted = where(site) if callable(where) else any(fnmatchcase(site.name, pattern) for pattern in patterns)
+        if not wanted and not site.note:
+            site.note = "left out by where"
+
+
+def _choose(site: Site, model: nn.Module, maker: Maker, calls: list[Call]) -> None:
+    """Notes what will stand at a site."""
+    if maker.is_there(site):
+        module = site.places[0][0].get_submodule(site.places[0][1])
+        site.over, site.note = getattr(module, "over", None), "kept"
+        site.now = type(module).__name__
+        return
+    site.over = maker.over
+    if maker.chooses_over:
+        try:
+            site.layout, site.over = over_of_calls(site, calls) or over_of_structure(model, site)
+        except ValueError:
+            if site.calls != 0:
+                raise
+            site.note, site.over = "not replaced: nothing calls it, so that its layout is unknown", None
+            return
+    site.now = maker.type.__name__
+
+
+def _perform(model: nn.Module, maker: Maker, sites: list[Site], routes: Routes) -> None:
+    for site in sites:
+        if site.replaced and site.note != "kept":
+            maker.install(model, site)
+    for owner, found in routes:
+        ways: list[Route] = [
+            (function, site.places[0][1] if site.replaced else None)
+            for function, site in found
+            if site.kind == "function" or not site.replaced
+        ]
+        if any(child is not None for _, child in ways):
+            route(owner, ways)
+    seal_children(model)
+    _leave_fast_path(model, sites)
+
+
+def _leave_fast_path(model: nn.Module, sites: list[Site]) -> None:
+    """Keeps torch's fused encoder layer, which computes ReLU or GELU itself, from passing the new modules by."""
+    holders = {id(holder) for site in sites if site.replaced for holder, _ in site.places}
+    for layer in model.modules():
+        if isinstance(layer, nn.TransformerEncoderLayer) and id(layer) in holders:
+            layer.activation_relu_or_gelu = 0
+    for encoder in model.modules():
+        if isinstance(encoder, nn.TransformerEncoder) and any(id(layer) in holders for layer in encoder.modules()):
+            encoder.use_nested_tensor = False
+
+
+def _unseen_functions(model: nn.Module, sites: list[Site], kinds: Kinds, seen: Trace | None) -> list[str]:
+    """Functions that the code of modules names and that no site stands for, as "BasicConv2d: F.relu"."""
+    inside = [f"{site.name}." for site in sites if site.kind == "module"]
+    found: dict[str, None] = {}
+    for path, module in model.named_modules():
+        of_site = any(f"{path}.".startswith(prefix) for prefix in inside)
+        if of_site or is_known_activation_or_gate(module) or is_routed(module):
+            continue
+        if seen is not None and path in seen.functions:
+            continue
+        for function in functions_in_code(module):
+            if function[2:] in kinds.functions:
+                found[f"{type(module).__name__}: {function}"] = None
+    return list(found)
+
+
+def _warnings(model: nn.Module, sites: list[Site], kinds: Kinds, seen: Trace | None) -> list[str]:
+    sentences = [] if seen is None else list(seen.problems)
+    unseen = _unseen_functions(model, sites, kinds, seen)
+    if unseen and seen is None:
+        sentences.append(
+            f"Functions called in a forward are not replaced ({_some(unseen)}); pass example_inputs=…, a batch that "
+            "the model accepts, and they are."
         )
-    for path in paths:
-        parent, _, child = path.rpartition(".")
-        module = factory.stand_alone()
-        setattr(model.get_submodule(parent), child, module if parameter is None else module.to(parameter.device))
-    return paths
+    elif unseen:
+        sentences.append(f"The code names functions that example_inputs did not reach: {_some(unseen)}.")
+    stays = [f"{site.name} ({site.note[14:]})" for site in sites if site.note.startswith("not replaced: ")]
+    if stays:
+        sentences.append(f"{len(stays)} activation functions are not replaced: {_some(stays)}.")
+    idle = [site.name for site in sites if site.replaced and site.calls == 0]
+    if idle:
+        sentences.append(
+            f"No forward pass with example_inputs calls {_some(idle)}; replaced as well, and without gradient until "
+            "something calls them."
+        )
+    return sentences
+
+
+def _some(words: list[str]) -> str:
+    return ", ".join(words[:5]) + (f" and {len(words) - 5} more" if len(words) > 5 else "")
+
+
+def _nothing_found(model: nn.Module, sites: list[Site], kinds: Kinds, seen: Trace | None) -> str:
+    word = f"{type(model).__name__} has no activation module to replace"
+    if sites:
+        return f"{word}: {_some([f'{site.name} is {site.note}' for site in sites])}"
+    unseen = _unseen_functions(model, sites, kinds, seen)
+    if unseen and seen is None:
+        return (
+            f"{word}, but functions called in a forward ({_some(unseen)}); pass example_inputs=… and they are replaced"
+        )
+    return f"{word}; other classes can be named with replace=[…]" + (
+        "; pass example_inputs=… to find functions called in a forward" if seen is None else ""
+    )

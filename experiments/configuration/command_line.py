@@ -19,6 +19,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from experiments.configuration.arguments import arranged, settings_of
 from experiments.configuration.composition import (
     GROUPS,
     GROUPS_BY_TASK,
@@ -80,16 +81,17 @@ class SweepPlan:
 def check_command(args: list[str]) -> SweepPlan | None:
     """The sweep that a command line requests, or None for a single run or a listing.
 
-    Each value of a sweep is tried once, with the first value of the others.
+    The options may stand anywhere in it. Each value of a sweep is tried once, with the first value of the others.
 
     Raises:
         BadInput: a key or value does not exist, is out of range or does not fit the others.
     """
-    if {"-sc", "--shell-completion"} & set(args):
+    args = arranged(args)
+    if "--shell-completion" in args:
         return None
     given = _parse(args)
-    sweeping = bool({"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(args))
-    listing = bool({"--cfg", "-c", "--info", "-i"} & set(args))
+    sweeping = "--multirun" in args
+    listing = bool({"--cfg", "--info"} & set(args))
     if sweeping and listing:
         raise BadInput("-m runs a sweep and --cfg or --info shows one configuration; leave one out")
     for override in given:
@@ -113,7 +115,8 @@ def check_command(args: list[str]) -> SweepPlan | None:
         settings = without_hydra(cfg)
         check_choices(dict(cfg.hydra.runtime.choices))
         validate(settings)
-        _check_writable(settings.output_root)
+        _check_writable("output_root", settings.output_root)
+        _check_writable("hydra.run.dir", cfg.hydra.run.dir)
         devices.add(settings.trainer.device)
     if not sweeping:
         return None
@@ -121,6 +124,7 @@ def check_command(args: list[str]) -> SweepPlan | None:
     lines = [[_line(override, value) for value in _values(override)] for override in overrides]
     cfg = _compose_or_explain([*map(_first_line, of_hydra), *(each[0] for each in lines if len(each) == 1)])
     launcher = cfg.hydra.runtime.choices[LAUNCHER]
+    _check_writable("hydra.sweep.dir", str(Path(cfg.hydra.sweep.dir).parent))
     plan = SweepPlan(
         jobs=[list(job) for job in itertools.product(*lines)] if sweeper == BASIC else None,
         folder=Path(cfg.hydra.sweep.dir),
@@ -136,9 +140,24 @@ def check_command(args: list[str]) -> SweepPlan | None:
     return replace(plan, comparisons=read_comparisons(lines, options, launcher), verdict=options)
 
 
+_KEYS_OF_HYDRA = ("hydra.run.dir", "hydra.sweep.dir", "hydra.verbose", "hydra/job_logging", "hydra/hydra_logging")
+_GROUPS_OF_HYDRA = (LAUNCHER, SWEEPER, "hydra.launcher.", "hydra.sweeper.")
+"""What a command may set of Hydra's own; other keys could run any code."""
+
+
 def _check_hydra(of_hydra: list[Override], sweeping: bool) -> None:
     """Raises `BadInput` for a launcher or sweeper or an option of it that does not exist or is out of range."""
     for override in of_hydra:
+        key = override.key_or_group
+        if key == "hydra.mode":
+            raise BadInput(f"{override.input_line} is not accepted; to sweep: python run.py -m …")
+        if "_target_" in f"{key} {override.value()}":
+            raise BadInput(
+                f"{override.input_line} is not accepted: _target_ names code, which only a file of "
+                "configuration may; choose with hydra/launcher=… or hydra/sweeper=…"
+            )
+        if key not in _KEYS_OF_HYDRA and not key.startswith(_GROUPS_OF_HYDRA):
+            raise unknown("key of Hydra", key, [*_KEYS_OF_HYDRA, f"{LAUNCHER}=…", f"{SWEEPER}=…"])
         if override.key_or_group.startswith("hydra.sweeper.params"):
             raise BadInput(f"{override.input_line}: give the values themselves, like seed=0,1,2, or +experiment=NAME")
         if override.is_sweep_override():
@@ -253,25 +272,19 @@ def _check_keys(overrides: list[Override]) -> None:
             raise unknown("key", key, known, SHOW_KEYS)
 
 
-def _check_writable(folder: str) -> None:
+def _check_writable(key: str, folder: str) -> None:
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise BadInput(f"output_root={folder} cannot be written: {error.strerror}; name another folder") from error
-
-
-_OPTIONS_WITH_VALUE = (
-    *("--cfg", "-c", "--info", "-i", "--package", "-p"),
-    *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
-)
+        raise BadInput(f"{key}={folder} cannot be written: {error.strerror}; name another folder") from error
+    except ValueError as error:  # a null character
+        raise BadInput(f"{key}={folder!r} is no name of a folder: {error}; name another folder") from error
 
 
 def _parse(args: list[str]) -> list[Override]:
     lines = []
-    for before, arg in zip(["", *args], args, strict=False):
-        if arg.startswith("-") or before in _OPTIONS_WITH_VALUE:
-            continue
+    for arg in settings_of(args):
         if "=" not in arg and not arg.startswith("~"):
             raise BadInput(f"{arg!r} is not a setting; settings are written key=value, like task=cifar100")
         lines.append(arg)

@@ -59,7 +59,8 @@ Some keys (all of them, with their values: python run.py --cfg job; their meanin
   hydra.launcher.workers=2 runs at once in all (hydra/launcher=pool)
   hydra.launcher.per_gpu=2 runs at once on each GPU (hydra/launcher=pool)
 
-Tasks, data and activations of your own: python run.py --config-dir FOLDER …, or CARELU_CONFIG_DIR=FOLDER
+Tasks, data and activations of your own: python run.py --config-dir FOLDER …, or CARELU_CONFIG_DIR=FOLDER;
+installed packages bring theirs (docs/adding-an-activation.md)
 Hydra's own options: python run.py --hydra-help"""
 
 

@@ -1,6 +1,5 @@
 """The typed configuration: every key of a run, and the values it accepts. A task's own keys are in its spec.py."""
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -8,8 +7,9 @@ from typing import Annotated, Any, Literal
 from omegaconf import DictConfig
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 
-from experiments.configuration.composition import GROUPS_BY_TASK, as_dict, flatten, literal, options_of
+from experiments.configuration.composition import GROUPS_BY_TASK, as_dict, literal, options_of
 from experiments.configuration.options import (
+    LARGEST,
     Count,
     DataOptions,
     Epochs,
@@ -22,14 +22,15 @@ from experiments.configuration.options import (
     Share,
     TaskOptions,
     first_mistake,
+    in_range,
 )
 from experiments.configuration.task_spec import spec_of
 from experiments.errors import BadInput, unknown
 
 
 def _finite(value: Any) -> Any:
-    if any(isinstance(leaf, float) and not math.isfinite(leaf) for leaf in flatten(value).values()):
-        raise ValueError("not a finite number")
+    if not in_range(value):
+        raise ValueError("a number is not finite or too large")
     return value
 
 
@@ -59,6 +60,15 @@ class OptimizerOptions(Options):
     ] = [0.9, 0.999]  # noqa: RUF012 (pydantic copies it)
     eps: Positive = 1e-8
 
+    @model_validator(mode="after")
+    def _has_further_numbers_in_range(self) -> "OptimizerOptions":
+        for key, value in (self.model_extra or {}).items():
+            if not in_range(value):
+                raise BadInput(
+                    f"optim.optimizer.{key}={literal(value)} is not accepted; accepted: finite numbers up to {LARGEST}"
+                )
+        return self
+
 
 class ScheduleOptions(Options):
     """`optim.schedule.*`."""
@@ -79,7 +89,7 @@ class OptimOptions(Options):
 
 
 def _device(word: str) -> str:
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", word):
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", word):
         raise ValueError("no device")
     return word
 

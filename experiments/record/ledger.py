@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import filelock
@@ -169,10 +170,20 @@ def remove(file: Path, run_ids: Collection[str]) -> None:
 
 def _change(file: Path, changed: Callable[[list[Row]], list[Row]]) -> None:
     with _locked(file):
-        rows, problems = read(file)
-        if problems:
-            raise BadInput(f"{file} is left unchanged: {problems[0]} Repair or delete that line, or {REBUILD}")
-        write(file, changed(rows))
+        write(file, changed(_undamaged(file)))
+
+
+def check(file: Path) -> None:
+    """Raises `BadInput` where `record` would not write into this ledger; to be asked before a run is trained."""
+    with _locked(file):
+        _undamaged(file)
+
+
+def _undamaged(file: Path) -> list[Row]:
+    rows, problems = read(file)
+    if problems:
+        raise BadInput(f"{file} is left unchanged: {problems[0]} Repair or delete that line, or {REBUILD}")
+    return rows
 
 
 def _row_of(result: Mapping[str, object]) -> Row:
@@ -182,16 +193,28 @@ def _row_of(result: Mapping[str, object]) -> Row:
         raise BadInput(f"the result of run {result.get('run_id')} is no row of a ledger: {damage}") from damage
 
 
-def _locked(file: Path) -> filelock.FileLock:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return filelock.FileLock(file.with_name(f".{file.name}.lock"))
+def _locked(file: Path) -> AbstractContextManager[object]:
+    """Locks a ledger for this process, until the end of a `with`.
+
+    Raises:
+        BadInput: its file cannot be made.
+    """
+    lock = filelock.FileLock(file.with_name(f".{file.name}.lock"))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return lock.acquire()
+    except OSError as error:
+        raise BadInput(f"{lock.lock_file} cannot be written: {error.strerror}; name a ledger elsewhere") from error
 
 
 def results_under(output_root: Path) -> list[tuple[Path, dict[str, object]]]:
     """(folder, result) of every run under `output_root` that has one."""
+    return [(file.parent, read_json(file)) for file in _result_files(output_root)]
+
+
+def _result_files(output_root: Path) -> list[Path]:
     files = sorted(output_root.rglob(RESULT))
-    folders = [file.parent for file in files if "replaced" not in file.relative_to(output_root).parts]
-    return [(folder, read_json(folder / RESULT)) for folder in folders]
+    return [file for file in files if "replaced" not in file.relative_to(output_root).parts]
 
 
 def rebuild(output_root: Path) -> tuple[list[Row], list[str]]:
@@ -202,10 +225,12 @@ def rebuild(output_root: Path) -> tuple[list[Row], list[str]]:
     """
     rows, problems = [], []
     with _locked(output_root / "ledger.csv"):
-        for folder, result in results_under(output_root):
+        for file in _result_files(output_root):
             try:
-                rows.append(Row.from_result(result))
+                rows.append(Row.from_result(read_json(file)))
             except Damaged as damage:
-                problems.append(f"{folder / RESULT} is left out: {damage}.")
+                problems.append(f"{file} is left out: {damage}.")
+            except BadInput as damage:
+                problems.append(f"{file} is left out: {str(damage).partition('; ')[0]}.")
         write(output_root / "ledger.csv", rows)
     return sorted(rows, key=lambda row: row.run_id), problems

@@ -15,6 +15,7 @@ from experiments.analysis.metrics import describe_metric, difference_unit
 from experiments.analysis.numbers import fixed
 from experiments.configuration.identity import Identity
 from experiments.configuration.task_spec import Metric
+from experiments.training.counterparts import BASELINE
 
 _LINE_SECONDS = 60.0
 """Between two lines within an epoch, where the output is not a terminal."""
@@ -119,7 +120,7 @@ class Display:
         again: bool = False,
         differences: Mapping[str, float] | None = None,
     ) -> None:
-        """Prints the panel at the end: headline, cost, and the command of a comparable run.
+        """Prints the panel at the end: headline and cost; and the command of the baseline where that is missing.
 
         Args:
             identity: the run.
@@ -142,19 +143,19 @@ class Display:
         table.add_row("directory", str(identity.directory))
         title = f"{identity.task} · {identity.act} · seed {identity.seed}" + (" · already done" if again else "")
         self.console.print(Panel(table, title=Text(title), title_align="left", expand=False))
-        if result["status"] == "finished":
-            self.console.print(f"compare with: {self._comparison(identity)}")
-
-    def _comparison(self, identity: Identity) -> str:
-        """The command of the same run with ReLU, or with CAReLU if this run uses another activation."""
-        other = "act=relu" if identity.act.startswith("carelu") else "act=carelu"
-        words = [word for word in shlex.split(identity.command) if not word.startswith("act.")]
-        words = [other if word.startswith("act=") else word for word in words]
-        return shlex.join(words + identity.elsewhere)
+        if result["status"] == "finished" and identity.act != BASELINE and BASELINE not in (differences or {}):
+            self.console.print(f"compare with: {_with_baseline(identity)}")
 
     def note(self, message: str) -> None:
         """Prints one line."""
         self.console.print(message)
+
+
+def _with_baseline(identity: Identity) -> str:
+    """The command of the same run with the baseline."""
+    words = [word for word in shlex.split(identity.command) if not word.startswith("act.")]
+    words = [f"act={BASELINE}" if word.startswith("act=") else word for word in words]
+    return shlex.join(words + identity.elsewhere)
 
 
 def _add_headline(table: Table, task: str, result: Mapping[str, object], differences: Mapping[str, float]) -> None:

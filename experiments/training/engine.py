@@ -226,21 +226,34 @@ class Engine:
         self.processes.barrier()
 
     def restore(self, content: dict[str, object]) -> None:
-        """Restores what `save` wrote."""
+        """Restores what `save` wrote.
+
+        Raises:
+            ValueError: a weight is not a finite number, so `save` did not write it; other errors for other parts
+                that are not of this run.
+        """
         self.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.scheduler.load_state_dict(content["scheduler"])
         self.scaler.load_state_dict(content["scaler"])
         restore_random_states(content["random_states"], self.device)
-        self.state = TrainingState(**content["counters"])
+        counters = content["counters"]
+        if counters.keys() != {each.name for each in fields(TrainingState)}:
+            raise ValueError(f"its counters are {', '.join(counters)}")
+        self.state = TrainingState(**counters)
         self.state.sums = {name: value.to(self.device) for name, value in self.state.sums.items()}
+        if not self._weights_are_finite():
+            raise ValueError("a weight is not a finite number")
 
     def _check_finite(self) -> None:
         if torch.isfinite(self.first_bad_step):
             raise Diverged(f"the loss is not a finite number at step {int(self.first_bad_step)}")
-        largest = torch.stack([parameter.detach().abs().max() for parameter in self.model.parameters()]).max()
-        if not torch.isfinite(largest):
+        if not self._weights_are_finite():
             raise Diverged(f"a weight is not a finite number after step {self.state.steps}")
+
+    def _weights_are_finite(self) -> bool:
+        largest = torch.stack([parameter.detach().abs().max() for parameter in self.model.parameters()]).max()
+        return bool(torch.isfinite(largest))
 
 
 def _as_field(statistics: Statistics) -> dict[str, Statistics]:

@@ -1,7 +1,6 @@
 """One run as the command line requests it: errors become one-line messages, the ending becomes an exit code."""
 
 import math
-import signal
 import sys
 import traceback
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from experiments.configuration.schema import check_choices, validate
 from experiments.configuration.task_spec import spec_of
 from experiments.distributed.torchrun import is_main_process, wait_for_torchrun
 from experiments.errors import BadInput, OtherProcessFailed
+from experiments.training.signals import signals_interrupt
 
 if TYPE_CHECKING:
     from experiments.training.run import Outcome
@@ -70,7 +70,11 @@ def report_error(error: BadInput) -> int:
 
 def run_job(cfg: DictConfig, choices: dict[str, str]) -> Ending:
     """Trains one run and shows how it ended."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C, except during training
+    with signals_interrupt():  # except during training
+        return _run_job(cfg, choices)
+
+
+def _run_job(cfg: DictConfig, choices: dict[str, str]) -> Ending:
     try:
         check_choices(choices)
         config = validate(cfg)
@@ -103,8 +107,6 @@ def run_job(cfg: DictConfig, choices: dict[str, str]) -> Ending:
     except Exception as error:
         traceback.print_exc()
         return Ending("failed", FAILED, f"{type(error).__name__}: {error}")
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _ending(outcome: "Outcome") -> Ending:

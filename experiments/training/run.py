@@ -21,13 +21,15 @@ from experiments.distributed.torchrun import read_torchrun
 from experiments.errors import BadInput
 from experiments.files import write_atomically
 from experiments.randomness import seed_everything
-from experiments.record import checkpoint, ledger
+from experiments.record import ledger
 from experiments.record.environment import describe, peak_memory_mib, reset_peak_memory
 from experiments.record.file_loggers import check_packages
-from experiments.record.run_directory import TRACEBACK, ReadOnlyRunDirectory, RunDirectory
+from experiments.record.run_directory import RESULT, TRACEBACK, ReadOnlyRunDirectory, RunDirectory, damaged
 from experiments.record.tracking import build_mirror
 from experiments.tasks.contract import Splits, Task, build_task
+from experiments.training.activation_check import CheckedActivations
 from experiments.training.activation_statistics import summary
+from experiments.training.allocator import out_of_memory_explained
 from experiments.training.console import Display, advice
 from experiments.training.engine import Engine, Outputs, Setup
 from experiments.training.model_cost import activation_parameters
@@ -44,6 +46,9 @@ RESUME_REQUIRES = ("code_hash", "activation_hash", "kernel", "torch", "processes
 
 NO_METRIC = ("epoch", "step", "learning_rate", "seconds", "activations")
 """Fields of a record of metrics.jsonl that are not metrics of the model."""
+
+_LONGEST_REASON = 200
+"""Characters of an error of torch that a message repeats."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,7 @@ class Run:
             self.resolve()
             self.identify()
             with self.open():
+                self.processes.broadcast_from_main(lambda: ledger.check(self.ledger))
                 restart = self._must_restart()
                 result = self._final_result(restart)
                 again = result is not None
@@ -151,11 +157,17 @@ class Run:
 
     def build(self) -> None:
         """Builds task, model, optimizer, data and engine; cheap ones first, so that mistakes show early."""
-        config, device = self.config, self.processes.device
+        config = self.config
+        what = f"model={config.model.name} with data={config.data.name}"
+        with out_of_memory_explained(what, "choose smaller values of model.* and data.*"):
+            self._build(config, self.processes.device)
+
+    def _build(self, config: Config, device: torch.device) -> None:
         reset_peak_memory(device)
         seed_everything(config.seed)
         task = self.task
-        model = build_model(task, config, self.activation).to(device)
+        activation = CheckedActivations(self.activation, config.trainer.precision, device)
+        model = build_model(task, config, activation).to(device)
         if config.trainer.channels_last:
             model = model.to(memory_format=torch.channels_last)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -167,7 +179,14 @@ class Run:
 
     def resume(self, saved: dict[str, object]) -> None:
         """Continues from a checkpoint."""
-        self.engine.restore(saved)
+        try:
+            self.engine.restore(saved)
+        except Exception as error:  # whatever a part that is none of this run's leads to
+            reason = " ".join(str(error).split())[:_LONGEST_REASON]
+            raise BadInput(
+                f"{self.directory.checkpoint} does not fit this run ({type(error).__name__}: {reason}); "
+                "delete it or add force=true to restart the run"
+            ) from error
         self.environment = self.directory.environment()
         done, total = self.engine.state.steps, self.engine.total_steps
         self._announce(f"at step {done:,} of {total:,}", saved["wandb_id"])
@@ -197,7 +216,11 @@ class Run:
     def record(self, result: dict[str, object] | None) -> None:
         """Writes the row of a run that has ended to the ledger."""
         if result is not None and self.processes.is_main:
-            ledger.record(Path(self.config.output_root) / "ledger.csv", result)
+            ledger.record(self.ledger, result)
+
+    @property
+    def ledger(self) -> Path:
+        return Path(self.config.output_root) / "ledger.csv"
 
     def _must_restart(self) -> bool:
         """Whether force=true restarts the run; an interrupted restart is resumed instead."""
@@ -209,9 +232,17 @@ class Run:
         result = self.processes.broadcast_from_main(lambda: None if restart else self.directory.result())
         if result is None or result["status"] not in FINAL:
             return None
+        if result["headline_metric"] != self.task.headline[0]:
+            metric = result["headline_metric"]
+            raise damaged(self.directory.path / RESULT, f"its headline_metric is {metric!r}, not of this task")
+        if result["run_id"] != self.identity.run_id:
+            raise BadInput(
+                f"{self.directory.path} holds the result of the run {result['run_id']}, not of "
+                f"{self.identity.run_id}; move it away, or add force=true to restart"
+            )
         then = self.directory.environment()
-        if then and then["code_hash"] != self.environment["code_hash"]:
-            commit = then["git_commit"][:10]
+        if then and then.get("code_hash") != self.environment["code_hash"]:
+            commit = str(then.get("git_commit"))[:10]
             self.display.note(f"note: this result is from other code (commit {commit}); force=true repeats the run")
         return result
 
@@ -220,13 +251,14 @@ class Run:
         return self.processes.broadcast_from_main(lambda: None if restart else self._load_checkpoint())
 
     def _load_checkpoint(self) -> dict[str, object] | None:
-        file = self.directory.checkpoint
-        if not file.exists():
+        content, note = self.directory.load()
+        if content is None:
             return None
-        content = checkpoint.load(file)
+        if note:
+            self.display.note(f"note: {note}")
         if content["run_id"] != self.identity.run_id:
             raise BadInput(
-                f"{file} belongs to the run {content['run_id']}, not to {self.identity.run_id}; "
+                f"{self.directory.checkpoint} belongs to the run {content['run_id']}, not to {self.identity.run_id}; "
                 "move it away, or add force=true to restart"
             )
         then = self.directory.environment() or {}

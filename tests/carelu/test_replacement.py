@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from carelu import CAReLU, PReLU, register, replace_activations
 from carelu.registry import unregister
@@ -123,7 +124,7 @@ def test_a_name_that_begins_with_another_is_replaced_too():
     assert replace_activations(model) == ["act", "act2"]
 
 
-def test_module_under_two_names_gives_way_to_two_modules():
+def test_positions_of_one_module_get_modules_of_their_own():
     shared = nn.ReLU()
     model = nn.Sequential(nn.Linear(3, 3), shared, nn.Linear(3, 3), shared)
 
@@ -181,6 +182,18 @@ def test_replaced_model_learns_its_activations():
         assert module.beta.grad.isfinite() and module.beta.grad != 0
 
 
+def test_other_names_of_one_module_share_one():
+    model = nn.Module()
+    model.act = nn.ReLU()
+    model.body = nn.Sequential(nn.Linear(3, 3), model.act)
+    model.same = model.act
+
+    assert replace_activations(model) == ["body.1"]
+
+    assert type(model.act) is CAReLU
+    assert model.act is model.body[1] is model.same
+
+
 @pytest.mark.parametrize("model", [nn.Sequential(nn.Linear(3, 3)), nn.ReLU()], ids=["no_activation", "no_submodule"])
 def test_model_with_nothing_to_replace_is_refused(model):
     with pytest.raises(ValueError, match="no activation module to replace"):
@@ -223,6 +236,158 @@ def test_resnet_keeps_its_result_when_carelu_starts_as_relu(resnet):
     assert len({id(parameter) for module in activations for parameter in module.parameters()}) == 18
     with torch.no_grad():
         assert torch.allclose(model(images), resnet(images), rtol=1e-4, atol=1e-5)
+
+
+class Calls(nn.Module):
+    """Calls F.relu twice, and holds F.gelu in an attribute."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.act = nn.Linear(6, 8), nn.Linear(8, 6), F.gelu
+
+    def forward(self, z):
+        return F.relu(self.act(self.second(F.relu(self.first(z)))))
+
+
+FUNCTIONAL = ["functional_0_relu", "functional_1_relu"]
+BATCH = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
+
+
+def test_functions_are_replaced_where_example_inputs_show_them():
+    model = Calls()
+
+    report = replace_activations(model, example_inputs=BATCH)
+
+    assert report == ["act", *FUNCTIONAL]
+    assert [(site.kind, site.before, site.calls, site.shape) for site in report.sites] == [
+        ("attribute", "F.gelu", 1, (4, 6)),
+        ("function", "F.relu", 1, (4, 8)),
+        ("function", "F.relu", 1, (4, 6)),
+    ]
+    model(BATCH).sum().backward()
+    assert all(model.get_submodule(name).alpha.grad is not None for name in report)
+
+
+def test_functions_are_named_where_nothing_shows_them():
+    model = Calls()
+    with pytest.warns(UserWarning, match=r"Calls: F.relu.*example_inputs"):
+        report = replace_activations(model)
+    assert report == ["act"] and len(report.warnings) == 1
+
+    model = Calls()
+    model.act = torch.tanh
+    with pytest.raises(ValueError, match=r"Calls: F.relu.*pass example_inputs"):
+        replace_activations(model)
+
+
+def test_functions_that_cannot_be_replaced_are_named():
+    model = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), Calls())
+    model[2].forward = model[2].forward
+    with pytest.warns(UserWarning, match=r"2 activation functions are not replaced: 2.functional_0_relu \(its forward"):
+        assert replace_activations(model, example_inputs=BATCH) == ["1", "2.act"]
+    assert type(model[2]) is Calls
+
+
+def test_sites_that_nothing_calls_are_named():
+    model = perceptron()
+    model.unused = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    model.forward = lambda z: nn.Sequential.forward(model[:5], z)
+    with pytest.warns(UserWarning, match=r"No forward pass with example_inputs calls unused.1"):
+        report = replace_activations(model, example_inputs=BATCH)
+    assert {site.name: site.calls for site in report.sites} == {"1": 1, "2.1": 1, "unused.1": 0}
+
+
+def test_a_dry_run_reports_and_changes_nothing():
+    model = Calls()
+    before = str(model)
+    report = replace_activations(model, example_inputs=BATCH, dry_run=True)
+    assert report == ["act", *FUNCTIONAL]
+    assert str(model) == before and type(model) is Calls and model.act is F.gelu
+
+
+@pytest.mark.parametrize("where", ["functional_0*", ["functional_0_relu"], lambda site: site.shape == (4, 8)])
+def test_where_chooses_sites(where):
+    model = Calls()
+    report = replace_activations(model, example_inputs=BATCH, where=where)
+    assert report == ["functional_0_relu"]
+    assert [site.note for site in report.sites] == ["left out by where", "", "left out by where"]
+    reference = F.relu(F.gelu(model.second(F.relu(model.first(BATCH)))))
+    assert torch.allclose(model(BATCH), reference, atol=1e-6)  # CAReLU starts as ReLU
+
+
+def test_where_that_fits_nothing_is_refused():
+    with pytest.raises(ValueError, match=r"where='relu\*' fits no activation of the model; its activations: 1, 2.1"):
+        replace_activations(perceptron(), where="relu*")
+
+
+def test_a_second_call_keeps_what_was_learned_and_adds_what_is_new():
+    model = perceptron()
+    replace_activations(model, gain=2.0)
+    with torch.no_grad():
+        model[1].alpha.fill_(3)
+    model.append(nn.ReLU())
+
+    report = replace_activations(model, gain=2.0, example_inputs=BATCH)
+
+    assert report == ["1", "2.1", "5"]
+    assert [site.note for site in report.sites] == ["kept", "kept", ""]
+    assert model[1].alpha == 3
+
+
+def test_a_second_call_on_routed_functions_exchanges_their_modules():
+    model = Calls()
+    replace_activations(model, example_inputs=BATCH)
+    assert replace_activations(model, "mish", example_inputs=BATCH) == ["act", *FUNCTIONAL]
+    assert torch.allclose(model(BATCH), F.mish(F.mish(model.second(F.mish(model.first(BATCH))))))
+
+
+def test_competition_is_chosen_by_layout_and_shown():
+    convolutional = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 4), nn.GELU())
+    report = replace_activations(convolutional, example_inputs=torch.randn(2, 3, 4, 4))
+    assert [(site.layout, site.over) for site in report.sites] == [("N×C×H×W", "sample"), ("N×C", (-1,))]
+    assert "over=(-1,)" in repr(convolutional[4])
+    assert "(-1,)" in str(report)
+
+    explicit = perceptron()
+    replace_activations(explicit, over="sample")
+    assert explicit[1].over == "sample"
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, activation=nn.ReLU()),
+        nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, activation="gelu"),
+        nn.TransformerEncoderLayer(8, 2, 16, batch_first=True),
+    ],
+    ids=["module", "gelu", "relu"],
+)
+@pytest.mark.parametrize("example", [True, False])
+def test_the_fused_encoder_layer_does_not_pass_the_new_activation_by(layer, example):
+    model = nn.TransformerEncoder(copy.deepcopy(layer), 2).eval()
+    tokens = torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(0))
+    inputs = {"src": tokens, "src_key_padding_mask": torch.tensor([[False] * 3 + [True] * 2] * 2)}
+
+    names = replace_activations(model, "carelu_sign", example_inputs=inputs if example else None)
+
+    assert names == ["layers.0.activation", "layers.1.activation"]
+    with_gradients = model(**inputs)
+    with torch.no_grad():
+        without = model(**inputs)
+    assert torch.allclose(with_gradients[:, :3], without[:, :3], atol=1e-6)
+
+
+def test_untouched_encoder_layers_keep_their_fast_path():
+    model = nn.ModuleList([nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), nn.Sequential(nn.ReLU())])
+    replace_activations(model, where="1.*")
+    assert model[0].activation_relu_or_gelu == 1
+
+
+def test_scripted_and_distributed_models_are_refused():
+    with pytest.raises(ValueError, match="TorchScript module"):
+        replace_activations(nn.Sequential(torch.jit.script(nn.Sequential(nn.ReLU()))))
+    with pytest.raises(ValueError, match=r"accepted: a torch\.nn\.Module"):
+        replace_activations([nn.ReLU()])
 
 
 def test_an_activation_that_needs_the_tensor_before_normalisation_is_refused():

@@ -190,16 +190,18 @@ def _table(file: Path, columns: Columns, labelled: bool = True) -> pa.Table:
             )
         else:
             table = parquet.read_table(file)
-    except (pa.ArrowException, OSError) as error:
+        table.validate(full=True)
+        known = table.column_names  # fails where they are not UTF-8
+    except (pa.ArrowException, OSError, ValueError) as error:
         kind = "CSV" if file.suffix.lower() == ".csv" else "Parquet"
         raise BadInput(
             f"{file} cannot be read as {kind}: {' '.join(str(error).split())}; repair or replace it"
         ) from error
     for key, names in (("data.text", columns.text), ("data.label", [columns.label] if labelled else [])):
         for name in names:
-            if name not in table.column_names:
-                raise unknown(f"column of {file}, named by {key}:", name, table.column_names)
-            if table.column_names.count(name) > 1:
+            if name not in known:
+                raise unknown(f"column of {file}, named by {key}:", name, known)
+            if known.count(name) > 1:
                 raise BadInput(f"{file} has several columns named {name!r}, named by {key}; give each its own name")
     return table
 

@@ -26,7 +26,14 @@ from experiments.tasks.text.bilstm import BiLSTM
 from experiments.tasks.text.dataset import TextSet
 from experiments.tasks.text.labelled_texts import LabelledTexts, read_texts
 from experiments.tasks.text.spec import SPEC
-from experiments.tasks.text.tokenizer import PADDING_ID, TextTokenizer, pretrained_tokenizer, trained_tokenizer
+from experiments.tasks.text.tokenizer import (
+    LONGEST_WORD,
+    PADDING_ID,
+    TextTokenizer,
+    may_have_long_words,
+    pretrained_tokenizer,
+    trained_tokenizer,
+)
 
 MODELS = {"bert": bert, "bilstm": BiLSTM}
 """By `model.architecture`."""
@@ -69,6 +76,12 @@ class TextClassification(Task):
                     f"{part.truncated:,} of {len(part):,} texts of {name} are longer than "
                     f"data.max_length={config.data.max_length} tokens and were cut"
                 )
+        long = sum(may_have_long_words(text) for column in texts.parts["train"].texts for text in column)
+        if long and self.tokenizer_of is None:
+            notes.append(
+                f"{long:,} texts of train have more than {LONGEST_WORD} characters without a space; words of that "
+                "length are unknown to the tokenizer"
+            )
         trainer = config.trainer
         sizes = {name: trainer.batch_size if name == "train" else trainer.evaluation_batch_size for name in arrays}
         batches = {

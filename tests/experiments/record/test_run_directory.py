@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from experiments.errors import BadInput
-from experiments.record.run_directory import ReadOnlyRunDirectory, RunDirectory, read_metrics
+from experiments.record.run_directory import ReadOnlyRunDirectory, RunDirectory, read_json, read_metrics
 
 HISTORY = [{"epoch": 0, "step": 0}, {"epoch": 1, "step": 3, "top1": 12.5, "train/loss": 4.25}]
 
@@ -141,7 +141,7 @@ def test_a_damaged_line_of_the_metrics_is_named(directory, line):
 def test_the_traceback_of_an_earlier_attempt_goes_with_a_result_that_is_no_failure(directory, status, kept):
     (directory.path / "traceback.txt").write_text("of an earlier attempt")
     directory.finish({"status": status, "reason": "α"})
-    assert directory.result() == {"status": status, "reason": "α"}
+    assert read_json(directory.path / "result.json") == {"status": status, "reason": "α"}
     assert (directory.path / "traceback.txt").exists() is kept
 
 

@@ -1,0 +1,221 @@
+"""Runs a model once in evaluation and once in training mode, and notes which activations are called, and with what."""
+
+import contextlib
+import copy
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from carelu.surgery.channels import Channels, tensors_in
+from carelu.surgery.kinds import FUNCTIONS, Kinds, is_known_activation_or_gate
+from carelu.surgery.passes import call, undisturbed
+from carelu.surgery.sites import Site, held
+
+
+@dataclass
+class Call:
+    """One call of an activation.
+
+    Attributes:
+        shape: the shape of its input.
+        dim: the dimension of the channels, or None if it is unknown.
+        function: the name of the function, for a call that no module or attribute stands for.
+        line: where the code calls it.
+        attribute: the name of the site whose function makes the call, for one inside a function held as an attribute.
+    """
+
+    shape: tuple[int, ...]
+    dim: int | None = None
+    function: str = ""
+    line: str = ""
+    attribute: str = ""
+
+    def learn(self, dim: int) -> None:
+        """Notes the dimension of the channels."""
+        self.dim = dim
+
+
+@dataclass
+class Trace:
+    """What the forward passes showed.
+
+    Attributes:
+        calls: the calls of each site, by its name, in the pass that called it most.
+        functions: the activation functions that the own code of each module calls, in order, by the module's name.
+        unsteady: modules whose calls in training and evaluation are in no common order.
+        problems: passes that could not be made, one sentence each.
+    """
+
+    calls: dict[str, list[Call]] = field(default_factory=dict)
+    functions: dict[str, list[Call]] = field(default_factory=dict)
+    unsteady: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def trace(model: nn.Module, sites: list[Site], kinds: Kinds, inputs: object) -> Trace:
+    """Calls `model` with `inputs`, without gradients, and leaves it as it was: modes, buffers and random states.
+
+    Raises:
+        ValueError: the model does not accept the inputs.
+    """
+    result = Trace()
+    for training in (False, True):
+        observer = _Observer(model, sites, kinds)
+        try:
+            with _traceable(model, training), observer.installed(), observer:
+                call(model, inputs)
+        except Exception as error:  # models raise errors of every kind
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            if not training:
+                raise ValueError(
+                    f"example_inputs cannot be passed to {type(model).__name__} ({reason}); accepted: a tensor, "
+                    "a tuple of positional arguments or a dictionary of keyword arguments"
+                ) from error
+            result.problems.append(f"In training mode example_inputs fail, so only evaluation was traced ({reason}).")
+            continue
+        _merge(result, observer)
+    return result
+
+
+def _merge(result: Trace, observer: "_Observer") -> None:
+    for name, calls in observer.calls.items():
+        if len(calls) > len(result.calls.get(name, [])):
+            result.calls[name] = calls
+    for name, calls in observer.functions.items():
+        known = result.functions.get(name, [])
+        shorter, longer = sorted((known, calls), key=len)
+        if [each.line for each in shorter] != [each.line for each in longer[: len(shorter)]]:
+            result.unsteady.append(name)
+        result.functions[name] = longer
+
+
+@contextlib.contextmanager
+def _traceable(model: nn.Module, training: bool) -> Iterator[None]:
+    """The model in the mode asked for, without what would keep its activations from being called."""
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    try:
+        torch.backends.mha.set_fastpath_enabled(False)  # the fused encoder layer calls no activation
+        compiled = any(type(module).__name__ == "OptimizedModule" for module in model.modules())
+        eager = torch.compiler.set_stance("force_eager") if compiled else contextlib.nullcontext()
+        with undisturbed(model, training), torch.no_grad(), eager:
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+
+
+class _Observer(TorchFunctionMode):
+    """Sees every function of torch that the model calls, and knows in which module."""
+
+    def __init__(self, model: nn.Module, sites: list[Site], kinds: Kinds):
+        super().__init__()
+        self.calls: dict[str, list[Call]] = {}
+        self.functions: dict[str, list[Call]] = {}
+        self._model, self._sites, self._kinds = model, sites, kinds
+        self._channels = Channels()
+        self._attribute = ""
+        self._inside: list[str | None] = []  # names of the modules being called; None where functions do not count
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """Hooks on every module, and each site made distinguishable, for the time of the block."""
+        handles, undo = [], []
+        try:
+            of_site: dict[int, str] = {}
+            for site in self._sites:
+                undo.append(self._mark(site, of_site))
+            for name, module in self._model.named_modules():
+                handles += self._watch(name, module, of_site.get(id(module)))
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+            for put_back in reversed(undo):
+                put_back()
+
+    def _mark(self, site: Site, of_site: dict[int, str]) -> Callable[[], None]:
+        """Gives a site an object of its own; returns what puts the old one back."""
+        values: list[tuple[nn.Module, str, Any]] = [(*place, held(place)) for place in site.places]
+        first = values[0][2]
+        if isinstance(first, nn.Module):
+            marked = copy.copy(first)
+            for hooks in ("_forward_hooks", "_forward_pre_hooks"):  # the copy shares the dictionaries of the original
+                marked.__dict__[hooks] = copy.copy(marked.__dict__[hooks])
+            of_site[id(marked)] = site.name
+            for holder, attribute, _ in values:
+                holder._modules[attribute] = marked
+        else:
+            first_holder, first_attribute, function = values[0]
+            first_holder.__dict__[first_attribute] = self._recorder(site.name, function)
+
+        def put_back() -> None:
+            for holder, attribute, value in values:
+                (holder._modules if isinstance(value, nn.Module) else holder.__dict__)[attribute] = value
+
+        return put_back
+
+    def _recorder(self, name: str, function: Callable) -> Callable:
+        def recorder(z: Tensor, *args: object, **kwargs: object) -> Tensor:
+            self._note(self.calls, name, z)
+            self._attribute = name
+            try:
+                return function(z, *args, **kwargs)
+            finally:
+                self._attribute = ""
+
+        return recorder
+
+    def _watch(self, name: str, module: nn.Module, site: str | None) -> list:
+        counted = name if site is None and not is_known_activation_or_gate(module) else None
+
+        def enter(module: nn.Module, args: tuple, kwargs: dict) -> None:
+            blocked = bool(self._inside) and self._inside[-1] is None
+            self._inside.append(None if blocked else counted)
+            z = next(tensors_in((args, kwargs)), None)
+            if site is not None and z is not None:
+                self._note(self.calls, site, z)
+
+        def leave(module: nn.Module, args: tuple, kwargs: dict, output: object) -> None:
+            self._inside.pop()
+            z, after = next(tensors_in((args, kwargs)), None), next(tensors_in(output), None)
+            if site is not None and z is not None and after is not None and z.shape == after.shape:
+                self._channels.set(after, self._channels.of(z))
+
+        return [
+            module.register_forward_pre_hook(enter, with_kwargs=True),
+            module.register_forward_hook(leave, with_kwargs=True),
+        ]
+
+    def _note(self, calls: dict[str, list[Call]], name: str, z: Tensor, *function: str) -> None:
+        origin = self._channels.of(z)
+        noted = Call(tuple(z.shape), origin.dim, *function)
+        if origin.dim is None:
+            origin.waiting.append(noted.learn)
+        calls.setdefault(name, []).append(noted)
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        counts = bool(self._inside) and self._inside[-1] is not None
+        if counts and func in FUNCTIONS and FUNCTIONS[func] in self._kinds.functions:
+            z = next(tensors_in((args, kwargs)), None)
+            if z is not None:
+                self._note(self.functions, str(self._inside[-1]), z, FUNCTIONS[func], _line(), self._attribute)
+        result = func(*args, **kwargs)
+        self._channels.follow(func, args, kwargs, result)
+        return result
+
+
+_OF_TORCH = tuple(os.path.join("torch", *name) for name in (("overrides.py",), ("nn", "functional.py")))
+
+
+def _line() -> str:
+    """The file and line of the code that called torch's function."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_code.co_filename.endswith(_OF_TORCH):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
