@@ -34,7 +34,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = {}
     for task, tiny in TINY.items():
-        for act in ("relu", "carelu"):
+        for act in ("relu", "carelu") if task == "cifar100" else ("carelu",):  # the page compares two of CIFAR-100
             settings = [f"task={task}", f"act={act}", "data=sample", "recipe=small", *tiny]
             found[task] = Run(*compose(settings), Display(quiet=True)).complete().identity.directory
     (tmp_path / "FOLDER" / "set14").mkdir(parents=True)
