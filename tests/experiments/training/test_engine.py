@@ -292,8 +292,7 @@ def test_the_pictures_of_a_run_that_was_killed_before_its_result_are_made_in_eva
     first = watch(monkeypatch, reference_text.task, reference_text.settings)
     (first.outcome.identity.directory / "result.json").unlink()
     again = watch(monkeypatch, reference_text.task, reference_text.settings)
-    assert again.training_modes == []
-    assert again.evaluation_modes == [{False}] * 2  # operations are counted, then the pictures are made
+    assert (again.training_modes, again.evaluation_modes) == ([], [{False}])
 
 
 def test_low_precision_trains_under_autocast(reference_cifar100, monkeypatch):
