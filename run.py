@@ -15,6 +15,7 @@ from experiments.configuration.standard_streams import make_output_lenient
 from experiments.distributed.torchrun import check_torchrun
 from experiments.sweep.coordinator import coordinate
 from experiments.sweep.job import joins_pool, perform_job
+from experiments.sweep.questions import answer, split_questions
 from experiments.training.job import answered
 
 exit_codes: list[int] = []
@@ -35,13 +36,16 @@ def main() -> int:
 
 def _perform() -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing their tracebacks
-    sys.argv[1:] = arguments = arranged(sys.argv[1:])
+    words, asked = split_questions(sys.argv[1:])
+    sys.argv[1:] = arguments = arranged(words)
     add_config_folders(arguments)
     if "--help" in arguments:
         print(help_text())
         return 0
     check_torchrun(arguments)
     sweep = None if joins_pool() else check_command(arguments)  # the coordinator has checked the jobs of a pool
+    if asked:
+        return answer(asked, arguments, sweep)
     if sweep:
         return coordinate(sweep, job)
     job()

@@ -4,12 +4,15 @@ Imports neither torch nor data, so that a typing error is reported at once.
 """
 
 import itertools
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, IntervalSweep, Override
 from hydra.errors import HydraException
@@ -19,12 +22,14 @@ from omegaconf.errors import OmegaConfBaseException
 from experiments.configuration.arguments import arranged, refuse_code, settings_of
 from experiments.configuration.composition import (
     GROUPS,
+    GROUPS_BY_TASK,
     LAUNCHER,
     SET_BY_GROUP,
     SHOW_KEYS,
     SWEEPER,
     as_dict,
     compose_with_hydra,
+    config_folders,
     flatten,
     launchers,
     options_of,
@@ -59,6 +64,7 @@ class SweepPlan:
         sweeper: the option of hydra/sweeper.
         comparisons: what hydra/sweeper=verdict decides.
         verdict: its options; None for another sweeper.
+        launcher_options: `hydra.launcher.*`.
     """
 
     jobs: list[list[str]] | None
@@ -69,6 +75,7 @@ class SweepPlan:
     sweeper: str = BASIC
     comparisons: Sequence[Comparison] = ()
     verdict: VerdictOptions | None = None
+    launcher_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def check_command(args: list[str]) -> SweepPlan | None:
@@ -126,6 +133,7 @@ def check_command(args: list[str]) -> SweepPlan | None:
         ledger=Path(cfg.output_root, "ledger.csv"),
         logger=cfg.logger,
         sweeper=sweeper,
+        launcher_options=OmegaConf.to_container(cfg.hydra.launcher),
     )
     if sweeper != VERDICT:
         return plan
@@ -231,6 +239,9 @@ def _check_words(overrides: list[Override], sweeping: bool) -> None:
         if group in GROUPS:
             known = options_of(group)
             for word in _values(override):
+                if word.startswith("["):
+                    more = "; more loggers: logger.also=[csv,tensorboard]" if group == "logger" else ""
+                    raise BadInput(f"{override.input_line} is a list, and {group} takes one option{more}")
                 if word not in known:
                     own = f"a file {group}/{word}.yaml of your own is found with --config-dir FOLDER"
                     raise unknown(group, word, known, f"Accepted: {', '.join(sorted(known))}; {own}")
@@ -306,6 +317,23 @@ def _compose_or_explain(lines: list[str]) -> DictConfig:
         cfg = compose_with_hydra(lines)
         as_dict(without_hydra(cfg))
         return cfg
+    except yaml.YAMLError as error:
+        raise BadInput(f"a file of the configuration is not YAML: {' '.join(str(error).split())}") from error
     except (HydraException, OmegaConfBaseException) as error:
-        reason = error if error.__cause__ is None else error.__cause__
-        raise BadInput(f"the configuration does not compose: {' '.join(str(reason).split())}") from error
+        reason = " ".join(str(error if error.__cause__ is None else error.__cause__).split())
+        missing = re.search(r"Could not find '(?P<group>[\w/]+)/(?P<option>[^'/]+)'", reason)
+        if missing:
+            raise _no_file(**missing.groupdict()) from error
+        raise BadInput(f"the configuration does not compose: {reason}") from error
+
+
+def _no_file(group: str, option: str) -> BadInput:
+    """The error for an option that a file of the configuration names, like `- override /model: mlp`."""
+    group, _, task = group.partition("/") if group.partition("/")[0] in GROUPS_BY_TASK else (group, "", "")
+    file = f"{group}/{task or ('<task>' if group in GROUPS_BY_TASK else '')}/{option}.yaml".replace("//", "/")
+    folders = " or ".join(map(str, config_folders()))
+    known = ", ".join(options_of(group, task or None)) if task or group not in GROUPS_BY_TASK else ""
+    return BadInput(
+        f"there is no file {file} in {folders}, but a file of the configuration chooses {group}: {option}; "
+        + ("write it" if not known else f"write it or choose another; accepted: {known}")
+    )
