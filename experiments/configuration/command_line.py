@@ -4,27 +4,32 @@ Imports neither torch nor data, so that a typing error is reported at once.
 """
 
 import itertools
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, IntervalSweep, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from experiments.configuration.arguments import arranged, settings_of
+from experiments.configuration.arguments import arranged, refuse_code, settings_of
 from experiments.configuration.composition import (
     GROUPS,
+    GROUPS_BY_TASK,
     LAUNCHER,
     SET_BY_GROUP,
     SHOW_KEYS,
     SWEEPER,
     as_dict,
     compose_with_hydra,
+    config_folders,
     flatten,
     launchers,
     options_of,
@@ -59,6 +64,7 @@ class SweepPlan:
         sweeper: the option of hydra/sweeper.
         comparisons: what hydra/sweeper=verdict decides.
         verdict: its options; None for another sweeper.
+        launcher_options: `hydra.launcher.*`.
     """
 
     jobs: list[list[str]] | None
@@ -69,6 +75,7 @@ class SweepPlan:
     sweeper: str = BASIC
     comparisons: Sequence[Comparison] = ()
     verdict: VerdictOptions | None = None
+    launcher_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def check_command(args: list[str]) -> SweepPlan | None:
@@ -92,6 +99,7 @@ def check_command(args: list[str]) -> SweepPlan | None:
             raise BadInput(f"{override.input_line}: a key cannot be removed, only given another value")
     of_hydra = [override for override in given if override.key_or_group.startswith("hydra")]
     overrides = [override for override in given if override not in of_hydra]
+    refuse_code(of_hydra)
     if not listing:
         _check_hydra(of_hydra, sweeping)
     sweeper = next((_values(override)[-1] for override in of_hydra if override.key_or_group == SWEEPER), BASIC)
@@ -125,6 +133,7 @@ def check_command(args: list[str]) -> SweepPlan | None:
         ledger=Path(cfg.output_root, "ledger.csv"),
         logger=cfg.logger,
         sweeper=sweeper,
+        launcher_options=OmegaConf.to_container(cfg.hydra.launcher),
     )
     if sweeper != VERDICT:
         return plan
@@ -132,24 +141,9 @@ def check_command(args: list[str]) -> SweepPlan | None:
     return replace(plan, comparisons=read_comparisons(lines, options, launcher), verdict=options)
 
 
-_KEYS_OF_HYDRA = ("hydra.run.dir", "hydra.sweep.dir", "hydra.verbose", "hydra/job_logging", "hydra/hydra_logging")
-_GROUPS_OF_HYDRA = (LAUNCHER, SWEEPER, "hydra.launcher.", "hydra.sweeper.")
-"""What a command may set of Hydra's own; other keys could run any code."""
-
-
 def _check_hydra(of_hydra: list[Override], sweeping: bool) -> None:
     """Raises `BadInput` for a launcher or sweeper or an option of it that does not exist or is out of range."""
     for override in of_hydra:
-        key = override.key_or_group
-        if key == "hydra.mode":
-            raise BadInput(f"{override.input_line} is not accepted; to sweep: python run.py -m …")
-        if "_target_" in f"{key} {override.value()}":
-            raise BadInput(
-                f"{override.input_line} is not accepted: _target_ names code, which only a file of "
-                "configuration may; choose with hydra/launcher=… or hydra/sweeper=…"
-            )
-        if key not in _KEYS_OF_HYDRA and not key.startswith(_GROUPS_OF_HYDRA):
-            raise unknown("key of Hydra", key, [*_KEYS_OF_HYDRA, f"{LAUNCHER}=…", f"{SWEEPER}=…"])
         if override.key_or_group.startswith("hydra.sweeper.params"):
             raise BadInput(f"{override.input_line}: give the values themselves, like seed=0,1,2, or +experiment=NAME")
         if override.is_sweep_override():
@@ -245,8 +239,12 @@ def _check_words(overrides: list[Override], sweeping: bool) -> None:
         if group in GROUPS:
             known = options_of(group)
             for word in _values(override):
+                if word.startswith("["):
+                    more = "; more loggers: logger.also=[csv,tensorboard]" if group == "logger" else ""
+                    raise BadInput(f"{override.input_line} is a list, and {group} takes one option{more}")
                 if word not in known:
-                    raise unknown(group, word, known)
+                    own = f"a file {group}/{word}.yaml of your own is found with --config-dir FOLDER"
+                    raise unknown(group, word, known, f"Accepted: {', '.join(sorted(known))}; {own}")
 
 
 def _check_keys(overrides: list[Override]) -> None:
@@ -319,6 +317,23 @@ def _compose_or_explain(lines: list[str]) -> DictConfig:
         cfg = compose_with_hydra(lines)
         as_dict(without_hydra(cfg))
         return cfg
+    except yaml.YAMLError as error:
+        raise BadInput(f"a file of the configuration is not YAML: {' '.join(str(error).split())}") from error
     except (HydraException, OmegaConfBaseException) as error:
-        reason = error if error.__cause__ is None else error.__cause__
-        raise BadInput(f"the configuration does not compose: {' '.join(str(reason).split())}") from error
+        reason = " ".join(str(error if error.__cause__ is None else error.__cause__).split())
+        missing = re.search(r"Could not find '(?P<group>[\w/]+)/(?P<option>[^'/]+)'", reason)
+        if missing:
+            raise _no_file(**missing.groupdict()) from error
+        raise BadInput(f"the configuration does not compose: {reason}") from error
+
+
+def _no_file(group: str, option: str) -> BadInput:
+    """The error for an option that a file of the configuration names, like `- override /model: mlp`."""
+    group, _, task = group.partition("/") if group.partition("/")[0] in GROUPS_BY_TASK else (group, "", "")
+    file = f"{group}/{task or ('<task>' if group in GROUPS_BY_TASK else '')}/{option}.yaml".replace("//", "/")
+    folders = " or ".join(map(str, config_folders()))
+    known = ", ".join(options_of(group, task or None)) if task or group not in GROUPS_BY_TASK else ""
+    return BadInput(
+        f"there is no file {file} in {folders}, but a file of the configuration chooses {group}: {option}; "
+        + ("write it" if not known else f"write it or choose another; accepted: {known}")
+    )

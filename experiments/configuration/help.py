@@ -30,6 +30,8 @@ Trains an activation on a task and records the result. A stopped run resumes.
 usage: python run.py [KEY=VALUE ...]              one run
        python run.py -m [KEY=A,B,C ...]           a sweep over every combination, summed up at its end
        python run.py -m +experiment=NAME          a ready-made sweep, like paper_all or competition
+       python run.py -m … --dry-run               which runs a sweep has, what is finished, how long the rest takes
+       python run.py … +find=lr                   a range test of learning rates, plotted, with a suggested value
        python run.py -m … hydra/launcher=pool     several runs at once; others: {launchers}
        python run.py -m … hydra/sweeper=verdict   adds seeds until act=A,B,C are compared; without seed=
 

@@ -112,12 +112,29 @@ class TrainerOptions(Options):
 
 
 class LoggerOptions(Options):
-    """`logger.*`."""
+    """`logger.*` with logger=none."""
 
     name: Name
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The loggers that are used."""
+        return ()
 
-class WandbOptions(LoggerOptions):
+
+class FileLoggerOptions(LoggerOptions):
+    """`logger.*` with logger=csv or logger=tensorboard."""
+
+    every_steps: Count | None
+    also: Annotated[list[Literal["csv", "tensorboard"]], Field(description="a list of csv, tensorboard")]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All loggers, each once."""
+        return tuple(dict.fromkeys((self.name, *self.also)))
+
+
+class WandbOptions(FileLoggerOptions):
     """`logger.*` with logger=wandb."""
 
     project: Name
@@ -126,7 +143,12 @@ class WandbOptions(LoggerOptions):
     tags: Annotated[list[Name], Field(description="a list of words, like [first,draft]")]
 
 
-LOGGERS: dict[str, type[LoggerOptions]] = {"none": LoggerOptions, "wandb": WandbOptions}
+LOGGERS: dict[str, type[LoggerOptions]] = {
+    "none": LoggerOptions,
+    "csv": FileLoggerOptions,
+    "tensorboard": FileLoggerOptions,
+    "wandb": WandbOptions,
+}
 """By `logger.name`."""
 
 
@@ -169,15 +191,15 @@ class Config(Options):
         return self
 
 
-def validate(cfg: DictConfig | Config) -> Config:
-    """The configuration that Hydra composed as typed objects; a typed one is returned unchanged.
+def validate(cfg: DictConfig | Config | dict[str, Any]) -> Config:
+    """The configuration that Hydra composed, or plain values, as typed objects; a typed one is returned unchanged.
 
     Raises:
         BadInput: a key is unknown, missing or out of its range; the message says what is accepted.
     """
     if isinstance(cfg, Config):
         return cfg
-    values = as_dict(cfg)
+    values = cfg if isinstance(cfg, dict) else as_dict(cfg)
     model = _config_class(values)
     try:
         return model.model_validate(values)
@@ -203,7 +225,9 @@ def _named(values: dict[str, Any], key: str) -> str:
     node = values.get(group)
     word = node.get(name) if isinstance(node, dict) else None
     if not isinstance(word, str):
-        raise BadInput(f"{key} is missing; choose with {group}=…")
+        task = values["task"].get("name") if isinstance(values.get("task"), dict) else None
+        file = f"; it is set by a file {group}/{task}/NAME.yaml" if group in GROUPS_BY_TASK and task else ""
+        raise BadInput(f"{key} is missing{file}; choose with {group}=…")
     return word
 
 

@@ -6,8 +6,6 @@ import json
 import os
 import platform
 import time
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -28,8 +26,12 @@ PREVIOUS = "checkpoint.previous.pt"
 """The checkpoint before the last one, in case that the last one is damaged; a run that has ended needs none."""
 ENVIRONMENT, CONFIG, TRACEBACK = "environment.json", "config.yaml", "traceback.txt"
 ARTIFACTS = "artifacts"
+TASK_STATE = "task.json"
+"""What the task learned from the training data besides weights, like a vocabulary; absent where that is nothing."""
 PREDICTIONS = "predictions.npz"
 """The result of each example, by `<set>/<name>`."""
+EPOCHS, STEPS, EVENTS = "epochs.csv", "steps.csv", "tensorboard"
+"""What the loggers csv and tensorboard write."""
 PICTURE = "comparison.png"
 """The artifact that is published with a run, if it exists."""
 
@@ -93,7 +95,7 @@ def read_predictions(file: Path) -> dict[str, np.ndarray]:
         if not all(isinstance(each, np.ndarray) for each in found.values()):
             raise ValueError("it holds other things than arrays")
         return found
-    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # NumPy and zipfile raise errors of many kinds for damaged files
         reason = " ".join(str(error).split())
         raise BadInput(f"{file} is damaged ({reason}) and not used; restore the undamaged file") from error
 
@@ -165,7 +167,8 @@ class RunDirectory:
     def set_aside(self) -> None:
         """Moves existing files into `replaced/<number>/`, so that the run can restart and nothing is lost."""
         # The result first: after a kill in between, the run then counts as interrupted, not as finished.
-        names = (RESULT, PREVIOUS, CHECKPOINT, METRICS, ENVIRONMENT, CONFIG, TRACEBACK, PREDICTIONS, ARTIFACTS)
+        of_task = (PREDICTIONS, ARTIFACTS, TASK_STATE, EPOCHS, STEPS, EVENTS)
+        names = (RESULT, PREVIOUS, CHECKPOINT, METRICS, ENVIRONMENT, CONFIG, TRACEBACK, *of_task)
         old = [self.path / name for name in names if (self.path / name).exists()]
         old += self.path.glob("*.part")
         if not old:
@@ -208,6 +211,11 @@ class RunDirectory:
             content = io.BytesIO()
             np.savez_compressed(content, **predictions)
             write_atomically(self.path / PREDICTIONS, content.getvalue())
+
+    def write_task_state(self, state: Mapping[str, object]) -> None:
+        """Writes task.json; no file where there is nothing to write."""
+        if state:
+            write_atomically(self.path / TASK_STATE, to_json(state))
 
     @property
     def checkpoint(self) -> Path:
@@ -260,6 +268,8 @@ class ReadOnlyRunDirectory(RunDirectory):
     def write_metrics(self, history: list[dict[str, object]]) -> None: ...
 
     def write_predictions(self, predictions: Mapping[str, np.ndarray]) -> None: ...
+
+    def write_task_state(self, state: Mapping[str, object]) -> None: ...
 
     def save(self, content: dict[str, object]) -> None: ...
 

@@ -31,6 +31,7 @@ def runs_table(runs: Sequence[StoredRun], now: float | None = None) -> Table:
     """The runs, the newest last, with their headline, seed, age and size on disk."""
     now = time.time() if now is None else now
     table = Table("run", "status", "headline", "seed", "time", "age", "disk")
+    table.columns[0].overflow = "fold"  # an id that is cut cannot be copied
     for column in table.columns[2:]:
         column.justify = "right"
     for run in runs:

@@ -65,6 +65,7 @@ class Engine:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=trainer.precision == "float16")
         self.evaluator = Evaluator(self.task, self.splits, self.model, processes, trainer.precision, trainer.compile)
         self.state = TrainingState()
+        self.forward_flops: int | None = None
         self.first_bad_step = torch.full((), torch.inf, dtype=torch.float64, device=self.device)
         self.model_in_training = processes.parallel(self.model)
         if trainer.compile:
@@ -97,7 +98,9 @@ class Engine:
         finally:
             outputs.display.stop()
         if self.processes.is_main:
+            self.forward_flops = self.evaluator.forward_flops()
             outputs.directory.write_predictions(self.evaluator.predictions())
+            outputs.directory.write_task_state(self.task.state_dict())
             outputs.mirror.show(self.evaluator.write_artifacts(outputs.directory.path / ARTIFACTS))
         self.pace.count_other()
 
@@ -126,6 +129,7 @@ class Engine:
             values = self.processes.average({"loss": loss.detach(), **metrics}, own_examples, examples)
 
             self._count_step(values, examples)
+            self._log_step(values)
             decision = pace.after_step(self._show_step(values))
             if decision.diverged:
                 break
@@ -150,6 +154,16 @@ class Engine:
         # Kept on the device: reading the loss of every step would make the host wait for the accelerator.
         bad_step = torch.where(torch.isfinite(values["loss"]), torch.inf, float(state.steps))
         self.first_bad_step = torch.minimum(self.first_bad_step, bad_step)
+
+    def _log_step(self, values: dict[str, Tensor]) -> None:
+        """Logs every so many steps; not the last of an epoch, whose record comes at once."""
+        state, every = self.state, self.outputs.mirror.every_steps
+        ends_epoch = state.steps % self.steps_per_epoch == 0 or state.steps == self.total_steps
+        if every is None or state.steps % every or ends_epoch:
+            return
+        measured = {f"train_step/{name}": float(value) for name, value in values.items()}
+        place = {"epoch": round(state.steps / self.steps_per_epoch, 4), "step": state.steps}
+        self.outputs.mirror.log_step({**place, "train_step/learning_rate": state.learning_rate, **measured})
 
     def _show_step(self, values: dict[str, Tensor]) -> bool:
         """Updates the display at intervals; returns whether the loss was then found to be not finite."""

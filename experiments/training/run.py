@@ -12,6 +12,8 @@ from torch import nn
 
 from carelu import ActivationFactory
 from carelu.kernels.dispatch import VARIABLE as KERNEL_VARIABLE
+from experiments.analysis.evidence import device_label
+from experiments.configuration.composition import options_of
 from experiments.configuration.identity import Identity, identify
 from experiments.configuration.schema import Config, validate
 from experiments.distributed.processes import Processes, process_group
@@ -21,14 +23,16 @@ from experiments.files import write_atomically
 from experiments.randomness import seed_everything
 from experiments.record import ledger
 from experiments.record.environment import describe, peak_memory_mib, reset_peak_memory
+from experiments.record.file_loggers import check_packages
 from experiments.record.run_directory import RESULT, TRACEBACK, ReadOnlyRunDirectory, RunDirectory, damaged
 from experiments.record.tracking import build_mirror
 from experiments.tasks.contract import Splits, Task, build_task
 from experiments.training.activation_check import CheckedActivations
 from experiments.training.activation_statistics import summary
 from experiments.training.allocator import out_of_memory_explained
-from experiments.training.console import Display
+from experiments.training.console import Display, advice
 from experiments.training.engine import Engine, Outputs, Setup
+from experiments.training.model_cost import activation_parameters
 from experiments.training.optimizer import build_optimizer
 from experiments.training.resolution import activation_factory, resolve_auto
 from experiments.training.signals import StopRequested, stop_requests
@@ -127,6 +131,7 @@ class Run:
         self.config = resolve_auto(self.config)
         if self.config.trainer.threads is not None:
             torch.set_num_threads(self.config.trainer.threads)
+        check_packages(self.config.logger.names)
         self.activation = activation_factory(self.config)
         self.processes.assign_device(self.config.trainer.device)
 
@@ -162,7 +167,7 @@ class Run:
         seed_everything(config.seed)
         task = self.task
         activation = CheckedActivations(self.activation, config.trainer.precision, device)
-        model = _build_model(task, config, activation).to(device)
+        model = build_model(task, config, activation).to(device)
         if config.trainer.channels_last:
             model = model.to(memory_format=torch.channels_last)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -270,12 +275,23 @@ class Run:
         """Prints the header and connects the mirror."""
         config, environment = self.config, self.environment
         precision = config.trainer.precision
-        self.display.header(self.identity, self.parameters, environment["device"], precision, resumed_at)
+        device = device_label(environment["device"], environment["threads"])
+        self.display.header(self.identity, self.parameters, device, precision, resumed_at)
+        recipes, trainer = options_of("recipe", self.identity.task), config.trainer
+        chosen = (self.choices.get("data", ""), self.identity.recipe)
+        if warning := advice(*chosen, recipes, trainer.epochs, trainer.max_steps):
+            self.display.note(warning)
         for note in self.engine.splits.notes:
             self.display.note(f"note: {note}")
         if self.processes.is_main:
             self.engine.outputs.mirror = build_mirror(
-                config, self.identity, environment, self.directory.path, wandb_id, self.display.note
+                config,
+                self.identity,
+                environment,
+                self.directory.path,
+                wandb_id,
+                self.display.note,
+                self.engine.state.steps,
             )
 
     def _train(self, stop_requested: StopRequested) -> tuple[str, str] | None:
@@ -321,10 +337,15 @@ class Run:
         )
         if engine.splits.notes:
             result["notes"] = list(engine.splits.notes)
+        if (chance := engine.task.chance()) is not None:
+            result["chance"] = chance
         result.update({key: environment.get(key, "") for key in ledger.OF_ENVIRONMENT})
         if status == "finished":
             result.update(headline_of(state.history, engine.task, self.config.trainer.selection))
             result.update(summary(state.history[-1].get("activations", {})))
+            result["activation_parameters"] = activation_parameters(engine.model)
+            if engine.forward_flops:
+                result["forward_flops"] = engine.forward_flops
         return result
 
 
@@ -346,7 +367,12 @@ def headline_of(history: list[dict[str, object]], task: Task, selection: str) ->
     return {"headline_value": chosen[metric], "headline_epoch": chosen["epoch"], **metrics}
 
 
-def _build_model(task: Task, config: Config, activation: ActivationFactory) -> nn.Module:
+def build_model(task: Task, config: Config, activation: ActivationFactory) -> nn.Module:
+    """The model of a task on the CPU.
+
+    Raises:
+        BadInput: its options or its activation do not fit.
+    """
     try:
         return task.build_model(config, activation)
     except (ValueError, ImportError) as error:

@@ -12,6 +12,7 @@ import pytest
 
 from carelu import registry
 from experiments.configuration.command_line import check_command
+from experiments.sweep.questions import split_questions
 from tests.conftest import ROOT
 from tests.docs.pages import PAGES, blocks, commands
 
@@ -61,7 +62,7 @@ def test_a_command_is_accepted(case, monkeypatch, tmp_path):
         (tmp_path / "sbatch").touch(mode=0o755)
         monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.chdir(tmp_path)
-    arguments = of_run(command)
+    arguments, _ = split_questions(of_run(command))
     if "--help" not in arguments:
         check_command(arguments)
 
@@ -69,9 +70,11 @@ def test_a_command_is_accepted(case, monkeypatch, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [case for case in RUNS if case[0].mark == "run"], ids=shown)
 def test_a_cheap_command_runs(case, command_line, tmp_path):
-    done = command_line(*of_run(case[1]), f"output_root={tmp_path}")
+    arguments = of_run(case[1])
+    done = command_line(*arguments, f"output_root={tmp_path}")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "ledger.csv").exists()
+    asked = split_questions(arguments)[1]
+    assert (tmp_path / "ledger.csv").exists() != bool(asked)
 
 
 @pytest.mark.parametrize("case", SCRIPTS, ids=shown)

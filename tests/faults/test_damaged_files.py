@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 from PIL import Image
 
 from experiments.errors import BadInput
-from experiments.tasks.superres.image_files import read_images
+from experiments.tasks.image_files import read_images
 from experiments.tasks.text.labelled_texts import Columns, read_rows
 from tests.faults.injections import READERS, SEALED, damaged, read_damaged
 from tests.faults.properties import BOUNDED, FEW

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from experiments.errors import BadInput
+from experiments.tasks.image_files import image_files, read_images
 from experiments.tasks.superres import bsds300
-from experiments.tasks.superres.image_files import image_files, read_images
 
 
 def test_the_sample_holds_40_and_8_photographs():

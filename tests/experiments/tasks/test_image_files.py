@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from experiments.errors import BadInput
-from experiments.tasks.superres.image_files import image_files, read_images
+from experiments.tasks.image_files import image_files, read_images
 
 COLOUR = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
 
