@@ -13,11 +13,10 @@ from experiments.configuration.composition import add_config_folders
 from experiments.configuration.help import help_text
 from experiments.configuration.standard_streams import make_output_lenient
 from experiments.distributed.torchrun import check_torchrun
-from experiments.errors import BadInput
 from experiments.sweep.coordinator import coordinate
 from experiments.sweep.job import joins_pool, perform_job
 from experiments.sweep.questions import answer, split_questions
-from experiments.training.job import STOPPED, report_error
+from experiments.training.job import answered
 
 exit_codes: list[int] = []
 
@@ -32,28 +31,24 @@ def job(cfg: DictConfig) -> float:
 
 def main() -> int:
     """Checks the command line, then runs; returns the exit code, for a sweep the largest."""
+    return answered(_perform)
+
+
+def _perform() -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing their tracebacks
     words, asked = split_questions(sys.argv[1:])
-    try:
-        sys.argv[1:] = arguments = arranged(words)
-        add_config_folders(arguments)
-        if "--help" in arguments:
-            print(help_text())
-            return 0
-        check_torchrun(arguments)
-        sweep = None if joins_pool() else check_command(arguments)  # the coordinator has checked the jobs of a pool
-        if asked:
-            return answer(asked, arguments, sweep)
-        if sweep:
-            return coordinate(sweep, job)
-        job()
-    except BadInput as error:
-        return report_error(error)
-    except KeyboardInterrupt:
-        print("stopped before training", file=sys.stderr)
-        return STOPPED
-    except Exception as error:  # of Hydra: a run reports its own errors
-        return report_error(BadInput(" ".join(f"{type(error).__name__}: {error}".split())))
+    sys.argv[1:] = arguments = arranged(words)
+    add_config_folders(arguments)
+    if "--help" in arguments:
+        print(help_text())
+        return 0
+    check_torchrun(arguments)
+    sweep = None if joins_pool() else check_command(arguments)  # the coordinator has checked the jobs of a pool
+    if asked:
+        return answer(asked, arguments, sweep)
+    if sweep:
+        return coordinate(sweep, job)
+    job()
     return max(exit_codes, default=0)
 
 

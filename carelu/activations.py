@@ -5,13 +5,17 @@ One line of maths and one citation each. Where torch has an activation, the clas
 
 import math
 from collections.abc import Sequence
+from typing import NoReturn
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from carelu.functional import EPS, GAIN, SHARES, Over, carelu, competition_dims, competition_scale, relu_beta
 from carelu.registry import near_matches, register
+
+torch.fx.wrap("carelu")  # one node of a graph: its checks of shape and dtype cannot be traced
 
 
 @register("relu")
@@ -167,6 +171,12 @@ class CAReLU(nn.Module):
         with torch.no_grad():  # not by nn.init, which some libraries switch off while they build a model
             for parameter, value in zip((self.alpha, self.beta), self.start, strict=True):
                 parameter.fill_(value)
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        """torch.jit.script asks for this first."""
+        raise NotImplementedError(
+            "torch.jit.script does not support CAReLU; use torch.jit.trace, torch.export.export or torch.compile"
+        )
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:
         """Accepts the parameters of version 0.1 too, which had no dimension."""

@@ -11,6 +11,7 @@ from carelu.reference import (
     GAIN,
     SHARES,
     Over,
+    check_floating_point,
     competition_dims,
     competition_scale,
     count_share,
@@ -78,8 +79,7 @@ def carelu(
 
     Source: arXiv 2407.19441; the values of K, ε and the start of α and β are ours.
     """
-    if not z.is_floating_point():
-        raise TypeError(f"CAReLU needs a floating-point input, got {z.dtype}; convert it with .float()")
+    check_floating_point(z)
     if share is not None:
         if measured is not None:
             raise ValueError("share and measured are both given; give the share, or the tensor to measure it on")

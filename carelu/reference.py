@@ -85,9 +85,24 @@ def widen(z: Tensor) -> Tensor:
     Raises:
         TypeError: `z` is not floating point.
     """
+    check_floating_point(z)
+    return z if z.dtype == torch.float64 else z.float()
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """The widest floating-point type of a device: float64, but on Apple's GPUs."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def check_floating_point(z: Tensor) -> None:
+    """Raises `TypeError` where `z` is not floating point, with the way out."""
+    if z.is_quantized:
+        raise TypeError(
+            f"CAReLU computes in floating point, got {z.dtype}; leave it out of quantisation: dequantise its input and "
+            "quantise its output, or quantise the weights of the layers alone"
+        )
     if not z.is_floating_point():
         raise TypeError(f"CAReLU needs a floating-point input, got {z.dtype}; convert it with .float()")
-    return z if z.dtype == torch.float64 else z.float()
 
 
 def largest_magnitude(z: Tensor, dims: tuple[int, ...]) -> Tensor:

@@ -8,14 +8,18 @@ import torch
 from torch import nn
 
 from carelu.functional import Over
+from carelu.surgery.functions import Turns, add_function_sites, set_routes
 from carelu.surgery.kinds import TORCH_ACTIVATIONS, Kinds, functions_in_code, is_known_activation_or_gate
 from carelu.surgery.layout import over_of_calls, over_of_structure
 from carelu.surgery.making import AUTO, Maker
-from carelu.surgery.routing import Route, child_name, is_routed, route, seal_children, why_not_routable
-from carelu.surgery.sites import Report, Site, find_sites
+from carelu.surgery.routing import is_routed, seal_children
+from carelu.surgery.sites import STAYS, Report, Site, find_sites
 from carelu.surgery.tracing import Call, Trace, trace
 
 __all__ = ["TORCH_ACTIVATIONS", "Report", "Site", "replace_activations"]
+
+DISTRIBUTED = frozenset(["DistributedDataParallel", "FullyShardedDataParallel", "FSDPModule"])
+"""Classes that look after the parameters they were built with, and after no others."""
 
 Where = str | Iterable[str] | Callable[[Site], bool]
 
@@ -41,7 +45,8 @@ def replace_activations(
     one. A module that a `forward` calls at several places stays one module, with one set of parameters (like `relu` in
     torchvision's ResNet blocks); so do several names of one module, other than positions of a `Sequential` or
     `ModuleList`. An activation that is made of others is replaced as a whole. A site that holds the same activation
-    from an earlier call keeps it, with the values that it learned.
+    from an earlier call keeps it, with the values that it learned. One that `example_inputs` do not reach stays as it
+    was, and a warning names it: call again with inputs that reach it.
 
     Args:
         model: any module that has activations; it is changed before an optimizer or DDP is given its parameters.
@@ -65,13 +70,13 @@ def replace_activations(
             to replace, a layout that cannot be told, or inputs that the model does not accept. The model is unchanged.
 
     Warns:
-        UserWarning: an activation stays as it was although it was to be replaced, or no forward pass called it.
+        UserWarning: an activation that was to be replaced stays as it was; the warning says which and why.
     """
     maker, kinds = Maker(name, over, options), Kinds(replace)
     _refuse_unsuitable(model, kinds)
     sites = find_sites(model, kinds)
-    seen = None if example_inputs is None else trace(model, sites, kinds, example_inputs)
-    routes = [] if seen is None else _function_sites(model, seen, sites)
+    seen = None if example_inputs is None else trace(model, sites, example_inputs)
+    turns = [] if seen is None else add_function_sites(model, kinds, seen, sites)
     calls = {} if seen is None else seen.calls
     for site in sites if seen is not None else []:
         of_site = calls.get(site.name, [])
@@ -84,7 +89,7 @@ def replace_activations(
         raise ValueError(_nothing_found(model, sites, kinds, seen))
     report = Report(sites, _warnings(model, sites, kinds, seen))
     if not dry_run:
-        _perform(model, maker, sites, routes)
+        _perform(model, maker, sites, turns)
     for sentence in report.warnings:
         warnings.warn(sentence, stacklevel=2)
     return report
@@ -102,42 +107,11 @@ def _refuse_unsuitable(model: nn.Module, kinds: Kinds) -> None:
         word = f"{path or 'the model'} ({type(module).__name__})"
         if isinstance(module, torch.jit.ScriptModule):
             raise ValueError(f"{word} is a TorchScript module, whose code is fixed; replace before torch.jit.script")
-        if isinstance(module, nn.parallel.DistributedDataParallel):
+        if {each.__name__ for each in type(module).__mro__} & DISTRIBUTED:
             raise ValueError(
                 f"{word} knows only the parameters that it was built with, so new ones would not be kept equal; "
                 "replace before wrapping the model"
             )
-
-
-Routes = list[tuple[nn.Module, list[tuple[str, Site]]]]
-"""For each module the functions that it calls, in their order: their names, and the sites that stand for them."""
-
-
-def _function_sites(model: nn.Module, seen: Trace, sites: list[Site]) -> Routes:
-    """Adds a site for each call of a function that no attribute stands for; returns all calls, by module."""
-    routes: Routes = []
-    of_attribute = {site.name: site for site in sites}
-    for path, calls in seen.functions.items():
-        owner = model.get_submodule(path)
-        reason = why_not_routable(owner)
-        if path in seen.unsteady:
-            reason = "it calls them in another order when it trains"
-        if is_routed(owner):
-            reason = "an earlier replacement did not see these calls; replace on a new model"
-        found: list[tuple[str, Site]] = []
-        for call in calls:
-            if call.attribute:
-                found.append((call.function, of_attribute[call.attribute]))
-                continue
-            child = child_name(owner, sum(site.kind == "function" for _, site in found), call.function)
-            site = Site(f"{path}.{child}" if path else child, f"F.{call.function}", "function", places=[(owner, child)])
-            site.note = "" if reason is None else f"not replaced: {reason}"
-            seen.calls[site.name] = [call]
-            found.append((call.function, site))
-            sites.append(site)
-        if reason is None:
-            routes.append((owner, found))
-    return routes
 
 
 def _select(sites: list[Site], where: Where | None) -> None:
@@ -163,30 +137,20 @@ def _choose(site: Site, model: nn.Module, maker: Maker, calls: list[Call]) -> No
         site.over, site.note = getattr(module, "over", None), "kept"
         site.now = type(module).__name__
         return
+    if site.calls == 0:
+        site.note = f"{STAYS}example_inputs do not reach it"
+        return
     site.over = maker.over
     if maker.chooses_over:
-        try:
-            site.layout, site.over = over_of_calls(site, calls) or over_of_structure(model, site)
-        except ValueError:
-            if site.calls != 0:
-                raise
-            site.note, site.over = "not replaced: nothing calls it, so that its layout is unknown", None
-            return
+        site.layout, site.over = over_of_calls(site, calls) or over_of_structure(model, site)
     site.now = maker.type.__name__
 
 
-def _perform(model: nn.Module, maker: Maker, sites: list[Site], routes: Routes) -> None:
+def _perform(model: nn.Module, maker: Maker, sites: list[Site], turns: Turns) -> None:
     for site in sites:
         if site.replaced and site.note != "kept":
             maker.install(model, site)
-    for owner, found in routes:
-        ways: list[Route] = [
-            (function, site.places[0][1] if site.replaced else None)
-            for function, site in found
-            if site.kind == "function" or not site.replaced
-        ]
-        if any(child is not None for _, child in ways):
-            route(owner, ways)
+    set_routes(turns)
     seal_children(model)
     _leave_fast_path(model, sites)
 
@@ -228,15 +192,9 @@ def _warnings(model: nn.Module, sites: list[Site], kinds: Kinds, seen: Trace | N
         )
     elif unseen:
         sentences.append(f"The code names functions that example_inputs did not reach: {_some(unseen)}.")
-    stays = [f"{site.name} ({site.note[14:]})" for site in sites if site.note.startswith("not replaced: ")]
+    stays = [f"{site.name} ({site.note.removeprefix(STAYS)})" for site in sites if site.note.startswith(STAYS)]
     if stays:
-        sentences.append(f"{len(stays)} activation functions are not replaced: {_some(stays)}.")
-    idle = [site.name for site in sites if site.replaced and site.calls == 0]
-    if idle:
-        sentences.append(
-            f"No forward pass with example_inputs calls {_some(idle)}; replaced as well, and without gradient until "
-            "something calls them."
-        )
+        sentences.append(f"{len(stays)} activations are not replaced: {_some(stays)}.")
     return sentences
 
 

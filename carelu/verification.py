@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from carelu.activations import CAReLU
 from carelu.registry import is_activation
-from carelu.surgery.kinds import Kinds
 from carelu.surgery.layout import layout_of
 from carelu.surgery.making import REQUEST
 from carelu.surgery.passes import difference, results
@@ -120,7 +119,7 @@ def _sensitive(sites: Mapping[str, nn.Module]) -> Iterator[None]:
 
 def _calls_by_site(model: nn.Module, sites: Mapping[str, nn.Module], inputs: object) -> dict[str, list[Call]]:
     places = [Site(name, "", places=[_place(model, name)]) for name in sites if name]
-    return trace(model, places, Kinds([]), inputs).calls
+    return trace(model, places, inputs).calls
 
 
 def _place(model: nn.Module, name: str) -> tuple[nn.Module, str]:

@@ -1,7 +1,7 @@
 """Injects faults for as long as you like, and writes what became of them to results/reliability.md.
 
 Signals at random moments of a run, full disks, damage at random places of every file that a run owns, many processes on
-one ledger, random settings. Exits with 1 if anything was lost, or answered with a traceback.
+one ledger, broken W&B servers, random settings. Exits with 1 if anything was lost, or answered with a traceback.
 
     python scripts/soak.py                       about an hour on one core
     python scripts/soak.py --scale 0.01          a minute, to see that it works
@@ -11,6 +11,7 @@ import argparse
 import collections
 import os
 import random
+import shlex
 import shutil
 import signal
 import sys
@@ -40,6 +41,7 @@ from tests.faults.injections import (
     same,
     use_few_images,
 )
+from tests.faults.servers import KINDS, broken_server
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL)
 TIMES = ("wall_seconds", "step_milliseconds", "peak_memory_mib", "finished_at", "command")
@@ -123,7 +125,7 @@ class Soak:
                 if ended(child, self.chance.uniform(0, 1.2 * self.seconds)) is None:
                     hits.append(self.chance.choice(SIGNALS))
                     os.kill(child, hits[-1])
-                    if ended(child, _LONGEST) not in (0, 75, -signal.SIGKILL):
+                    if ended(child, _LONGEST) not in (0, 75, -hits[-1]):  # the last before it composed its settings
                         hits.append("another exit code")
             good = self.finish(root) == 0 and self.equals_the_undisturbed(root) and "another exit code" not in hits
             for _ in hits:
@@ -175,8 +177,10 @@ class Soak:
                 except Exception as error:
                     line.count(False, f"{type(error).__name__}: {error}")
                     continue
-                line.count(found != "changed" or name not in SEALED, f"{name} was read with another content")
-                line.passed += found == "changed"
+                if found == "changed" and name not in SEALED:
+                    line.injected, line.passed = line.injected + 1, line.passed + 1
+                else:
+                    line.count(found != "changed", f"{name} was read with another content")
             lines.append(line)
         return lines
 
@@ -191,6 +195,18 @@ class Soak:
             good = codes == {0} and not problems and len(rows) == 60
             for _ in children:
                 line.count(good, f"{codes}, {len(rows)} rows, {problems}")
+        return line
+
+    def wandb_servers(self) -> Line:
+        line = Line("a W&B server that refuses, hangs or answers nonsense", "a note; the local record is complete")
+        for _ in self.times(2):
+            for kind in KINDS:
+                root = self._fresh()
+                with broken_server(kind) as environment:
+                    run = run_of([*self.settings(root), "logger=wandb", "logger.mode=online"])
+                    code = ended(in_child(_within(environment, run), self.log), _LONGEST)
+                good = code == 0 and self.equals_the_undisturbed(root)
+                line.count(good, f"{kind}: {code}, {self.log.read_text()[-500:]}")
         return line
 
     def random_settings(self) -> Line:
@@ -211,6 +227,14 @@ class Soak:
         root.mkdir()
         self.log.write_text("")
         return root
+
+
+def _within(environment: dict[str, str], action: Callable[[], int]) -> Callable[[], int]:
+    def run() -> int:
+        os.environ.update(environment)
+        return action()
+
+    return run
 
 
 def _rows(root: Path) -> list[dict[str, object]]:
@@ -252,12 +276,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("results"), help="the folder of reliability.md")
     arguments = parser.parse_args()
     use_few_images()
+    command = shlex.join(["python", "scripts/soak.py", *sys.argv[1:]])
     began, lines = time.monotonic(), []
     with tempfile.TemporaryDirectory() as folder:
         soak = Soak(Path(folder), arguments.scale, arguments.seed)
         soak.undisturbed()
         parts: list[Callable[[], Line | list[Line]]] = [soak.random_settings, soak.damaged_files, soak.crowded_ledger]
-        parts += [soak.full_disks, soak.damaged_checkpoints, soak.signals]
+        parts += [soak.full_disks, soak.damaged_checkpoints, soak.wandb_servers, soak.signals]
         for part in parts:
             made = part()
             for line in made if isinstance(made, list) else [made]:
@@ -265,9 +290,9 @@ def main() -> int:
                 print(f"{line.fault}: {line.injected} injected, {line.lost} lost", flush=True)
                 for example, count in collections.Counter(line.examples).most_common(3):
                     print(f"  {count} × {example}", flush=True)
-    command = " ".join(["python scripts/soak.py", *(sys.argv[1:])])
-    text = page(lines, (time.monotonic() - began) / 60, command)
-    print(*write_files({arguments.out / "reliability.md": text.encode()}))
+            text = page(lines, (time.monotonic() - began) / 60, command)  # after each part, should one be interrupted
+            (file,) = write_files({arguments.out / "reliability.md": text.encode()})
+    print(file)
     return 1 if any(line.lost for line in lines) else 0
 
 

@@ -1,5 +1,7 @@
 """What is shipped, and what the documents promise about it."""
 
+import email
+import re
 import subprocess
 import sys
 import tomllib
@@ -36,6 +38,19 @@ def test_the_wheel_needs_only_torch(wheel):
     (metadata,) = [name for name in archive.namelist() if name.endswith("METADATA")]
     needs = [line for line in archive.read(metadata).decode().splitlines() if line.startswith("Requires-Dist:")]
     assert [line for line in needs if "extra ==" not in line] == ["Requires-Dist: torch>=2.6"]
+
+
+def test_the_description_renders_on_an_index(wheel):
+    archive = zipfile.ZipFile(wheel)
+    (name,) = [name for name in archive.namelist() if name.endswith("METADATA")]
+    metadata = email.message_from_bytes(archive.read(name))
+    description = metadata.get_payload()
+
+    targets = re.findall(r"\]\(([^)]+)\)|(?:src|href)=\"([^\"]+)\"", description)
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert targets and all(link.startswith("https://") for link in map("".join, targets)), targets
+    assert "```math" not in description and "<!--" not in description
+    assert metadata["Author"] and "ReLU" in metadata["Keywords"]
 
 
 def test_the_wheel_works_where_only_torch_is_importable(wheel, tmp_path):

@@ -1,7 +1,6 @@
 """The command itself: what it answers before a run begins."""
 
 import importlib.util
-import signal
 import sys
 
 import pytest
@@ -22,7 +21,10 @@ def command(monkeypatch):
 
 
 def test_ctrl_c_while_the_configuration_is_composed_is_one_line(command, monkeypatch, capsys):
-    monkeypatch.setattr(command, "check_command", lambda _: signal.raise_signal(signal.SIGINT))
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "check_command", interrupted)
     assert command.main() == 75
     assert capsys.readouterr().err == "stopped before training\n"
 

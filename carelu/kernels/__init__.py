@@ -40,7 +40,7 @@ def _is_scalar(parameter: Tensor, z: Tensor) -> bool:
 def _as_tensor(value: Tensor | float, z: Tensor) -> Tensor:
     """A parameter as a tensor; as a scalar if it has one element, whatever its shape."""
     if not isinstance(value, Tensor):
-        return torch.tensor(value, dtype=torch.float64, device=z.device)
+        return torch.tensor(value, dtype=reference.widest(z.device), device=z.device)
     return value.reshape(()) if 0 < value.ndim <= z.ndim and value.numel() == 1 else value
 
 

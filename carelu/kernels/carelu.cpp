@@ -268,19 +268,26 @@ void backward(const Stored* grad, const Stored* z, Stored* grad_z, const void* t
   delete[] grad_u;
 }
 
-// Rows side by side.
+// Panels: many rows at a time.
 //
 // A tensor is outer × length × inner: the values of a row lie `inner` apart, and `inner` rows lie side by side, as the
 // channels of a channels-last image do. A panel is some of these rows, as many as stay in the level 2 cache from their
-// measuring to their scaling; each step of a panel reads one value of every row, next to each other, so that the rows
-// are the lanes of the vectors. Where few rows lie side by side, a step reads `fold` values of each, so that the lanes
-// repeat the rows. The memory traffic is that of contiguous rows. If the share is measured on another tensor, forward
+// measuring to their scaling. Each step of a panel reads one value of every row, next to each other, so that the rows
+// are the lanes of the vectors and memory is read in its order. Where few rows lie side by side, a step reads `fold`
+// values of each, so that the lanes repeat the rows. Short rows that follow one another (inner = 1) are a panel too: a
+// step is then one row, and what is computed once per row is computed for many rows in vectors.
+//
+// The memory traffic is that of long rows: forward 2 d, backward 3 d. If the share is measured on another tensor, forward
 // reads that, z and writes y (3 d), and backward reads the gradient, z and the other tensor and writes two gradients
 // (5 d): 8 d where ReLU moves 5 d, so 1.6 times ReLU.
+
+// Inlined wherever it is called, since only then loops around it become vectors.
+#define INLINED __attribute__((always_inline))
 
 constexpr int64_t WIDEST = 1024;  // lanes of a panel
 constexpr int64_t FOLDED = 128;   // lanes that folding aims at
 constexpr int64_t TILE = 32;      // steps that are summed in the arithmetic of single elements
+constexpr int64_t SHORT = 256;    // length from which on rows that follow one another are folded instead
 constexpr int64_t PANEL_BYTES = 3 << 18;
 
 struct Panel {
@@ -292,43 +299,94 @@ struct Panel {
   int64_t stride;  // from one step to the next
   int64_t width;   // lanes: rows · fold
   int64_t rest;    // lanes of a last step that is not whole
+  bool one_by_one;  // a step is a row, of `stride` values
+
+  // One of its rows, of `length` values, as a panel.
+  Panel row_at(int64_t index, int64_t length) const {
+    Panel one = {};
+    one.start = start + (one_by_one ? index * length : index);
+    one.rows = one.fold = one.width = 1;
+    one.steps = length;
+    one.stride = one_by_one ? 1 : stride / fold;
+    return one;
+  }
 };
 
 // Divides a tensor into panels; the division depends on the sizes alone.
 struct Panels {
-  int64_t outer, length, inner, rows;
+  int64_t groups, length, side_by_side, rows;
+  bool one_by_one;
 
   Panels(int64_t outer, int64_t length, int64_t inner, int64_t bytes_of_a_value)
-      : outer(outer), length(length), inner(inner) {
+      : length(length), one_by_one(inner == 1 && length < SHORT) {
+    groups = one_by_one ? 1 : outer;
+    side_by_side = one_by_one ? outer : inner;
     const int64_t in_cache = PANEL_BYTES / bytes_of_a_value / length / 64 * 64;
-    const int64_t most = std::clamp<int64_t>(in_cache, 64, WIDEST);
-    const int64_t parts = (inner + most - 1) / most;
-    rows = std::min(((inner + parts - 1) / parts + 31) / 32 * 32, inner);
+    const int64_t most = std::clamp<int64_t>(in_cache, 64, WIDEST), parts = (side_by_side + most - 1) / most;
+    rows = std::min(((side_by_side + parts - 1) / parts + 31) / 32 * 32, side_by_side);
   }
-  int64_t parts() const { return (inner + rows - 1) / rows; }
-  int64_t count() const { return outer * parts(); }
+  int64_t parts() const { return (side_by_side + rows - 1) / rows; }
+  int64_t count() const { return groups * parts(); }
 
   Panel operator[](int64_t index) const {
-    const int64_t first = index % parts() * rows, above = index / parts();
+    const int64_t first = index % parts() * rows, group = index / parts();
     Panel panel = {};
-    panel.start = above * length * inner + first;
-    panel.row = above * inner + first;
-    panel.rows = std::min(rows, inner - first);
+    panel.row = group * side_by_side + first;
+    panel.rows = panel.width = std::min(rows, side_by_side - first);
     panel.fold = 1;
-    if (panel.rows == inner)
-      while (2 * panel.fold * inner <= FOLDED && 2 * panel.fold <= length) panel.fold *= 2;
+    panel.one_by_one = one_by_one;
+    if (one_by_one) {
+      panel.start = first * length;
+      panel.steps = panel.rows;
+      panel.stride = length;
+      return panel;
+    }
+    panel.start = group * length * side_by_side + first;
+    if (panel.rows == side_by_side)
+      while (2 * panel.fold * panel.rows <= FOLDED && 2 * panel.fold <= length) panel.fold *= 2;
     panel.steps = length / panel.fold;
-    panel.stride = panel.fold * inner;
-    panel.width = panel.fold * panel.rows;
-    panel.rest = length % panel.fold * inner;
+    panel.stride = panel.fold * side_by_side;
+    panel.width *= panel.fold;
+    panel.rest = length % panel.fold * side_by_side;
     return panel;
   }
 };
 
-// Adds up, for every row of a panel, `sums` numbers: Add::add<count>(at, lanes, block) adds those of `count` steps from
-// the value `at` on to `block`. A row's order of addition depends on the sizes of the tensor alone.
+// Calls work(alone, at, lanes, first) for every step of a panel: `lanes` values from the value `at` on, which belong all
+// to row `first` if `alone` is true_type, else to the lanes from `first` on.
+template <class Work> void every_step(const Panel& panel, Work work) {
+  if (panel.one_by_one) {
+    for (int64_t row = 0; row < panel.steps; ++row)
+      work(std::true_type(), panel.start + row * panel.stride, panel.stride, row);
+    return;
+  }
+  for (int64_t step = 0, all = panel.steps + (panel.rest > 0); step < all; ++step)
+    work(std::false_type(), panel.start + step * panel.stride, step < panel.steps ? panel.width : panel.rest, 0);
+}
+
+// As `add_up`, where each step is a row.
 template <int sums, class Sum, class Add>
-void add_up(const Panel& panel, TotalOf<Sum> (&totals)[sums][WIDEST], const Add& adder) {
+void add_up_one_by_one(const Panel& panel, TotalOf<Sum> (&totals)[sums][WIDEST], Add add) {
+  for (int64_t row = 0; row < panel.steps; ++row) {
+    const int64_t start = panel.start + row * panel.stride, stop = start + panel.stride;
+    Sum first = 0, second = 0;
+    if constexpr (sums == 1) {
+#pragma omp simd reduction(+ : first)
+      for (int64_t i = start; i < stop; ++i) add(i, row, first);
+    } else {
+#pragma omp simd reduction(+ : first, second)
+      for (int64_t i = start; i < stop; ++i) add(i, row, first, second);
+      totals[1][row] = second;
+    }
+    totals[0][row] = first;
+  }
+}
+
+// Adds up one or two numbers for every row of a panel: add(i, lane, first[, second]) adds those of the value i, which is
+// in this lane. The order of a row's addition depends on the sizes of the tensor alone.
+template <int sums, class Sum, class Add>
+void add_up(const Panel& panel, TotalOf<Sum> (&totals)[sums][WIDEST], Add add) {
+  if (panel.one_by_one) return add_up_one_by_one<sums, Sum>(panel, totals, add);
   alignas(64) Sum block[sums][WIDEST];
   for (int s = 0; s < sums; ++s) {
     std::fill_n(block[s], panel.width, Sum(0));
@@ -337,11 +395,14 @@ void add_up(const Panel& panel, TotalOf<Sum> (&totals)[sums][WIDEST], const Add&
   const int64_t all = panel.steps + (panel.rest > 0);
   for (int64_t start = 0; start < all; start += TILE) {
     const int64_t stop = std::min(start + TILE, all);
-    int64_t step = start;
-    for (; step + 4 <= std::min(stop, panel.steps); step += 4)
-      adder.template add<4>(panel.start + step * panel.stride, panel.width, block);
-    for (; step < stop; ++step)
-      adder.template add<1>(panel.start + step * panel.stride, step < panel.steps ? panel.width : panel.rest, block);
+    for (int64_t step = start; step < stop; ++step) {
+      const int64_t at = panel.start + step * panel.stride, lanes = step < panel.steps ? panel.width : panel.rest;
+      Sum *__restrict first = block[0], *__restrict second = block[sums - 1];
+      if constexpr (sums == 1)
+        for (int64_t l = 0; l < lanes; ++l) add(at + l, l, first[l]);
+      else
+        for (int64_t l = 0; l < lanes; ++l) add(at + l, l, first[l], second[l]);
+    }
     for (int s = 0; s < sums; ++s)
       for (int64_t l = 0; l < panel.width; ++l) {
         totals[s][l] += block[s][l];
@@ -353,69 +414,53 @@ void add_up(const Panel& panel, TotalOf<Sum> (&totals)[sums][WIDEST], const Add&
       for (int64_t l = 0; l < half; ++l) totals[s][l] += totals[s][l + half];
 }
 
-// Calls write(at, lanes) for every step of a panel.
-template <class Write> void every_step(const Panel& panel, Write write) {
-  for (int64_t step = 0, all = panel.steps + (panel.rest > 0); step < all; ++step)
-    write(panel.start + step * panel.stride, step < panel.steps ? panel.width : panel.rest);
-}
-
 // Repeats a number of each row in all lanes of the row.
 template <class Number> void repeat(const Panel& panel, Number* lanes) {
   for (int64_t l = panel.rows; l < panel.width; ++l) lanes[l] = lanes[l - panel.rows];
 }
 
 // The sides of the rows of a panel, see `sides_of`.
-template <int competition, class Sum, class Stored> struct SidesOfRows {
-  const Stored* z;
-  int64_t stride;
-
-  template <int count> void add(int64_t at, int64_t lanes, Sum (&block)[2][WIDEST]) const {
-    const Stored* const from = z + at;
-    const int64_t apart = stride;
-    Sum *__restrict positive = block[0], *__restrict negative = block[1];
-    for (int64_t l = 0; l < lanes; ++l) {
-      Sum above = positive[l], below = negative[l];
-      for (int s = 0; s < count; ++s) compete<competition>(Sum(widen(from[s * apart + l])), above, below);
-      positive[l] = above;
-      if (competition != COUNT) negative[l] = below;
-    }
-  }
-};
+template <int competition, class Sum, class Stored>
+void sides_of_rows(const Panel& panel, const Stored* z, TotalOf<Sum> (&sides)[2][WIDEST]) {
+  add_up<2, Sum>(panel, sides, [=](int64_t i, int64_t, Sum& positive, Sum& negative) INLINED {
+    compete<competition>(Sum(widen(z[i])), positive, negative);
+  });
+}
 
 // As `passed_product`, for the rows of a panel; with `writes`, also writes scale · passed gradient to `direct`.
-template <bool writes, class Sum, class Stored, class Value> struct ProductsOfRows {
-  const Stored *grad, *z;
-  Stored* direct;
-  const Value* scale;
-  int64_t stride;
-
-  template <int count> void add(int64_t at, int64_t lanes, Sum (&block)[1][WIDEST]) const {
-    const Stored *const grads = grad + at, *const from = z + at;
-    const Value* const scales = scale;
-    const int64_t apart = stride;
-    Stored* __restrict written = writes ? direct + at : nullptr;
-    Sum* __restrict product = block[0];
-    for (int64_t l = 0; l < lanes; ++l) {
-      Sum sum = product[l];
-      for (int s = 0; s < count; ++s) {
-        const Value x = widen(from[s * apart + l]), g = widen(grads[s * apart + l]);
-        const Value passed = scales[l] * x <= 0 ? 0 : g;
-        sum += Sum(passed) * x;
-        if (writes) written[s * apart + l] = narrow<Stored>(scales[l] * passed);
+template <bool writes, class Sum, class Stored, class Value>
+void products_of_rows(const Panel& panel, const Stored* grad, const Stored* z, Stored* __restrict direct,
+                      const Value* scale, TotalOf<Sum> (&products)[1][WIDEST]) {
+  if (panel.one_by_one) {
+    for (int64_t row = 0; row < panel.steps; ++row) {
+      const Stored *const grads = grad + panel.start + row * panel.stride, *const from = z + (grads - grad);
+      const Value of_row = scale[row];
+      Sum product = 0;
+#pragma omp simd reduction(+ : product)
+      for (int64_t i = 0; i < panel.stride; ++i) {
+        const Value x = widen(from[i]), g = widen(grads[i]), passed = of_row * x <= 0 ? 0 : g;
+        product += Sum(passed) * x;
+        if (writes) direct[grads - grad + i] = narrow<Stored>(of_row * passed);
       }
-      product[l] = sum;
+      products[0][row] = product;
     }
+    return;
   }
-};
+  add_up<1, Sum>(panel, products, [=](int64_t i, int64_t lane, Sum& product) INLINED {
+    const Value x = widen(z[i]), g = widen(grad[i]), passed = scale[lane] * x <= 0 ? 0 : g;
+    product += Sum(passed) * x;
+    if (writes) direct[i] = narrow<Stored>(scale[lane] * passed);
+  });
+}
 
-// tanh u to some 12 digits, in arithmetic that compilers make vectors of: 1 − 2 / (exp 2|u| + 1), with the series of
+// tanh u to some 10 digits, in arithmetic that compilers make vectors of: 1 − 2 / (exp 2|u| + 1), with the series of
 // exp about the nearest multiple of ln 2, and the series of tanh where that difference loses digits.
 inline double tanh_of(double u) {
   const double magnitude = std::fabs(u), x = 2 * (magnitude > 20 ? 20 : magnitude);
   const double shifted = x * 1.4426950408889634 + 0x1.8p52, whole = shifted - 0x1.8p52;
   const double r = x - whole * 0.6931471805599453;
   double series = 1;
-  for (int n = 11; n > 0; --n) series = 1 + series * r * (1.0 / n);
+  for (int n = 10; n > 0; --n) series = 1 + series * r * (1.0 / n);
   uint64_t bits;
   std::memcpy(&bits, &shifted, sizeof bits);
   bits = (bits << 52) + 0x3ff0000000000000u;  // the lowest bits of `shifted` are the exponent
@@ -437,7 +482,7 @@ void measure_rows_again(const Panel& panel, const Stored* z, TotalOf<Value> (&si
                         Value* share, Value* norm, Value* unit) {
   using Wide = typename Arithmetic<Stored>::Wide;
   alignas(64) TotalOf<Wide> wide[2][WIDEST];
-  add_up<2, Wide>(panel, wide, SidesOfRows<competition, Wide, Stored>{z, panel.stride});
+  sides_of_rows<competition, Wide>(panel, z, wide);
   for (int64_t row = 0; row < panel.rows; ++row) {
     const double both = sides[0][row] + sides[1][row];
     if (!(both >= LOWEST<Value> && both + eps <= HIGHEST<Value>))
@@ -451,7 +496,7 @@ template <int competition, class Stored, class Value>
 void measure_rows(const Panel& panel, const Stored* z, int64_t length, double eps, Value* __restrict share,
                   Value* __restrict norm, Value* __restrict unit) {
   alignas(64) TotalOf<Value> sides[2][WIDEST];
-  add_up<2, Value>(panel, sides, SidesOfRows<competition, Value, Stored>{z, panel.stride});
+  sides_of_rows<competition, Value>(panel, z, sides);
   int outside = 0;
   for (int64_t row = 0; row < panel.rows; ++row) {
     const double both = sides[0][row] + sides[1][row], sum = competition == COUNT ? double(length) : both + eps;
@@ -464,15 +509,6 @@ void measure_rows(const Panel& panel, const Stored* z, int64_t length, double ep
     if (outside) measure_rows_again<competition>(panel, z, sides, eps, share, norm, unit);
 }
 
-// One step of the output.
-template <class Stored, class Value>
-void write_step(const Stored* z, Stored* __restrict y, int64_t lanes, const Value* scale) {
-  for (int64_t l = 0; l < lanes; ++l) {
-    const Value scaled = scale[l] * widen(z[l]);
-    y[l] = narrow<Stored>(0 > scaled ? 0 : scaled);
-  }
-}
-
 template <int competition, class Stored, class Value>
 void forward_panel(const Panel& panel, const Stored* measured, const Stored* z, Stored* y, const Statistics<Value>& table,
                    int64_t length, double alpha, double beta, double gain, double eps) {
@@ -482,7 +518,15 @@ void forward_panel(const Panel& panel, const Stored* measured, const Stored* z, 
   for (int64_t row = 0; row < panel.rows; ++row)
     scale[row] = Value(gain * tanh_for<Value>(alpha * share[row] + beta));
   repeat(panel, scale);
-  every_step(panel, [&](int64_t at, int64_t lanes) { write_step(z + at, y + at, lanes, scale); });
+  every_step(panel, [=, &scale](auto alone, int64_t at, int64_t lanes, int64_t first) {
+    const Value* const scales = scale + first;
+    const Stored* const from = z + at;
+    Stored* __restrict to = y + at;
+    for (int64_t l = 0; l < lanes; ++l) {
+      const Value scaled = scales[alone ? 0 : l] * widen(from[l]);
+      to[l] = narrow<Stored>(0 > scaled ? 0 : scaled);
+    }
+  });
 }
 
 // As `write_gradient`, for the rows of a panel, whose factors are in tables; without a gradient that comes directly if
@@ -490,36 +534,26 @@ void forward_panel(const Panel& panel, const Stored* measured, const Stored* z, 
 template <int competition, class Sum, class Stored, class Value>
 void write_gradients(const Panel& panel, const Stored* grad, const Stored* z, Stored* grad_z, const Value* scale,
                      const Sum* above, const Sum* below) {
-  const auto write = [&](auto direct, int64_t at, int64_t lanes) {
+  const auto write = [=](auto direct, auto alone, int64_t at, int64_t lanes, int64_t first) {
     const Stored *const grads = grad + (direct ? at : 0), *const from = z + at;
-    const Value* const scales = scale;
-    const Sum *const aboves = above, *const belows = below;
+    const Value* const scales = scale + first;
+    const Sum *const aboves = above + first, *const belows = below + first;
     Stored* __restrict to = grad_z + at;
     for (int64_t l = 0; l < lanes; ++l) {
-      const Value x = widen(from[l]);
-      Sum result = 0;
-      if (direct) result = scales[l] * x <= 0 ? 0 : scales[l] * widen(grads[l]);
-      const Sum side = x > 0 ? aboves[l] : belows[l];
+      const int64_t lane = alone ? 0 : l;
+      // All is read before any comparison, so that no branch is in the way of vectors.
+      const Value x = widen(from[l]), passed = direct ? scales[lane] * widen(grads[l]) : 0;
+      const Sum over = aboves[lane], under = belows[lane], side = x > 0 ? over : under;
+      Sum result = direct && scales[lane] * x <= 0 ? 0 : passed;
       if (competition == ENERGY) result += side * x;
       if (competition == L1) result += x == 0 ? 0 : side;
       to[l] = narrow<Stored>(Value(result));
     }
   };
   if (grad)
-    every_step(panel, [&](int64_t at, int64_t lanes) { write(std::true_type(), at, lanes); });
+    every_step(panel, [=](auto... step) { write(std::true_type(), step...); });
   else if constexpr (competition != COUNT)
-    every_step(panel, [&](int64_t at, int64_t lanes) { write(std::false_type(), at, lanes); });
-}
-
-// One row of a panel as a panel.
-inline Panel row_of(const Panel& panel, int64_t row, int64_t length) {
-  Panel one = {};
-  one.start = panel.start + row;
-  one.row = panel.row + row;
-  one.rows = one.fold = one.width = 1;
-  one.steps = length;
-  one.stride = panel.stride / panel.fold;
-  return one;
+    every_step(panel, [=](auto... step) { write(std::false_type(), step...); });
 }
 
 // Adds the gradients of α and β to `sums`. `measured` is null if the share is measured on z.
@@ -538,17 +572,14 @@ void backward_panel(const Panel& panel, const Stored* grad, const Stored* measur
   repeat(panel, scale);
   alignas(64) TotalOf<Value> product[1][WIDEST];
   if (measured && grad_z)
-    add_up<1, Value>(panel, product,
-                     ProductsOfRows<true, Value, Stored, Value>{grad, z, grad_z, scale, panel.stride});
+    products_of_rows<true, Value>(panel, grad, z, grad_z, scale, product);
   else
-    add_up<1, Value>(panel, product,
-                     ProductsOfRows<false, Value, Stored, Value>{grad, z, nullptr, scale, panel.stride});
+    products_of_rows<false, Value>(panel, grad, z, (Stored*)nullptr, scale, product);
   int overflows = 0;
   for (int64_t row = 0; row < panel.rows; ++row) overflows |= !(std::abs(product[0][row]) <= 1e300);
   alignas(64) TotalOf<Wide> wide[1][WIDEST];
   if (overflows) {
-    add_up<1, Wide>(panel, wide,
-                    ProductsOfRows<false, Wide, Stored, Value>{grad, z, nullptr, scale, panel.stride});
+    products_of_rows<false, Wide>(panel, grad, z, (Stored*)nullptr, scale, wide);
     for (int64_t row = 0; row < panel.rows; ++row)
       if (std::isfinite(product[0][row])) wide[0][row] = product[0][row];
   }
@@ -556,8 +587,8 @@ void backward_panel(const Panel& panel, const Stored* grad, const Stored* measur
   for (int64_t row = 0; row < panel.rows; ++row) {
     const Wide total = overflows ? wide[0][row] : Wide(product[0][row]);
     grad_u[row] = Wide(gain * (1 - tanh[row] * tanh[row])) * total;
-    factor[row] = alpha * grad_u[row] / norm[row] / unit[row];
-    if (competition == ENERGY) factor[row] *= 2 / Wide(unit[row]);
+    const Wide twice = competition == ENERGY ? 2 * Wide(alpha) : alpha;
+    factor[row] = twice * grad_u[row] / (Wide(norm[row]) * unit[row] * (competition == ENERGY ? unit[row] : 1));
   }
   for (int64_t row = 0; row < panel.rows; ++row) {
     sums[0] += double(share[row] * grad_u[row]);
@@ -585,7 +616,7 @@ void backward_panel(const Panel& panel, const Stored* grad, const Stored* measur
     for (int64_t row = 0; outside && row < panel.rows; ++row)
       if (!fits(row)) {
         const Wide over = factor[row] * (1 - Wide(share[row])), under = below_of(row);
-        write_gradients<competition>(row_of(panel, row, length), direct, source, written, scale + row, &over, &under);
+        write_gradients<competition>(panel.row_at(row, length), direct, source, written, scale + row, &over, &under);
       }
 }
 

@@ -1,6 +1,7 @@
 """CAReLU on the processor by the fused loops of carelu.cpp, called through ctypes.
 
-Rows that are contiguous go by the loops over rows, those that lie side by side by the loops over `panels`.
+Long rows that are contiguous go by the loops over rows, short ones and those that lie side by side by the loops over
+`panels`.
 """
 
 import torch
@@ -13,6 +14,9 @@ from carelu.kernels.layout import laid_out_as, rows_of, side_by_side_rows_of, st
 from carelu.kernels.panels import DTYPES, threads
 
 NAME: str = "cpp"
+
+SHORT_ROW = 256
+"""Rows of fewer elements go by the loops over panels, even if they are contiguous: many at a time cost less."""
 
 
 def unsupported_reason(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
@@ -32,7 +36,7 @@ def forward(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> tuple
     """See `carelu.kernels.autograd_function.Kernel`."""
     competition, dims, gain, eps = settings
     layout = rows_of(z, dims)
-    if layout is None:
+    if layout is None or layout[1] < SHORT_ROW:
         return panels.forward(z, alpha, beta, settings)
     rows, length = layout
     output = torch.empty_like(z)
@@ -65,7 +69,7 @@ def backward(
     layout = side_by_side_rows_of(z, dims)
     if layout is None:  # hooks on saved tensors may return z in another layout
         return torch_ops.backward(grad, saved, settings, needs_grad_z)
-    if layout.inner > 1:
+    if layout.inner > 1 or layout.length < SHORT_ROW:
         grad_z, _, grad_alpha, grad_beta = panels.backward(grad, saved, None, settings, needs_grad_z)
         return grad_z, grad_alpha, grad_beta
     grad = laid_out_as(z, grad)

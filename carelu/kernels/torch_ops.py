@@ -13,7 +13,7 @@ from torch.linalg import vector_norm
 
 from carelu.kernels.autograd_function import Saved, Settings
 from carelu.kernels.layout import laid_out_as, rows_of, statistics_shape
-from carelu.reference import as_number, competition_scale, largest_magnitude, widen
+from carelu.reference import as_number, competition_scale, largest_magnitude, widen, widest
 
 NAME: str = "torch_ops"
 
@@ -127,8 +127,8 @@ def backward(
         product = torch.mul(widen(part_passed), part, out=scratch[: len(part)])
         products.append(product.sum(dims, keepdim=True))
     grad_u = settings.gain * (1 - tanh.square()) * torch.cat(products)
-    grad_alpha = (share * grad_u).sum(dtype=torch.float64).to(alpha.dtype).view_as(alpha)
-    grad_beta = grad_u.sum(dtype=torch.float64).to(beta.dtype).view_as(beta)
+    grad_alpha = (share * grad_u).sum(dtype=widest(z.device)).to(alpha.dtype).view_as(alpha)
+    grad_beta = grad_u.sum(dtype=widest(z.device)).to(beta.dtype).view_as(beta)
     if not needs_grad_z:
         return None, grad_alpha, grad_beta
     factor = as_number(alpha) * grad_u / norm / unit

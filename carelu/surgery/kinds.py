@@ -158,15 +158,20 @@ def functions_in_code(module: nn.Module) -> list[str]:
     Only names that the code reads from its globals are seen (`F.relu`, `torch.nn.functional.gelu`, `relu`), and code
     may name a function that it never calls. Classes of torch itself are passed over.
     """
+    return list(_functions_of_class(type(module)))
+
+
+@functools.cache
+def _functions_of_class(kind: type[nn.Module]) -> tuple[str, ...]:
     names: dict[str, None] = {}
-    for kind in type(module).__mro__:
-        if kind.__module__.startswith("torch.nn.modules.") or kind is object:
+    for each in kind.__mro__:
+        if each.__module__.startswith("torch.nn.modules.") or each is object:
             continue
-        for value in vars(kind).values():
+        for value in vars(each).values():
             function = inspect.unwrap(value) if callable(value) and not isinstance(value, type) else None
             if inspect.isfunction(function):
                 names.update(dict.fromkeys(_named_in(function.__code__, function.__globals__)))
-    return list(names)
+    return tuple(names)
 
 
 def _named_in(code: CodeType, scope: dict[str, object]) -> Iterator[str]:

@@ -91,6 +91,11 @@ def is_routed(module: nn.Module) -> bool:
     return isinstance(module, _Routed)
 
 
+def routes_of(module: nn.Module) -> tuple[Route, ...]:
+    """The routes of a routed module."""
+    return module.__dict__["_activation_routes"]
+
+
 def why_not_routable(module: nn.Module) -> str | None:
     """Why the functions that `module` calls cannot be replaced, or None if they can."""
     if isinstance(module, torch.fx.GraphModule):
@@ -110,7 +115,8 @@ def child_name(module: nn.Module, position: int, function: str) -> str:
 
 def route(module: nn.Module, routes: list[Route]) -> None:
     """Makes `module` send its calls of activation functions to the children that `routes` names, in their order."""
-    module.__class__ = _routed_class(type(module))
+    if not is_routed(module):
+        module.__class__ = _routed_class(type(module))
     module.__dict__["_activation_routes"] = tuple(routes)
 
 

@@ -8,6 +8,9 @@ from torch import nn
 from carelu.functional import Over
 from carelu.surgery.kinds import Kinds, function_name
 
+STAYS = "not replaced: "
+"""The beginning of the note of a site that was to be replaced and is not."""
+
 Place = tuple[nn.Module, str]
 """The module that holds an activation, and the name of the attribute."""
 

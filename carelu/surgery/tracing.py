@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from carelu.surgery.channels import Channels, tensors_in
-from carelu.surgery.kinds import FUNCTIONS, Kinds, is_known_activation_or_gate
+from carelu.surgery.kinds import FUNCTIONS, is_known_activation_or_gate
 from carelu.surgery.passes import call, undisturbed
 from carelu.surgery.sites import Site, held
 
@@ -47,18 +47,19 @@ class Trace:
 
     Attributes:
         calls: the calls of each site, by its name, in the pass that called it most.
-        functions: the activation functions that the own code of each module calls, in order, by the module's name.
-        unsteady: modules whose calls in training and evaluation are in no common order.
+        functions: the activation functions that the own code of each module calls, by the module's name: for the
+            first, second, … call of one invocation the calls in all invocations of a pass.
+        unsteady: modules whose invocations call functions in no common order.
         problems: passes that could not be made, one sentence each.
     """
 
     calls: dict[str, list[Call]] = field(default_factory=dict)
-    functions: dict[str, list[Call]] = field(default_factory=dict)
+    functions: dict[str, list[list[Call]]] = field(default_factory=dict)
     unsteady: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
-def trace(model: nn.Module, sites: list[Site], kinds: Kinds, inputs: object) -> Trace:
+def trace(model: nn.Module, sites: list[Site], inputs: object) -> Trace:
     """Calls `model` with `inputs`, without gradients, and leaves it as it was: modes, buffers and random states.
 
     Raises:
@@ -66,7 +67,7 @@ def trace(model: nn.Module, sites: list[Site], kinds: Kinds, inputs: object) -> 
     """
     result = Trace()
     for training in (False, True):
-        observer = _Observer(model, sites, kinds)
+        observer = _Observer(model, sites)
         try:
             with _traceable(model, training), observer.installed(), observer:
                 call(model, inputs)
@@ -87,12 +88,20 @@ def _merge(result: Trace, observer: "_Observer") -> None:
     for name, calls in observer.calls.items():
         if len(calls) > len(result.calls.get(name, [])):
             result.calls[name] = calls
-    for name, calls in observer.functions.items():
+    for name, invocations in observer.functions.items():
+        positions: list[list[Call]] = [[] for _ in range(max(map(len, invocations)))]
+        for calls in invocations:
+            for position, each in zip(positions, calls, strict=False):
+                position.append(each)
         known = result.functions.get(name, [])
-        shorter, longer = sorted((known, calls), key=len)
-        if [each.line for each in shorter] != [each.line for each in longer[: len(shorter)]]:
+        together = [*positions, *known[len(positions) :]]
+        for index, position in enumerate(known[: len(positions)]):
+            if {each.line for each in position} != {each.line for each in positions[index]}:
+                result.unsteady.append(name)
+            together[index] = max(position, positions[index], key=len)
+        if any(len({each.line for each in position}) > 1 for position in positions):
             result.unsteady.append(name)
-        result.functions[name] = longer
+        result.functions[name] = together
 
 
 @contextlib.contextmanager
@@ -112,14 +121,14 @@ def _traceable(model: nn.Module, training: bool) -> Iterator[None]:
 class _Observer(TorchFunctionMode):
     """Sees every function of torch that the model calls, and knows in which module."""
 
-    def __init__(self, model: nn.Module, sites: list[Site], kinds: Kinds):
+    def __init__(self, model: nn.Module, sites: list[Site]):
         super().__init__()
         self.calls: dict[str, list[Call]] = {}
-        self.functions: dict[str, list[Call]] = {}
-        self._model, self._sites, self._kinds = model, sites, kinds
+        self.functions: dict[str, list[list[Call]]] = {}
+        self._model, self._sites = model, sites
         self._channels = Channels()
         self._attribute = ""
-        self._inside: list[str | None] = []  # names of the modules being called; None where functions do not count
+        self._inside: list[list[Call] | None] = []  # what each module being called calls; None where it does not count
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -161,7 +170,7 @@ class _Observer(TorchFunctionMode):
 
     def _recorder(self, name: str, function: Callable) -> Callable:
         def recorder(z: Tensor, *args: object, **kwargs: object) -> Tensor:
-            self._note(self.calls, name, z)
+            self._note(self.calls.setdefault(name, []), z)
             self._attribute = name
             try:
                 return function(z, *args, **kwargs)
@@ -171,17 +180,19 @@ class _Observer(TorchFunctionMode):
         return recorder
 
     def _watch(self, name: str, module: nn.Module, site: str | None) -> list:
-        counted = name if site is None and not is_known_activation_or_gate(module) else None
+        counts = site is None and not is_known_activation_or_gate(module)
 
         def enter(module: nn.Module, args: tuple, kwargs: dict) -> None:
             blocked = bool(self._inside) and self._inside[-1] is None
-            self._inside.append(None if blocked else counted)
+            self._inside.append([] if counts and not blocked else None)
             z = next(tensors_in((args, kwargs)), None)
             if site is not None and z is not None:
-                self._note(self.calls, site, z)
+                self._note(self.calls.setdefault(site, []), z)
 
         def leave(module: nn.Module, args: tuple, kwargs: dict, output: object) -> None:
-            self._inside.pop()
+            called = self._inside.pop()
+            if called:
+                self.functions.setdefault(name, []).append(called)
             z, after = next(tensors_in((args, kwargs)), None), next(tensors_in(output), None)
             if site is not None and z is not None and after is not None and z.shape == after.shape:
                 self._channels.set(after, self._channels.of(z))
@@ -191,20 +202,20 @@ class _Observer(TorchFunctionMode):
             module.register_forward_hook(leave, with_kwargs=True),
         ]
 
-    def _note(self, calls: dict[str, list[Call]], name: str, z: Tensor, *function: str) -> None:
+    def _note(self, calls: list[Call], z: Tensor, *function: str) -> None:
         origin = self._channels.of(z)
         noted = Call(tuple(z.shape), origin.dim, *function)
         if origin.dim is None:
             origin.waiting.append(noted.learn)
-        calls.setdefault(name, []).append(noted)
+        calls.append(noted)
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        counts = bool(self._inside) and self._inside[-1] is not None
-        if counts and func in FUNCTIONS and FUNCTIONS[func] in self._kinds.functions:
+        called = self._inside[-1] if self._inside else None
+        if called is not None and func in FUNCTIONS:
             z = next(tensors_in((args, kwargs)), None)
             if z is not None:
-                self._note(self.functions, str(self._inside[-1]), z, FUNCTIONS[func], _line(), self._attribute)
+                self._note(called, z, FUNCTIONS[func], _line(), self._attribute)
         result = func(*args, **kwargs)
         self._channels.follow(func, args, kwargs, result)
         return result

@@ -1,8 +1,11 @@
-"""The words of a command line: which options Hydra gets, and their order. What settings mean is checked elsewhere."""
+"""The words of a command line: which options, and which settings of its own, Hydra gets; nothing of a run itself."""
 
 import os
 from collections import deque
 
+from hydra.core.override_parser.types import Override
+
+from experiments.configuration.composition import LAUNCHER, SWEEPER
 from experiments.errors import BadInput, unknown
 
 _SHORT = {
@@ -76,3 +79,23 @@ def _option(word: str, following: deque[str]) -> list[str]:
     if not value or (accepted and value not in accepted):
         raise BadInput(f"{name} {value}".rstrip() + f": accepted: {', '.join(accepted) or 'a name after it'}")
     return [name, value]
+
+
+_KEYS_OF_HYDRA = ("hydra.run.dir", "hydra.sweep.dir", "hydra.verbose", "hydra/job_logging", "hydra/hydra_logging")
+_GROUPS_OF_HYDRA = (LAUNCHER, SWEEPER, "hydra.launcher.", "hydra.sweeper.")
+"""What a command may set of Hydra's own; other keys could run any code."""
+
+
+def refuse_code(of_hydra: list[Override]) -> None:
+    """Raises `BadInput` for a setting of Hydra's own that is not known to be harmless."""
+    for override in of_hydra:
+        key = override.key_or_group
+        if key == "hydra.mode":
+            raise BadInput(f"{override.input_line} is not accepted; to sweep: python run.py -m …")
+        if "_target_" in f"{key} {override.value()}":
+            raise BadInput(
+                f"{override.input_line} is not accepted: _target_ names code, which only a file of "
+                "configuration may; choose with hydra/launcher=… or hydra/sweeper=…"
+            )
+        if key not in _KEYS_OF_HYDRA and not key.startswith(_GROUPS_OF_HYDRA):
+            raise unknown("key of Hydra", key, [*_KEYS_OF_HYDRA, f"{LAUNCHER}=…", f"{SWEEPER}=…"])

@@ -19,7 +19,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from experiments.configuration.arguments import arranged, settings_of
+from experiments.configuration.arguments import arranged, refuse_code, settings_of
 from experiments.configuration.composition import (
     GROUPS,
     GROUPS_BY_TASK,
@@ -99,6 +99,7 @@ def check_command(args: list[str]) -> SweepPlan | None:
             raise BadInput(f"{override.input_line}: a key cannot be removed, only given another value")
     of_hydra = [override for override in given if override.key_or_group.startswith("hydra")]
     overrides = [override for override in given if override not in of_hydra]
+    refuse_code(of_hydra)
     if not listing:
         _check_hydra(of_hydra, sweeping)
     sweeper = next((_values(override)[-1] for override in of_hydra if override.key_or_group == SWEEPER), BASIC)
@@ -140,24 +141,9 @@ def check_command(args: list[str]) -> SweepPlan | None:
     return replace(plan, comparisons=read_comparisons(lines, options, launcher), verdict=options)
 
 
-_KEYS_OF_HYDRA = ("hydra.run.dir", "hydra.sweep.dir", "hydra.verbose", "hydra/job_logging", "hydra/hydra_logging")
-_GROUPS_OF_HYDRA = (LAUNCHER, SWEEPER, "hydra.launcher.", "hydra.sweeper.")
-"""What a command may set of Hydra's own; other keys could run any code."""
-
-
 def _check_hydra(of_hydra: list[Override], sweeping: bool) -> None:
     """Raises `BadInput` for a launcher or sweeper or an option of it that does not exist or is out of range."""
     for override in of_hydra:
-        key = override.key_or_group
-        if key == "hydra.mode":
-            raise BadInput(f"{override.input_line} is not accepted; to sweep: python run.py -m …")
-        if "_target_" in f"{key} {override.value()}":
-            raise BadInput(
-                f"{override.input_line} is not accepted: _target_ names code, which only a file of "
-                "configuration may; choose with hydra/launcher=… or hydra/sweeper=…"
-            )
-        if key not in _KEYS_OF_HYDRA and not key.startswith(_GROUPS_OF_HYDRA):
-            raise unknown("key of Hydra", key, [*_KEYS_OF_HYDRA, f"{LAUNCHER}=…", f"{SWEEPER}=…"])
         if override.key_or_group.startswith("hydra.sweeper.params"):
             raise BadInput(f"{override.input_line}: give the values themselves, like seed=0,1,2, or +experiment=NAME")
         if override.is_sweep_override():
@@ -257,7 +243,8 @@ def _check_words(overrides: list[Override], sweeping: bool) -> None:
                     more = "; more loggers: logger.also=[csv,tensorboard]" if group == "logger" else ""
                     raise BadInput(f"{override.input_line} is a list, and {group} takes one option{more}")
                 if word not in known:
-                    raise unknown(group, word, known)
+                    own = f"a file {group}/{word}.yaml of your own is found with --config-dir FOLDER"
+                    raise unknown(group, word, known, f"Accepted: {', '.join(sorted(known))}; {own}")
 
 
 def _check_keys(overrides: list[Override]) -> None:

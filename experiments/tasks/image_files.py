@@ -58,7 +58,7 @@ def _read_image(file: Path) -> Tensor:
         raise
     except Image.DecompressionBombError as error:
         raise BadInput(f"{file} is too large an image: {error}; cut it into parts") from error
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises these for other or damaged files
+    except Exception as error:  # Pillow raises errors of many kinds for other or damaged files
         reason = "damaged" if _looks_like_image(file) else "not an image"
         raise BadInput(
             f"{file} is {reason} (accepted: {', '.join(FORMATS)}); remove it from the folder, or restore it"
@@ -70,7 +70,7 @@ def _looks_like_image(file: Path) -> bool:
     try:
         with Image.open(file, formats=FORMATS):
             return True
-    except (OSError, SyntaxError, ValueError):
+    except Exception:
         return False
 
 

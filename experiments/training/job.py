@@ -3,11 +3,14 @@
 import math
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from experiments.configuration.schema import check_choices, validate
 from experiments.configuration.task_spec import spec_of
@@ -66,6 +69,21 @@ def report_error(error: BadInput) -> int:
     else:
         wait_for_torchrun()
     return BAD_INPUT
+
+
+def answered(perform: Callable[[], int]) -> int:
+    """Performs a command; what ends it before or beside a run is answered in one line. Returns the exit code."""
+    try:
+        with signals_interrupt():  # except during training
+            return perform()
+    except BadInput as error:
+        return report_error(error)
+    except KeyboardInterrupt:
+        if is_main_process():
+            print("stopped before training", file=sys.stderr)
+        return STOPPED
+    except (HydraException, OmegaConfBaseException, OSError) as error:  # a run reports its own errors
+        return report_error(BadInput(" ".join(f"{type(error).__name__}: {error}".split())))
 
 
 def run_job(cfg: DictConfig, choices: dict[str, str]) -> Ending:

@@ -74,7 +74,8 @@ def activation_factory(config: Config) -> ActivationFactory:
         factory = ActivationFactory(name, **options)
     except Exception as error:  # a class of someone's own may raise anything
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        raise BadInput(f"act={name} with act.options={options} is not accepted: {kind}{error}") from error
+        own = "" if name in activation_names() else f"; for one of your own add package: MODULE to act/{name}.yaml"
+        raise BadInput(f"act={name} with act.options={options} is not accepted: {kind}{error}{own}") from error
     check_activation(factory, config.trainer.precision, torch.device(config.trainer.device))
     return factory
 

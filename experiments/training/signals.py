@@ -63,4 +63,5 @@ def signals_interrupt() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if handler is not None:  # None: it was not set by Python
+                signal.signal(number, handler)

@@ -443,3 +443,44 @@ def test_fully_sharded_training_equals_that_of_one_process(tmp_path):
     torch.multiprocessing.spawn(shard_and_train, (str(tmp_path),), nprocs=2)
 
     assert torch.load(tmp_path / "results.pt") == pytest.approx(trained_on_the_same(small_model()), rel=1e-5)
+
+
+# Tracing
+
+
+def test_a_model_is_traced_symbolically_with_one_node_for_the_activation():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), moved(), nn.Conv2d(4, 2, 3), PReLU(channels=2, channel_dim=1))
+    images = random(2, 3, 8, 8)
+
+    traced = torch.fx.symbolic_trace(model)
+
+    assert [node.target for node in traced.graph.nodes if node.op == "call_function"].count(carelu) == 1
+    torch.testing.assert_close(traced(images), model(images))
+    traced(images).sum().backward()
+    assert traced.get_submodule("1").alpha.grad.isfinite()
+    twin = copy.deepcopy(traced)
+    torch.testing.assert_close(twin(images[:1]), model(images[:1]))
+
+
+def test_features_are_extracted_at_the_activation():
+    extraction = pytest.importorskip("torchvision.models.feature_extraction")
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), moved(), nn.Conv2d(4, 2, 3))
+    images = random(2, 3, 8, 8)
+
+    features = extraction.create_feature_extractor(model, {"1": "activated"})
+
+    torch.testing.assert_close(features(images)["activated"], model[:2](images))
+
+
+def test_scripting_is_refused_with_what_to_use_instead():
+    with pytest.raises(NotImplementedError, match=r"torch\.export\.export"):
+        torch.jit.script(nn.Sequential(nn.Linear(2, 2), CAReLU()))
+
+
+def test_a_quantised_input_is_refused_with_what_to_do():
+    quantised = torch.quantize_per_tensor(random(2, 3), 0.1, 0, torch.qint8)
+
+    with pytest.raises(TypeError, match="qint8; leave it out of quantisation"):
+        CAReLU()(quantised)

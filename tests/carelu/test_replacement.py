@@ -268,6 +268,25 @@ def test_functions_are_replaced_where_example_inputs_show_them():
     assert all(model.get_submodule(name).alpha.grad is not None for name in report)
 
 
+def test_a_module_that_is_invoked_twice_has_one_site_for_each_call_in_it():
+    block = Calls()
+    model = nn.Sequential(block, block)
+    report = replace_activations(model, example_inputs=BATCH)
+    assert {site.name: site.calls for site in report.sites} == {
+        "0.act": 2,
+        "0." + FUNCTIONAL[0]: 2,
+        "0." + FUNCTIONAL[1]: 2,
+    }
+    model(BATCH).sum().backward()
+
+
+def test_functions_left_out_by_replace_stay():
+    model = Calls()
+    before = model(BATCH)
+    assert replace_activations(model, example_inputs=BATCH, replace=[F.relu]) == FUNCTIONAL
+    assert torch.allclose(model(BATCH), before, atol=1e-6) and model.act is F.gelu
+
+
 def test_functions_are_named_where_nothing_shows_them():
     model = Calls()
     with pytest.warns(UserWarning, match=r"Calls: F.relu.*example_inputs"):
@@ -283,18 +302,25 @@ def test_functions_are_named_where_nothing_shows_them():
 def test_functions_that_cannot_be_replaced_are_named():
     model = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), Calls())
     model[2].forward = model[2].forward
-    with pytest.warns(UserWarning, match=r"2 activation functions are not replaced: 2.functional_0_relu \(its forward"):
+    with pytest.warns(UserWarning, match=r"2 activations are not replaced: 2.functional_0_relu \(its forward"):
         assert replace_activations(model, example_inputs=BATCH) == ["1", "2.act"]
     assert type(model[2]) is Calls
 
 
-def test_sites_that_nothing_calls_are_named():
+def test_sites_that_the_inputs_do_not_reach_are_named_and_replaced_when_they_are():
     model = perceptron()
     model.unused = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
     model.forward = lambda z: nn.Sequential.forward(model[:5], z)
-    with pytest.warns(UserWarning, match=r"No forward pass with example_inputs calls unused.1"):
+    with pytest.warns(
+        UserWarning, match=r"1 activations are not replaced: unused.1 \(example_inputs do not reach it\)"
+    ):
         report = replace_activations(model, example_inputs=BATCH)
     assert {site.name: site.calls for site in report.sites} == {"1": 1, "2.1": 1, "unused.1": 0}
+    assert report == ["1", "2.1"] and type(model.unused[1]) is nn.ReLU
+
+    del model.forward
+    model.unused = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    assert replace_activations(model, example_inputs=BATCH) == ["1", "2.1", "unused.1"]
 
 
 def test_a_dry_run_reports_and_changes_nothing():
@@ -339,6 +365,23 @@ def test_a_second_call_on_routed_functions_exchanges_their_modules():
     replace_activations(model, example_inputs=BATCH)
     assert replace_activations(model, "mish", example_inputs=BATCH) == ["act", *FUNCTIONAL]
     assert torch.allclose(model(BATCH), F.mish(F.mish(model.second(F.mish(model.first(BATCH))))))
+
+
+def test_a_second_call_takes_what_the_first_one_left_out():
+    model = Calls()
+    replace_activations(model, example_inputs=BATCH, where="functional_1*")
+    with torch.no_grad():
+        model.functional_1_relu.alpha.fill_(3)
+
+    report = replace_activations(model, example_inputs=BATCH)
+
+    assert {site.name: site.note for site in report.sites} == {
+        "act": "",
+        "functional_1_relu": "kept",
+        "functional_1_relu_": "",
+    }
+    reference = model.functional_1_relu(model.act(model.second(model.functional_1_relu_(model.first(BATCH)))))
+    assert torch.equal(model(BATCH), reference)
 
 
 def test_competition_is_chosen_by_layout_and_shown():
@@ -386,6 +429,11 @@ def test_untouched_encoder_layers_keep_their_fast_path():
 def test_scripted_and_distributed_models_are_refused():
     with pytest.raises(ValueError, match="TorchScript module"):
         replace_activations(nn.Sequential(torch.jit.script(nn.Sequential(nn.ReLU()))))
+    wrapped = nn.parallel.DistributedDataParallel.__new__(nn.parallel.DistributedDataParallel)
+    nn.Module.__init__(wrapped)  # a whole one needs a process group
+    wrapped.module = nn.Sequential(nn.ReLU())
+    with pytest.raises(ValueError, match="replace before wrapping the model"):
+        replace_activations(wrapped)
     with pytest.raises(ValueError, match=r"accepted: a torch\.nn\.Module"):
         replace_activations([nn.ReLU()])
 

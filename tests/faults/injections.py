@@ -16,12 +16,13 @@ from pathlib import Path
 import torch
 
 from experiments.configuration.composition import compose
+from experiments.configuration.standard_streams import make_output_lenient
 from experiments.errors import BadInput
 from experiments.record import checkpoint, ledger
 from experiments.record.publication import read_config
 from experiments.record.run_directory import RunDirectory, read_json, read_metrics, read_predictions
 from experiments.tasks.cifar100 import dataset as cifar100
-from experiments.training.job import run_job
+from experiments.training.job import answered, run_job
 
 SETTINGS = (
     "task=cifar100",
@@ -118,6 +119,7 @@ def in_child(action: Callable[[], int], log: Path) -> int:
         for descriptor in (1, 2):
             os.dup2(output, descriptor)
         sys.stdout, sys.stderr = (open(each, "w", buffering=1, closefd=False) for each in (1, 2))  # noqa: SIM115
+        make_output_lenient()
         code = action()
     except BaseException:
         traceback.print_exc()
@@ -141,10 +143,10 @@ def run_of(settings: Sequence[str], largest_file: int | None = None) -> Callable
     """A run as the command line makes it, for `in_child`; `largest_file` in bytes stands for a full disk."""
 
     def action() -> int:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started this in the background
         if largest_file is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
-        return run_job(*compose(list(settings))).code
+        return answered(lambda: run_job(*compose(list(settings))).code)
 
     return action
 

@@ -3,7 +3,7 @@
 from hypothesis import HealthCheck, settings
 
 BOUNDED = settings(
-    max_examples=150,
+    max_examples=100,
     derandomize=True,
     database=None,
     deadline=None,

@@ -17,7 +17,7 @@ from tests.faults.properties import BOUNDED
 def test_any_override_gives_a_valid_configuration_or_one_error():
     chance = random.Random(0)
     kinds = set()
-    for _ in range(200):
+    for _ in range(120):
         task, overrides = random_overrides(chance)
         found = outcome(task, overrides)
         kinds.add(isinstance(found, Config))

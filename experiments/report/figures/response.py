@@ -13,12 +13,12 @@ from matplotlib.axes import Axes
 from torch import nn
 
 from carelu import CAReLU, activation_names, create_activation
+from carelu.plotting import Curve, at_share, response_and_derivative
 from experiments.analysis.evidence import Evidence, Run
 from experiments.analysis.numbers import fixed
 from experiments.configuration.identity import under
 from experiments.record.environment import activation_hash
 from experiments.record.labels import ACTIVATION
-from experiments.report.figures.activation import Curve, response_and_derivative
 from experiments.report.figures.canvas import EDGE, Canvas, Figure, canvas
 from experiments.report.figures.style import PAPER, SMALL, Look, short, text_width
 from experiments.report.figures.subject import Subject, joined
@@ -61,11 +61,6 @@ def responses(subject: Subject) -> list[Figure]:
     missing = [act for act in subject.acts() if act not in modules]
     figures = [of_values(subject, alone, missing)] if alone else []
     return [*figures, *(_of_shares(act, module) for act, module in competing.items())]
-
-
-def at_share(module: CAReLU, share: float) -> Curve:
-    """The response of a competition at a fixed share p."""
-    return lambda z: torch.relu(module.scale(torch.tensor(share, dtype=z.dtype)) * z)
 
 
 def draw_lines(drawn: Canvas, lines: Sequence[Line]) -> None:

@@ -4,13 +4,19 @@ from torch import nn
 
 from carelu import CAReLU, activation_modules
 
-timm = pytest.importorskip("timm")
-register = pytest.importorskip("carelu.integrations.timm").register
+
+def register() -> list[str]:
+    from carelu.integrations.timm import register
+
+    return register()
 
 
 @pytest.fixture(autouse=True)
-def registered():
+def timm():
+    """With the activations; imported here, as it takes seconds that listing the tests should not."""
+    timm = pytest.importorskip("timm")
     register()
+    return timm
 
 
 def moved(model: nn.Module) -> nn.Module:
@@ -21,7 +27,7 @@ def moved(model: nn.Module) -> nn.Module:
     return model.eval()
 
 
-def test_a_network_of_convolutions_is_made_by_name():
+def test_a_network_of_convolutions_is_made_by_name(timm):
     torch.manual_seed(0)
     model = moved(timm.create_model("resnet10t", act_layer="carelu", num_classes=3))
     images = torch.randn(2, 3, 32, 32)
@@ -35,7 +41,7 @@ def test_a_network_of_convolutions_is_made_by_name():
     assert all(site.alpha.grad.isfinite() for site in sites)
 
 
-def test_in_a_transformer_no_token_sees_another():
+def test_in_a_transformer_no_token_sees_another(timm):
     model = timm.create_model(
         "vit_tiny_patch16_224", act_layer="carelu", img_size=32, depth=1, embed_dim=12, num_heads=2, num_classes=3
     )
@@ -46,7 +52,7 @@ def test_in_a_transformer_no_token_sees_another():
     torch.testing.assert_close(mlp(tokens)[:, :2], mlp(tokens[:, :2]))
 
 
-def test_options_and_in_place_are_taken_as_timm_passes_them():
+def test_options_and_in_place_are_taken_as_timm_passes_them(timm):
     layer = timm.layers.create_act_layer("carelu", inplace=True, gain=2.0)
 
     assert isinstance(layer, CAReLU)
@@ -57,6 +63,6 @@ def test_options_and_in_place_are_taken_as_timm_passes_them():
     assert torch.equal(z, before)
 
 
-def test_a_second_registration_changes_nothing_and_names_of_timm_keep_their_meaning():
+def test_a_second_registration_changes_nothing_and_names_of_timm_keep_their_meaning(timm):
     assert register() == []
     assert timm.layers.get_act_layer("relu") is nn.ReLU

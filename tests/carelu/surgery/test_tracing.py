@@ -19,14 +19,14 @@ class Block(nn.Module):
 
 
 def traced(model, inputs):
-    return trace(model, find_sites(model, Kinds()), Kinds(), inputs)
+    return trace(model, find_sites(model, Kinds()), inputs)
 
 
 def test_calls_are_counted_with_the_shape_and_the_channels_they_saw():
     seen = traced(nn.Sequential(Block(), nn.Linear(4, 2)), torch.randn(3, 4))
 
     assert {name: len(calls) for name, calls in seen.calls.items()} == {"0.relu": 2, "0.act": 1}
-    assert [(each.function, each.shape, each.dim, each.attribute) for each in seen.functions["0"]] == [
+    assert [(each.function, each.shape, each.dim, each.attribute) for (each,) in seen.functions["0"]] == [
         ("gelu", (3, 4), 1, ""),
         ("silu", (3, 4), 1, "0.act"),
         ("relu", (3, 4), 1, ""),
@@ -69,8 +69,14 @@ class Moody(nn.Module):
 
 def test_calls_of_both_modes_are_joined_where_their_order_agrees():
     seen = traced(Moody(training_first=False), torch.randn(2, 3))
-    assert [each.function for each in seen.functions[""]] == ["relu", "silu"]
+    assert [each.function for (each,) in seen.functions[""]] == ["relu", "silu"]
     assert seen.unsteady == []
+
+
+def test_invocations_of_one_module_are_joined_call_by_call():
+    block = Moody(training_first=False)
+    seen = traced(nn.Sequential(block, nn.Unflatten(1, (3, 1)), block), torch.randn(2, 3))
+    assert [[each.shape for each in position] for position in seen.functions["0"]] == [[(2, 3), (2, 3, 1)]] * 2
 
 
 def test_calls_in_another_order_are_said_to_be_unsteady():

@@ -75,6 +75,7 @@ def test_what_is_no_text_is_named(tmp_path, monkeypatch):
         ("-m hydra.sweeper._target_=os.system", "_target_ names code"),
         ("-m hydra.launcher={_target_:os.system}", "_target_ names code"),
         ("+hydra.callbacks.x={_target_:os.system,command:ls}", "_target_ names code"),
+        ("--cfg job +hydra.callbacks.x={_target_:os.system,command:ls}", "_target_ names code"),
         ("hydra.job_logging.root.level=1", "unknown key of Hydra 'hydra.job_logging.root.level'"),
         ("hydra.searchpath=[file:///tmp]", "unknown key of Hydra 'hydra.searchpath'"),
         ("hydra.job.env_set.LD_PRELOAD=x", "unknown key of Hydra"),

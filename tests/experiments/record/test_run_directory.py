@@ -4,11 +4,18 @@ import json
 import multiprocessing
 import os
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
 from experiments.errors import BadInput
-from experiments.record.run_directory import ReadOnlyRunDirectory, RunDirectory, read_json, read_metrics
+from experiments.record.run_directory import (
+    ReadOnlyRunDirectory,
+    RunDirectory,
+    read_json,
+    read_metrics,
+    read_predictions,
+)
 
 HISTORY = [{"epoch": 0, "step": 0}, {"epoch": 1, "step": 3, "top1": 12.5, "train/loss": 4.25}]
 
@@ -168,3 +175,13 @@ def test_a_process_that_leaves_the_record_to_another_writes_nothing(tmp_path):
         others.save({})
         others.finish({"status": "finished"})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_predictions_that_say_they_need_another_version_of_zip_are_damaged(directory):
+    directory.write_predictions({"test/correct": np.arange(3)})
+    file = directory.path / "predictions.npz"
+    content = bytearray(file.read_bytes())
+    content[content.index(b"PK\x01\x02") + 6] = 210  # the version that is needed to extract the first array
+    file.write_bytes(content)
+    with pytest.raises(BadInput, match=r"predictions\.npz is damaged \(zip file version 21\.0\)"):
+        read_predictions(file)

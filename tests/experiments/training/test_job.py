@@ -69,7 +69,7 @@ def test_a_run_says_what_it_does_and_how_it_ended(tmp_path):
     ("overrides", "state", "code"),
     [
         ((), "done", 0),
-        (("optim.optimizer.lr=1e30", "trainer.epochs=5"), "diverged", 3),
+        (("optim.optimizer.lr=1e9", "trainer.epochs=5"), "diverged", 3),
         (("optim.optimizer.name=SGDD",), "failed", 2),
     ],
 )
