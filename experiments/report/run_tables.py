@@ -9,7 +9,7 @@ import yaml
 from rich.table import Table
 from rich.text import Text
 
-from experiments.analysis.evidence import Evidence
+from experiments.analysis.evidence import Evidence, Run
 from experiments.analysis.metrics import difference_unit, find_metric
 from experiments.analysis.numbers import ABSENT, fixed, plural
 from experiments.analysis.statistics import summarise
@@ -151,9 +151,14 @@ def _curve(run: StoredRun, metric: str | None) -> dict[int, float]:
 
 def _pairs(first: StoredRun, second: StoredRun, evidence: Evidence | None) -> Table | None:
     """The headline of the two activations and settings at every seed that the ledger has of both."""
-    values = [_values_by_seed(run, evidence) for run in (first, second)]
+    owns = [_in_evidence(run, evidence) for run in (first, second)]
+    if None in owns or owns[0].metric != owns[1].metric:
+        return None
+    if (owns[0].setting, owns[0].act) == (owns[1].setting, owns[1].act):  # two seeds of the same
+        return None
+    values = [_values_by_seed(own, evidence) for own in owns]
     seeds = sorted(values[0].keys() & values[1].keys())
-    if not seeds or first.metric != second.metric or values[0] == values[1]:
+    if not seeds:
         return None
     title = f"{first.metric}: pairs with equal seeds"
     table = Table("seed", first.act, second.act, "difference", title=title, title_justify="left")
@@ -172,14 +177,18 @@ def _pairs(first: StoredRun, second: StoredRun, evidence: Evidence | None) -> Ta
     return table
 
 
-def _values_by_seed(run: StoredRun, evidence: Evidence | None) -> dict[int, float]:
-    own = next((each for each in evidence.runs if each.run_id == run.run_id), None)
-    if own is None:
-        return {}
-    same = [
-        each for each in evidence.runs if (each.setting, each.act, each.metric) == (own.setting, own.act, own.metric)
-    ]
-    return {each.seed: each.value for each in same if each.value is not None}
+def _in_evidence(run: StoredRun, evidence: Evidence | None) -> Run | None:
+    return next((each for each in (evidence.runs if evidence else []) if each.run_id == run.run_id), None)
+
+
+def _values_by_seed(own: Run, evidence: Evidence) -> dict[int, float]:
+    """The headline by seed of all runs with the setting and the activation of one."""
+    same = (own.setting, own.act, own.metric)
+    return {
+        each.seed: each.value
+        for each in evidence.runs
+        if (each.setting, each.act, each.metric) == same and each.value is not None
+    }
 
 
 def size_tables(runs: Iterable[StoredRun], output_root: Path) -> list[Table]:

@@ -66,6 +66,14 @@ def test_two_runs_are_compared_in_settings_metrics_curves_and_pairs(root):
     assert pairs.row_count == 2 and "+1.00 points" in text and "mean +1.75 points" in text
 
 
+def test_equal_results_of_two_activations_are_pairs_too(root):
+    values = [row(act, 0, 40.0, finished_at="2026-01-31T12:00:00+00:00") for act in ("relu", "carelu")]
+    write(root / "ledger.csv", values)
+    runs = {(run.act, run.seed): run for run in stored_runs(root)[0]}
+    *_, pairs = comparison_tables(runs["carelu", 0], runs["relu", 0], read_evidence(root / "ledger.csv"))
+    assert "equal seeds" in str(pairs.title) and "0.00 points" in shown(pairs)
+
+
 def test_seeds_of_one_activation_are_no_pairs(root):
     runs = {(run.act, run.seed): run for run in stored_runs(root)[0]}
     tables = comparison_tables(runs["relu", 0], runs["relu", 1], read_evidence(root / "ledger.csv"))
