@@ -11,8 +11,8 @@ from experiments.training.learning_rate_finder import HIGHEST, LOWEST, perform, 
 
 
 def test_the_suggestion_is_where_the_loss_falls_fastest_before_its_minimum():
-    rates = [10.0**power for power in range(-6, 2)]
-    losses = [3.0, 3.0, 2.9, 2.0, 1.0, 0.9, 5.0, 1.0]  # the last fall is after the explosion
+    rates = [10.0**power for power in range(-6, 3)]
+    losses = [3.0, 3.0, 2.9, 2.0, 1.0, 0.9, 5.0, 5.0, 1.0]  # the last fall is after the explosion
     assert steepest(rates, losses) == pytest.approx(1e-3)
 
 
