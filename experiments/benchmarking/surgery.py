@@ -235,7 +235,8 @@ def table(rows: list[Row], versions: str) -> str:
         "Columns: *whole*: every activation that the model calls is a new one; *verified*: `carelu.verify` passes; "
         "*trains*: two steps of SGD; *reloads*: the state dict in a second model gives the same results; *exports*: "
         "with `torch.export`, where the original does; *causal*: earlier logits do not move when the last token "
-        'changes; *padding*: masked padding changes nothing. A dash: does not apply. "not tried": left out with `--no-export`.',
+        "changes; *padding*: masked padding changes nothing. A dash: does not apply. *not tried*: left out with "
+        "`--no-export`.",
         "",
         f"| {' | '.join(head)} |",
         f"| {' | '.join('---:' if name == 'sites' else '---' for name in head)} |",
