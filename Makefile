@@ -29,7 +29,7 @@ docs: ## the site in site/, every warning an error
 	$(BIN)python -m zensical build --clean --strict
 
 report: ## tables, figures, the page in results/ and the results of README.md, from the ledgers
-	$(BIN)python scripts/make_tables.py
+	$(BIN)python scripts/remake_tables.py
 	$(BIN)python scripts/make_figures.py
 	$(BIN)python scripts/make_report.py
 	$(BIN)python scripts/make_docs.py --front-page

@@ -1,19 +1,22 @@
 """Trains an activation on a task: `python run.py task=cifar100 act=carelu`; see `python run.py --help`."""
 
+import os
 import sys
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from experiments.configuration.arguments import arranged
 from experiments.configuration.command_line import check_command
 from experiments.configuration.composition import add_config_folders
 from experiments.configuration.help import help_text
+from experiments.configuration.standard_streams import make_output_lenient
 from experiments.distributed.torchrun import check_torchrun
-from experiments.errors import BadInput
 from experiments.sweep.coordinator import coordinate
 from experiments.sweep.job import joins_pool, perform_job
-from experiments.training.job import report_error
+from experiments.sweep.questions import answer, split_questions
+from experiments.training.job import answered
 
 exit_codes: list[int] = []
 
@@ -28,23 +31,27 @@ def job(cfg: DictConfig) -> float:
 
 def main() -> int:
     """Checks the command line, then runs; returns the exit code, for a sweep the largest."""
-    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants them first
-    try:
-        add_config_folders(sys.argv[1:])
-        if {"-h", "--help"} & set(sys.argv[1:]):
-            print(help_text())
-            return 0
-        check_torchrun(sys.argv[1:])
-        sweep = (
-            None if joins_pool() else check_command(sys.argv[1:])
-        )  # the coordinator has already checked the jobs of a pool
-        if sweep:
-            return coordinate(sweep, job)
-    except BadInput as error:
-        return report_error(error)
+    return answered(_perform)
+
+
+def _perform() -> int:
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing their tracebacks
+    words, asked = split_questions(sys.argv[1:])
+    sys.argv[1:] = arguments = arranged(words)
+    add_config_folders(arguments)
+    if "--help" in arguments:
+        print(help_text())
+        return 0
+    check_torchrun(arguments)
+    sweep = None if joins_pool() else check_command(arguments)  # the coordinator has checked the jobs of a pool
+    if asked:
+        return answer(asked, arguments, sweep)
+    if sweep:
+        return coordinate(sweep, job)
     job()
     return max(exit_codes, default=0)
 
 
 if __name__ == "__main__":
+    make_output_lenient()
     sys.exit(main())

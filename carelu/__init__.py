@@ -2,6 +2,9 @@
 
 from carelu import functional
 from carelu.activations import CAReLU, PReLU
+from carelu.monitoring import monitor
+from carelu.parameter_groups import param_groups
+from carelu.plotting import plot
 from carelu.registry import (
     ActivationFactory,
     activation_modules,
@@ -26,6 +29,9 @@ __all__ = [
     "create_activation",
     "functional",
     "is_activation",
+    "monitor",
+    "param_groups",
+    "plot",
     "register",
     "replace_activations",
     "verify",

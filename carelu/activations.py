@@ -5,13 +5,17 @@ One line of maths and one citation each. Where torch has an activation, the clas
 
 import math
 from collections.abc import Sequence
+from typing import NoReturn
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from carelu.functional import EPS, GAIN, SHARES, Over, carelu, competition_dims, competition_scale, relu_beta
 from carelu.registry import near_matches, register
+
+torch.fx.wrap("carelu")  # one node of a graph: its checks of shape and dtype cannot be traced
 
 
 @register("relu")
@@ -38,6 +42,9 @@ class SELU(nn.SELU):
 class GELU(nn.GELU):
     """z · Φ(z), Φ the normal distribution function. Hendrycks and Gimpel, arXiv 1606.08415."""
 
+    def __init__(self, approximate: str = "none", inplace: bool = False):
+        super().__init__(approximate)
+
 
 @register("swish")
 class Swish(nn.SiLU):
@@ -60,24 +67,33 @@ class PReLU(nn.Module):
         init: the slope at the start, dimensionless.
         channels: number of slopes; 1 shares one slope over all channels.
         channel_dim: the dimension that the slopes belong to, when there are several.
+        inplace: ignored, and accepted as models pass it to any activation.
     """
 
-    def __init__(self, init: float = 0.25, channels: int = 1, channel_dim: int = 1):
+    def __init__(self, init: float = 0.25, channels: int = 1, channel_dim: int = 1, inplace: bool = False):
         super().__init__()
+        self.init = float(init)
+        self.channels = channels
         self.channel_dim = channel_dim
-        self.weight = nn.Parameter(torch.full((channels,), float(init)))
+        self.weight = nn.Parameter(torch.empty(channels))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Sets every slope to its start."""
+        with torch.no_grad():
+            self.weight.fill_(self.init)
 
     @classmethod
     def for_site(cls, channels: int, sample_dims: tuple[int, ...], pre_norm: bool, init: float) -> "PReLU":
         return cls(init, channels, sample_dims[0])
 
     def forward(self, z: Tensor) -> Tensor:
-        if self.weight.numel() == 1 or self.channel_dim == 1:
+        if self.channels == 1 or self.channel_dim == 1:
             return F.prelu(z, self.weight.to(z.dtype))
         return F.prelu(z.movedim(self.channel_dim, 1), self.weight.to(z.dtype)).movedim(1, self.channel_dim)
 
     def extra_repr(self) -> str:
-        return f"channels={self.weight.numel()}, channel_dim={self.channel_dim}"
+        return f"channels={self.channels}, channel_dim={self.channel_dim}"
 
 
 @register("carelu")
@@ -97,11 +113,12 @@ class CAReLU(nn.Module):
         alpha: α at the start.
         beta: β at the start; None: artanh(1/gain) − alpha/2, for which the scale is 1 at p = ½, whatever alpha is.
         gain: K, the largest absolute scale.
-        over: what competes: "sample", "channel", "feature" or dimensions, see `competition_dims`.
+        over: what competes: "sample", "channel", "feature", "image_or_token" or dimensions, see `competition_dims`.
             At a site of a model, "sample" means the dimensions that hold one input's
             pre-activations there: all but the batch for an image, one token's features in text.
         eps: ε of the share.
         competition_input: "normalised" (p of the input itself) or "pre_norm".
+        inplace: ignored, and accepted as models pass it to any activation.
 
     Raises:
         ValueError: an option that is out of its range; the message says what is accepted.
@@ -116,6 +133,7 @@ class CAReLU(nn.Module):
         over: Over = "sample",
         eps: float = EPS,
         competition_input: str = "normalised",
+        inplace: bool = False,
     ):
         super().__init__()
         for option, word, known in (
@@ -127,7 +145,9 @@ class CAReLU(nn.Module):
         if isinstance(over, str):
             competition_dims(4, over)
         elif not isinstance(over, Sequence) or not over or not all(isinstance(dim, int) for dim in over):
-            raise ValueError(f"over={over!r} is neither 'sample', 'channel', 'feature' nor a list of dimensions")
+            raise ValueError(
+                f"over={over!r} is neither 'sample', 'channel', 'feature', 'image_or_token' nor a list of dimensions"
+            )
         elif len(set(over)) < len(over):
             raise ValueError(f"over={over!r} names a dimension twice; accepted: a list of different dimensions")
         for option, value in (("gain", gain), ("eps", eps)):
@@ -141,8 +161,29 @@ class CAReLU(nn.Module):
         self.over = over if isinstance(over, str) else tuple(over)
         self.eps = float(eps)
         self.competition_input = competition_input
-        self.alpha = nn.Parameter(torch.tensor(float(alpha)))
-        self.beta = nn.Parameter(torch.tensor(relu_beta(gain, alpha) if beta is None else float(beta)))
+        self.start = float(alpha), relu_beta(gain, alpha) if beta is None else float(beta)
+        # One dimension, as FSDP divides parameters along their first.
+        self.alpha, self.beta = nn.Parameter(torch.empty(1)), nn.Parameter(torch.empty(1))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Sets α and β to their start."""
+        with torch.no_grad():  # not by nn.init, which some libraries switch off while they build a model
+            for parameter, value in zip((self.alpha, self.beta), self.start, strict=True):
+                parameter.fill_(value)
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        """torch.jit.script asks for this first."""
+        raise NotImplementedError(
+            "torch.jit.script does not support CAReLU; use torch.jit.trace, torch.export.export or torch.compile"
+        )
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:
+        """Accepts the parameters of version 0.1 too, which had no dimension."""
+        for key in (f"{prefix}alpha", f"{prefix}beta"):
+            if key in state_dict and state_dict[key].ndim == 0:
+                state_dict[key] = state_dict[key].reshape(1)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     @classmethod
     def for_site(cls, channels: int, sample_dims: tuple[int, ...], pre_norm: bool, **options) -> "CAReLU":
@@ -168,9 +209,7 @@ class CAReLU(nn.Module):
             ValueError: `competition_input="pre_norm"` and no `pre_norm` is given.
         """
         if self.needs_pre_norm:
-            if pre_norm is None:
-                raise ValueError("competition_input='pre_norm': call the module with (z, tensor before normalisation)")
-            z = pre_norm
+            z = self._measured(pre_norm)
         return SHARES[self.competition](z, over=self.over, eps=self.eps)
 
     def scale(self, share: Tensor) -> Tensor:
@@ -178,11 +217,21 @@ class CAReLU(nn.Module):
         return competition_scale(share, self.alpha, self.beta, self.gain)
 
     def forward(self, z: Tensor, pre_norm: Tensor | None = None) -> Tensor:
-        if self.needs_pre_norm:
-            return carelu(z, self.alpha, self.beta, gain=self.gain, share=self.share(z, pre_norm))
         return carelu(
-            z, self.alpha, self.beta, competition=self.competition, gain=self.gain, over=self.over, eps=self.eps
+            z,
+            self.alpha,
+            self.beta,
+            competition=self.competition,
+            gain=self.gain,
+            over=self.over,
+            eps=self.eps,
+            measured=self._measured(pre_norm) if self.needs_pre_norm else None,
         )
+
+    def _measured(self, pre_norm: Tensor | None) -> Tensor:
+        if pre_norm is None:
+            raise ValueError("competition_input='pre_norm': call the module with (z, tensor before normalisation)")
+        return pre_norm
 
     def extra_repr(self) -> str:
         return (

@@ -42,8 +42,9 @@ def competition_dims(ndim: int, over: Over) -> tuple[int, ...]:
     Args:
         ndim: number of dimensions of the input.
         over: "sample" (all but the first), "channel" (all after the second), "feature" (the second
-            for four dimensions or more, channels first; otherwise the last), or the dimensions
-            themselves; negative ones count from the end.
+            for four dimensions or more, channels first; otherwise the last), "image_or_token" (of
+            three dimensions or fewer the last, so that no token sees another; otherwise all but the
+            first), or the dimensions themselves; negative ones count from the end.
 
     Raises:
         ValueError: an unknown word, or dimensions that the input does not have.
@@ -55,9 +56,12 @@ def competition_dims(ndim: int, over: Over) -> tuple[int, ...]:
             dims = tuple(range(2, ndim))
         elif over == "feature":
             dims = (1,) if ndim >= 4 else tuple(range(ndim))[-1:]
+        elif over == "image_or_token":
+            dims = tuple(range(1, ndim)) if ndim >= 4 else tuple(range(ndim))[-1:]
         else:
             raise ValueError(
-                f"over={over!r} is unknown; accepted: 'sample', 'channel', 'feature' or a tuple of dimensions"
+                f"over={over!r} is unknown; accepted: 'sample', 'channel', 'feature', 'image_or_token' "
+                "or a tuple of dimensions"
             )
         if not dims:
             raise ValueError(
@@ -81,9 +85,24 @@ def widen(z: Tensor) -> Tensor:
     Raises:
         TypeError: `z` is not floating point.
     """
+    check_floating_point(z)
+    return z if z.dtype == torch.float64 else z.float()
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """The widest floating-point type of a device: float64, but on Apple's GPUs."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def check_floating_point(z: Tensor) -> None:
+    """Raises `TypeError` where `z` is not floating point, with the way out."""
+    if z.is_quantized:
+        raise TypeError(
+            f"CAReLU computes in floating point, got {z.dtype}; leave it out of quantisation: dequantise its input and "
+            "quantise its output, or quantise the weights of the layers alone"
+        )
     if not z.is_floating_point():
         raise TypeError(f"CAReLU needs a floating-point input, got {z.dtype}; convert it with .float()")
-    return z if z.dtype == torch.float64 else z.float()
 
 
 def largest_magnitude(z: Tensor, dims: tuple[int, ...]) -> Tensor:
@@ -159,11 +178,20 @@ SHARES: dict[str, Callable[..., Tensor]] = {"energy": energy_share, "l1": l1_sha
 
 
 def competition_scale(share: Tensor, alpha: Tensor | float, beta: Tensor | float, gain: float = GAIN) -> Tensor:
-    """The competition-based scale of a share: gain · tanh(α p + β), of the shape of `share`.
+    """The competition-based scale of a share: gain · tanh(α p + β), of the shape and dtype of `share`.
+
+    α and β are numbers or tensors of one element, whose dimensions and dtype the result does not take on.
 
     Source: arXiv 2407.19441; tanh replaces the discontinuous sign of the winner.
     """
-    return gain * torch.tanh(alpha * share + beta)
+    return gain * torch.tanh(as_number(alpha) * share + as_number(beta))
+
+
+def as_number(parameter: Tensor | float) -> Tensor | float:
+    """`parameter` without its dimensions if it has one element: torch then counts it as a number in a product."""
+    if isinstance(parameter, Tensor) and parameter.ndim > 0 and parameter.numel() == 1:
+        return parameter.reshape(())
+    return parameter
 
 
 def carelu(
@@ -175,10 +203,11 @@ def carelu(
     gain: float = GAIN,
     over: Over = "sample",
     eps: float = EPS,
+    measured: Tensor | None = None,
 ) -> Tensor:
     """ReLU(s · z) with the scale s = gain · tanh(α p + β), as `carelu.functional.carelu`, without its checks."""
     wide = widen(z)
-    share = SHARES[competition](wide, over=over, eps=eps)
+    share = SHARES[competition](wide if measured is None else measured, over=over, eps=eps)
     return scaled_relu(wide, competition_scale(share, alpha, beta, gain)).to(z.dtype)
 
 

@@ -2,10 +2,18 @@
 
 import difflib
 import inspect
+import threading
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch import nn
+
+from carelu.plugins import installed_activations
+
+Class = TypeVar("Class", bound=type[nn.Module])
+"""A class keeps its type, so that a type checker knows its constructor."""
 
 
 @dataclass(frozen=True)
@@ -15,9 +23,33 @@ class _Entry:
 
 
 _ENTRIES: dict[str, _Entry] = {}
+_load_once = threading.RLock()
+_loaded: set[str] = set()
 
 
-def register(name: str, **defaults: object) -> Callable[[type[nn.Module]], type[nn.Module]]:
+def _known() -> dict[str, _Entry]:
+    """What is registered, with the activations of installed packages, which are loaded at the first look."""
+    with _load_once:
+        if not _loaded:
+            _loaded.add("installed")  # first, as an activation may look up others while it is loaded
+            for name, loaded in installed_activations():
+                _add_installed(name, loaded)
+    return _ENTRIES
+
+
+def _add_installed(name: str, loaded: object) -> None:
+    if isinstance(loaded, type) and issubclass(loaded, nn.Module):
+        if _ENTRIES.setdefault(name, _Entry(loaded, {})).module is not loaded:
+            _leave_out(name, "the name is taken")
+    elif name not in _ENTRIES:
+        _leave_out(name, f"{loaded!r} is no module of torch and has not registered one")
+
+
+def _leave_out(name: str, reason: str) -> None:
+    warnings.warn(f"the installed activation {name!r} is left out: {reason}", RuntimeWarning, stacklevel=4)
+
+
+def register(name: str, **defaults: object) -> Callable[[Class], Class]:
     """Class decorator: registers an activation under `name`, with `defaults` replacing those of the constructor.
 
     A class may be registered under several names. If it has a class method
@@ -26,9 +58,12 @@ def register(name: str, **defaults: object) -> Callable[[type[nn.Module]], type[
 
     Raises:
         ValueError: the name is taken.
+        TypeError: what is decorated is no subclass of `torch.nn.Module`.
     """
 
-    def add(module: type[nn.Module]) -> type[nn.Module]:
+    def add(module: Class) -> Class:
+        if not (isinstance(module, type) and issubclass(module, nn.Module)):
+            raise TypeError(f"register({name!r}) is for a class that inherits from torch.nn.Module, and not {module!r}")
         if name in _ENTRIES:
             raise ValueError(f"an activation named {name!r} is registered already")
         _ENTRIES[name] = _Entry(module, defaults)
@@ -44,12 +79,23 @@ def unregister(name: str) -> None:
 
 def activation_names() -> list[str]:
     """The registered names, sorted."""
-    return sorted(_ENTRIES)
+    return sorted(_known())
+
+
+def activation_class(name: str) -> type[nn.Module]:
+    """The class that is registered under `name`.
+
+    Raises:
+        ValueError: the name is not registered; the message lists the closest ones.
+    """
+    if name not in _known():
+        raise ValueError(f"unknown activation {name!r}; {near_matches(name, activation_names())}")
+    return _ENTRIES[name].module
 
 
 def activation_classes() -> tuple[type[nn.Module], ...]:
     """The registered classes, each once."""
-    return tuple(dict.fromkeys(entry.module for entry in _ENTRIES.values()))
+    return tuple(dict.fromkeys(entry.module for entry in _known().values()))
 
 
 def is_activation(module: nn.Module) -> bool:
@@ -75,12 +121,9 @@ def activation_options(name: str) -> dict[str, object]:
     Raises:
         ValueError: the name is not registered; the message lists the closest ones.
     """
-    if name not in _ENTRIES:
-        raise ValueError(f"unknown activation {name!r}; {near_matches(name, activation_names())}")
-    entry = _ENTRIES[name]
-    parameters = inspect.signature(entry.module).parameters.values()
+    parameters = inspect.signature(activation_class(name)).parameters.values()
     own = {p.name: p.default for p in parameters if p.name not in _SET_BY_SITE and p.kind not in _COLLECTED}
-    return {**own, **entry.defaults}
+    return {**own, **_ENTRIES[name].defaults}
 
 
 _SET_BY_SITE = {"inplace", "channels", "channel_dim"}
@@ -112,6 +155,11 @@ class ActivationFactory:
                 raise ValueError(f"activation {name!r} has no option {option!r}; {near_matches(option, list(known))}")
         self.name = name
         self.options = {**known, **options}
+        for option, value in self.options.items():
+            if value is inspect.Parameter.empty:
+                raise ValueError(
+                    f"activation {name!r} needs a value for its option {option!r}; give it one or a default"
+                )
         self.stand_alone()
 
     def __call__(self, channels: int, sample_dims: tuple[int, ...], pre_norm: bool = False) -> nn.Module:

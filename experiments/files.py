@@ -1,15 +1,22 @@
-"""Atomic writing of files."""
+"""Writing of files: atomically, and CSV that a spreadsheet opens without running anything."""
 
 import contextlib
+import csv
+import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from experiments.errors import BadInput
 
 
-def write_atomically(file: Path, content: bytes) -> None:
+def write_atomically(file: Path, content: bytes, previous: Path | None = None) -> None:
     """Writes `content` to `file`; after a crash at any moment the file holds the old or the new content.
+
+    Args:
+        file: where.
+        content: what.
+        previous: where the old content is kept; a crash may leave it there and nothing in `file`. None: nowhere.
 
     Raises:
         BadInput: the folder cannot be written or the disk is full; the old file is unchanged.
@@ -20,6 +27,8 @@ def write_atomically(file: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
+        if previous and file.exists():
+            file.replace(previous)
         part.replace(file)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -45,3 +54,20 @@ def write_files(contents: Mapping[Path, bytes]) -> list[Path]:
             ) from error
         write_atomically(file, content)
     return list(contents)
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV for people; text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([_not_a_formula(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def _not_a_formula(cell: object) -> object:
+    if not isinstance(cell, str) or not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell

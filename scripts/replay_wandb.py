@@ -26,8 +26,8 @@ def main() -> int:
     parser.add_argument("--ledger", type=Path, help="take the runs of this ledger and their published files")
     parser.add_argument("--run-id", action="append", default=[], help="with --ledger: only this run (may be repeated)")
     parser.add_argument("--output-root", type=Path, default=Path("outputs"), help="W&B's own files go to its wandb/")
-    parser.add_argument("--project", help="W&B project (default: that of the run, else carelu)")
-    parser.add_argument("--entity", help="W&B team or user (default: that of the run, else yours)")
+    parser.add_argument("--project", help="W&B project (default: carelu, whatever the record says)")
+    parser.add_argument("--entity", help="W&B team or user (default: yours, whatever the record says)")
     parser.add_argument("--mode", choices=("auto", "online", "offline"), default="auto", help="as logger.mode")
     arguments = parser.parse_args()
     if bool(arguments.folders) == bool(arguments.ledger):

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from carelu import reference
-from carelu.kernels import library
+from carelu.kernels import cpp, library
 from carelu.kernels.autograd_function import CAReLUFunction, Settings
-from carelu.kernels.dispatch import choose, forced_kernel
+from carelu.kernels.dispatch import choose, forced_kernel, impossible
+from carelu.kernels.measured import MeasuredCAReLUFunction, unsupported_reason
 
 
 def _is_plain(*values: object) -> bool:
@@ -33,11 +34,34 @@ def _only_autograd_looks_on() -> bool:
 
 
 def _is_scalar(parameter: Tensor, z: Tensor) -> bool:
-    return parameter.ndim == 0 and parameter.device == z.device and parameter.is_floating_point()
+    return parameter.numel() == 1 and parameter.device == z.device and parameter.is_floating_point()
 
 
 def _as_tensor(value: Tensor | float, z: Tensor) -> Tensor:
-    return value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64, device=z.device)
+    """A parameter as a tensor; as a scalar if it has one element, whatever its shape."""
+    if not isinstance(value, Tensor):
+        return torch.tensor(value, dtype=reference.widest(z.device), device=z.device)
+    return value.reshape(()) if 0 < value.ndim <= z.ndim and value.numel() == 1 else value
+
+
+def measured_carelu(
+    z: Tensor, measured: Tensor, alpha: Tensor | float, beta: Tensor | float, settings: Settings
+) -> Tensor:
+    """CAReLU of `z` with the share of `measured`, by the fused loops where they support it, else by the reference.
+
+    Raises:
+        ValueError: CARELU_KERNEL=cpp, and the loops do not support the input.
+    """
+    if _only_autograd_looks_on() and _is_plain(z, measured, alpha, beta) and forced_kernel() in (None, cpp.NAME):
+        scalars = _as_tensor(alpha, z), _as_tensor(beta, z)
+        if _is_scalar(scalars[0], z) and _is_scalar(scalars[1], z):
+            reason = unsupported_reason(z, measured, *scalars, settings)
+            if reason is None:
+                return MeasuredCAReLUFunction.apply(z, measured, *scalars, settings)
+            if forced_kernel():
+                raise ValueError(impossible(cpp.NAME, reason))
+    competition, dims, gain, eps = settings
+    return reference.carelu(z, alpha, beta, competition=competition, gain=gain, over=dims, eps=eps, measured=measured)
 
 
 def carelu(z: Tensor, alpha: Tensor | float, beta: Tensor | float, settings: Settings) -> Tensor:

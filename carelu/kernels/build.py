@@ -24,6 +24,8 @@ import torch
 
 logger = logging.getLogger("carelu")
 
+TIME_LIMIT = 180
+"""Seconds for one command of the compiler; compiling takes about ten."""
 COMPILE = ["-std=c++17", "-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-fPIC"]
 
 _lock = threading.Lock()
@@ -37,8 +39,13 @@ class BuildError(Exception):
 def cache_folder() -> Path:
     """Where built libraries are kept: $CARELU_CACHE, or carelu in $XDG_CACHE_HOME or ~/.cache."""
     if chosen := os.environ.get("CARELU_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "carelu"
+        return _expanded(chosen)
+    return _expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "carelu"
+
+
+def _expanded(folder: str) -> Path:
+    """`folder`, with the home folder for ~, which a shell leaves where it stands in quotes or in a file."""
+    return Path(os.path.expanduser(folder))
 
 
 def library() -> ctypes.CDLL | None:
@@ -129,12 +136,29 @@ def _build(compiler: list[str], source: bytes, file: Path) -> None:
 
 def _run(command: list[str]) -> str:
     try:
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=TIME_LIMIT, stdin=subprocess.DEVNULL
+        )
     except OSError as error:
         raise BuildError(f"{command[0]} does not run ({error})") from error
-    except subprocess.CalledProcessError as error:
-        first = next((line for line in error.stderr.splitlines() if "error" in line), error.stderr[:200])
-        raise BuildError(f"{command[0]} failed: {first}") from error
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"{command[0]} has not ended within {TIME_LIMIT} seconds ({shlex.join(command)})") from error
+    if done.returncode:
+        logger.debug("%s\n%s%s", shlex.join(command), done.stdout, done.stderr)
+        raise BuildError(f"{command[0]} failed ({_ending(done.returncode)}){_reason(done.stderr)}")
+    return done.stdout
+
+
+def _ending(code: int) -> str:
+    return f"exit status {code}" if code > 0 else f"ended by signal {-code}, as when memory runs out"
+
+
+def _reason(messages: str) -> str:
+    """The first error that the compiler or linker names, else its last line."""
+    lines = [line.strip() for line in messages.splitlines() if line.strip()]
+    errors = [line for line in lines if "error" in line.lower() and not line.startswith("collect2")]
+    undefined = [line for line in lines if "cannot find" in line or "undefined" in line]
+    return f": {[*errors, *undefined, *lines[-1:]][0]}" if lines else ""
 
 
 def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:

@@ -1,19 +1,22 @@
-"""CAReLU on the processor by the fused loops of carelu.cpp, called through ctypes."""
+"""CAReLU on the processor by the fused loops of carelu.cpp, called through ctypes.
+
+Long rows that are contiguous go by the loops over rows, short ones and those that lie side by side by the loops over
+`panels`.
+"""
 
 import torch
 from torch import Tensor
 
-from carelu.kernels import torch_ops
+from carelu.kernels import panels, torch_ops
 from carelu.kernels.autograd_function import COMPETITIONS, Saved, Settings
 from carelu.kernels.build import built_library, library
-from carelu.kernels.layout import laid_out_as, rows_of, statistics_shape, supported_rows
+from carelu.kernels.layout import laid_out_as, rows_of, side_by_side_rows_of, statistics_shape
+from carelu.kernels.panels import DTYPES, threads
 
 NAME: str = "cpp"
 
-DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}  # as in carelu.cpp
-
-GRAIN = 2**15
-"""Smallest number of elements per thread, as in torch's own loops."""
+SHORT_ROW = 256
+"""Rows of fewer elements go by the loops over panels, even if they are contiguous: many at a time cost less."""
 
 
 def unsupported_reason(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
@@ -22,21 +25,20 @@ def unsupported_reason(z: Tensor, alpha: Tensor, beta: Tensor, settings: Setting
         return f"it computes on the CPU, and the input is on {z.device}"
     if z.dtype not in DTYPES or alpha.dtype not in DTYPES or alpha.dtype != beta.dtype:
         return f"it does not support {z.dtype} with parameters of {alpha.dtype} and {beta.dtype}"
-    if rows_of(z, settings.dims) is None:
-        return "the elements that compete are not next to each other in memory, or there are none"
+    if side_by_side_rows_of(z, settings.dims) is None:
+        return "the elements that compete are not evenly spaced in memory, or there are none"
     if library() is None:
         return "it could not be built"
     return None
 
 
-def _threads(z: Tensor) -> int:
-    return max(1, min(torch.get_num_threads(), z.numel() // GRAIN))
-
-
 def forward(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
     """See `carelu.kernels.autograd_function.Kernel`."""
     competition, dims, gain, eps = settings
-    rows, length = supported_rows(z, dims)
+    layout = rows_of(z, dims)
+    if layout is None or layout[1] < SHORT_ROW:
+        return panels.forward(z, alpha, beta, settings)
+    rows, length = layout
     output = torch.empty_like(z)
     wide = torch.float64 if z.dtype == torch.float64 else torch.float32
     statistics = torch.empty(statistics_shape(z.shape, dims), dtype=wide)
@@ -53,7 +55,7 @@ def forward(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> tuple
         beta.data_ptr(),
         gain,
         eps,
-        _threads(z),
+        threads(z),
     )
     return output, statistics
 
@@ -64,13 +66,15 @@ def backward(
     """See `carelu.kernels.autograd_function.Kernel`."""
     z, alpha, beta, statistics = saved
     competition, dims, gain, _ = settings
-    layout = rows_of(z, dims)
+    layout = side_by_side_rows_of(z, dims)
     if layout is None:  # hooks on saved tensors may return z in another layout
         return torch_ops.backward(grad, saved, settings, needs_grad_z)
+    if layout.inner > 1 or layout.length < SHORT_ROW:
+        grad_z, _, grad_alpha, grad_beta = panels.backward(grad, saved, None, settings, needs_grad_z)
+        return grad_z, grad_alpha, grad_beta
     grad = laid_out_as(z, grad)
     grad_z = torch.empty_like(z) if needs_grad_z else None
     grad_alpha, grad_beta = torch.empty_like(alpha), torch.empty_like(beta)
-    rows, length = layout
     built_library().carelu_backward(
         DTYPES[z.dtype],
         COMPETITIONS[competition],
@@ -78,14 +82,14 @@ def backward(
         z.data_ptr(),
         None if grad_z is None else grad_z.data_ptr(),
         statistics.data_ptr(),
-        rows,
-        length,
+        layout.outer,
+        layout.length,
         DTYPES[alpha.dtype],
         alpha.data_ptr(),
         beta.data_ptr(),
         grad_alpha.data_ptr(),
         grad_beta.data_ptr(),
         gain,
-        _threads(z),
+        threads(z),
     )
     return grad_z, grad_alpha, grad_beta

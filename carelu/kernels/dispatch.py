@@ -39,5 +39,10 @@ def choose(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> Kernel
         return KERNELS[torch_ops.NAME] if fastest.unsupported_reason(z, alpha, beta, settings) else fastest
     kernel = KERNELS[name]
     if reason := kernel.unsupported_reason(z, alpha, beta, settings):
-        raise ValueError(f"{VARIABLE}={name} is not possible here: {reason}; unset {VARIABLE} or choose another")
+        raise ValueError(impossible(name, reason))
     return kernel
+
+
+def impossible(name: str, reason: str) -> str:
+    """The message for a forced kernel that does not support the input."""
+    return f"{VARIABLE}={name} is not possible here: {reason}; unset {VARIABLE} or choose another"

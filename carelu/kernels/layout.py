@@ -1,18 +1,42 @@
 """Memory layout of the elements that compete."""
 
 import functools
+import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 
+class Rows(NamedTuple):
+    """A tensor in memory as outer × length × inner: the elements of a row lie `inner` apart.
+
+    Args:
+        outer: groups of rows, one after the other.
+        length: elements of a row.
+        inner: rows of a group, side by side.
+    """
+
+    outer: int
+    length: int
+    inner: int
+
+
+def side_by_side_rows_of(z: Tensor, dims: tuple[int, ...]) -> Rows | None:
+    """How the rows of competing elements lie in memory, if without gaps and in the order of the other dimensions.
+
+    None otherwise, and for a tensor without elements.
+    """
+    return _side_by_side_rows_of(z.shape, z.stride(), dims)
+
+
 def rows_of(z: Tensor, dims: tuple[int, ...]) -> tuple[int, int] | None:
     """(rows, length) of a tensor whose rows of competing elements follow one another in memory.
 
-    That is, the elements that compete fill a contiguous range, and the ranges follow one another, without gaps, in the
-    order of the other dimensions. None otherwise, and for a tensor without elements.
+    That is, `side_by_side_rows_of` with rows that are each a contiguous range; None otherwise.
     """
-    return _rows_of(z.shape, z.stride(), dims)
+    rows = _side_by_side_rows_of(z.shape, z.stride(), dims)
+    return (rows.outer, rows.length) if rows and rows.inner == 1 else None
 
 
 def supported_rows(z: Tensor, dims: tuple[int, ...]) -> tuple[int, int]:
@@ -28,18 +52,22 @@ def supported_rows(z: Tensor, dims: tuple[int, ...]) -> tuple[int, int]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _rows_of(shape: tuple[int, ...], strides: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, int] | None:
-    length, rows = 1, 1
-    for stride, dim in sorted((strides[dim], dim) for dim in dims):
-        if shape[dim] != 1 and stride != length:
+def _side_by_side_rows_of(shape: tuple[int, ...], strides: tuple[int, ...], dims: tuple[int, ...]) -> Rows | None:
+    in_memory = sorted((dim for dim, size in enumerate(shape) if size != 1), key=lambda dim: -strides[dim])
+    step = 1
+    for dim in reversed(in_memory):
+        if strides[dim] != step:  # gaps or repetitions
             return None
-        length *= shape[dim]
-    for dim in range(len(shape) - 1, -1, -1):
-        if dim not in dims:
-            if shape[dim] != 1 and strides[dim] != length * rows:
-                return None
-            rows *= shape[dim]
-    return (rows, length) if rows * length else None
+        step *= shape[dim]
+    if step == 0:
+        return None
+    competing = [place for place, dim in enumerate(in_memory) if dim in dims]
+    first, last = (competing[0], competing[-1] + 1) if competing else (len(in_memory), len(in_memory))
+    others = in_memory[:first] + in_memory[last:]
+    if len(competing) != last - first or others != sorted(others):
+        return None
+    sizes = [shape[dim] for dim in in_memory]
+    return Rows(math.prod(sizes[:first]), math.prod(sizes[first:last]), math.prod(sizes[last:]))
 
 
 @functools.lru_cache(maxsize=1024)

@@ -13,7 +13,7 @@ from torch.linalg import vector_norm
 
 from carelu.kernels.autograd_function import Saved, Settings
 from carelu.kernels.layout import laid_out_as, rows_of, statistics_shape
-from carelu.reference import competition_scale, largest_magnitude, widen
+from carelu.reference import as_number, competition_scale, largest_magnitude, widen, widest
 
 NAME: str = "torch_ops"
 
@@ -115,7 +115,7 @@ def backward(
     grad_z = torch.empty_like(z)
     dims, (z, grad, passed), (statistics,), size = _as_rows(settings.dims, [z, grad, grad_z], [statistics])
     share, norm, unit = statistics
-    tanh = torch.tanh(alpha * share + beta)
+    tanh = torch.tanh(as_number(alpha) * share + as_number(beta))
     scale = settings.gain * tanh
     positive_scale = _all_known(scale > 0)
     products, scratch = [], _scratch(z, size)
@@ -127,11 +127,11 @@ def backward(
         product = torch.mul(widen(part_passed), part, out=scratch[: len(part)])
         products.append(product.sum(dims, keepdim=True))
     grad_u = settings.gain * (1 - tanh.square()) * torch.cat(products)
-    grad_alpha = (share * grad_u).sum(dtype=torch.float64).to(alpha.dtype)
-    grad_beta = grad_u.sum(dtype=torch.float64).to(beta.dtype)
+    grad_alpha = (share * grad_u).sum(dtype=widest(z.device)).to(alpha.dtype).view_as(alpha)
+    grad_beta = grad_u.sum(dtype=widest(z.device)).to(beta.dtype).view_as(beta)
     if not needs_grad_z:
         return None, grad_alpha, grad_beta
-    factor = alpha * grad_u / norm / unit
+    factor = as_number(alpha) * grad_u / norm / unit
     same_unit = _all_known(unit == 1)
     for part, part_passed, part_scale, *of_rows in _blocks(size, z, passed, scale, factor, share, unit):
         through_share = _through_share(widen(part), of_rows, settings.competition, same_unit, scratch[: len(part)])

@@ -57,6 +57,20 @@ def select(
     return _without_strays(evidence, group_of)
 
 
+def with_baseline(evidence: Evidence, baseline: str) -> Evidence:
+    """Without the recipes that have no run of the baseline, so that a single trial does not stop the others.
+
+    `problems` of the result has a sentence for each of them. Unchanged where no recipe has one.
+    """
+    recipes = {run.setting.recipe_label for run in evidence.runs if run.act == baseline}
+    left_out = {run.setting.recipe_label for run in evidence.runs} - recipes
+    if not recipes or not left_out:
+        return evidence
+    runs = tuple(run for run in evidence.runs if run.setting.recipe_label in recipes)
+    notes = (f"recipe {recipe} is left out: it has no run of the baseline {baseline}" for recipe in sorted(left_out))
+    return replace(evidence, runs=runs, problems=(*evidence.problems, *notes))
+
+
 def _group(run: Run, tuned: str | None) -> _Group:
     changes = {key: value for key, value in run.setting.changes.items() if key != tuned}
     return _Group(run.setting.task, run.setting.recipe, recipe_label(run.setting.recipe, changes))

@@ -4,26 +4,32 @@ Imports neither torch nor data, so that a typing error is reported at once.
 """
 
 import itertools
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, IntervalSweep, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from experiments.configuration.arguments import arranged, refuse_code, settings_of
 from experiments.configuration.composition import (
     GROUPS,
+    GROUPS_BY_TASK,
     LAUNCHER,
     SET_BY_GROUP,
     SHOW_KEYS,
     SWEEPER,
     as_dict,
     compose_with_hydra,
+    config_folders,
     flatten,
     launchers,
     options_of,
@@ -58,6 +64,7 @@ class SweepPlan:
         sweeper: the option of hydra/sweeper.
         comparisons: what hydra/sweeper=verdict decides.
         verdict: its options; None for another sweeper.
+        launcher_options: `hydra.launcher.*`.
     """
 
     jobs: list[list[str]] | None
@@ -68,21 +75,23 @@ class SweepPlan:
     sweeper: str = BASIC
     comparisons: Sequence[Comparison] = ()
     verdict: VerdictOptions | None = None
+    launcher_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def check_command(args: list[str]) -> SweepPlan | None:
     """The sweep that a command line requests, or None for a single run or a listing.
 
-    Each value of a sweep is tried once, with the first value of the others.
+    The options may stand anywhere in it. Each value of a sweep is tried once, with the first value of the others.
 
     Raises:
         BadInput: a key or value does not exist, is out of range or does not fit the others.
     """
-    if {"-sc", "--shell-completion"} & set(args):
+    args = arranged(args)
+    if "--shell-completion" in args:
         return None
     given = _parse(args)
-    sweeping = bool({"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(args))
-    listing = bool({"--cfg", "-c", "--info", "-i"} & set(args))
+    sweeping = "--multirun" in args
+    listing = bool({"--cfg", "--info"} & set(args))
     if sweeping and listing:
         raise BadInput("-m runs a sweep and --cfg or --info shows one configuration; leave one out")
     for override in given:
@@ -90,6 +99,7 @@ def check_command(args: list[str]) -> SweepPlan | None:
             raise BadInput(f"{override.input_line}: a key cannot be removed, only given another value")
     of_hydra = [override for override in given if override.key_or_group.startswith("hydra")]
     overrides = [override for override in given if override not in of_hydra]
+    refuse_code(of_hydra)
     if not listing:
         _check_hydra(of_hydra, sweeping)
     sweeper = next((_values(override)[-1] for override in of_hydra if override.key_or_group == SWEEPER), BASIC)
@@ -106,7 +116,8 @@ def check_command(args: list[str]) -> SweepPlan | None:
         settings = without_hydra(cfg)
         check_choices(dict(cfg.hydra.runtime.choices))
         validate(settings)
-        _check_writable(settings.output_root)
+        _check_writable("output_root", settings.output_root)
+        _check_writable("hydra.run.dir", cfg.hydra.run.dir)
         devices.add(settings.trainer.device)
     if not sweeping:
         return None
@@ -114,6 +125,7 @@ def check_command(args: list[str]) -> SweepPlan | None:
     lines = [[_line(override, value) for value in _values(override)] for override in overrides]
     cfg = _compose_or_explain([*map(_first_line, of_hydra), *(each[0] for each in lines if len(each) == 1)])
     launcher = cfg.hydra.runtime.choices[LAUNCHER]
+    _check_writable("hydra.sweep.dir", str(Path(cfg.hydra.sweep.dir).parent))
     plan = SweepPlan(
         jobs=[list(job) for job in itertools.product(*lines)] if sweeper == BASIC else None,
         folder=Path(cfg.hydra.sweep.dir),
@@ -121,6 +133,7 @@ def check_command(args: list[str]) -> SweepPlan | None:
         ledger=Path(cfg.output_root, "ledger.csv"),
         logger=cfg.logger,
         sweeper=sweeper,
+        launcher_options=OmegaConf.to_container(cfg.hydra.launcher),
     )
     if sweeper != VERDICT:
         return plan
@@ -226,8 +239,12 @@ def _check_words(overrides: list[Override], sweeping: bool) -> None:
         if group in GROUPS:
             known = options_of(group)
             for word in _values(override):
+                if word.startswith("["):
+                    more = "; more loggers: logger.also=[csv,tensorboard]" if group == "logger" else ""
+                    raise BadInput(f"{override.input_line} is a list, and {group} takes one option{more}")
                 if word not in known:
-                    raise unknown(group, word, known)
+                    own = f"a file {group}/{word}.yaml of your own is found with --config-dir FOLDER"
+                    raise unknown(group, word, known, f"Accepted: {', '.join(sorted(known))}; {own}")
 
 
 def _check_keys(overrides: list[Override]) -> None:
@@ -242,25 +259,19 @@ def _check_keys(overrides: list[Override]) -> None:
             raise unknown("key", key, known, SHOW_KEYS)
 
 
-def _check_writable(folder: str) -> None:
+def _check_writable(key: str, folder: str) -> None:
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise BadInput(f"output_root={folder} cannot be written: {error.strerror}; name another folder") from error
-
-
-_OPTIONS_WITH_VALUE = (
-    *("--cfg", "-c", "--info", "-i", "--package", "-p"),
-    *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
-)
+        raise BadInput(f"{key}={folder} cannot be written: {error.strerror}; name another folder") from error
+    except ValueError as error:  # a null character
+        raise BadInput(f"{key}={folder!r} is no name of a folder: {error}; name another folder") from error
 
 
 def _parse(args: list[str]) -> list[Override]:
     lines = []
-    for before, arg in zip(["", *args], args, strict=False):
-        if arg.startswith("-") or before in _OPTIONS_WITH_VALUE:
-            continue
+    for arg in settings_of(args):
         if "=" not in arg and not arg.startswith("~"):
             raise BadInput(f"{arg!r} is not a setting; settings are written key=value, like task=cifar100")
         lines.append(arg)
@@ -306,6 +317,23 @@ def _compose_or_explain(lines: list[str]) -> DictConfig:
         cfg = compose_with_hydra(lines)
         as_dict(without_hydra(cfg))
         return cfg
+    except yaml.YAMLError as error:
+        raise BadInput(f"a file of the configuration is not YAML: {' '.join(str(error).split())}") from error
     except (HydraException, OmegaConfBaseException) as error:
-        reason = error if error.__cause__ is None else error.__cause__
-        raise BadInput(f"the configuration does not compose: {' '.join(str(reason).split())}") from error
+        reason = " ".join(str(error if error.__cause__ is None else error.__cause__).split())
+        missing = re.search(r"Could not find '(?P<group>[\w/]+)/(?P<option>[^'/]+)'", reason)
+        if missing:
+            raise _no_file(**missing.groupdict()) from error
+        raise BadInput(f"the configuration does not compose: {reason}") from error
+
+
+def _no_file(group: str, option: str) -> BadInput:
+    """The error for an option that a file of the configuration names, like `- override /model: mlp`."""
+    group, _, task = group.partition("/") if group.partition("/")[0] in GROUPS_BY_TASK else (group, "", "")
+    file = f"{group}/{task or ('<task>' if group in GROUPS_BY_TASK else '')}/{option}.yaml".replace("//", "/")
+    folders = " or ".join(map(str, config_folders()))
+    known = ", ".join(options_of(group, task or None)) if task or group not in GROUPS_BY_TASK else ""
+    return BadInput(
+        f"there is no file {file} in {folders}, but a file of the configuration chooses {group}: {option}; "
+        + ("write it" if not known else f"write it or choose another; accepted: {known}")
+    )

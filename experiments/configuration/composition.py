@@ -20,6 +20,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, open_dict
 from pydantic import BaseModel
 
+from experiments.configuration.plugins import installed_folders
 from experiments.errors import BadInput, unknown
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +59,7 @@ FOLDERS_VARIABLE = "CARELU_CONFIG_DIR"
 
 
 def config_folders() -> list[Path]:
-    """The folders that hold configuration: configs/, then those of `FOLDERS_VARIABLE`.
+    """The folders that hold configuration: configs/, those of `FOLDERS_VARIABLE`, and those of installed packages.
 
     Raises:
         BadInput: one of them does not exist.
@@ -70,7 +71,7 @@ def config_folders() -> list[Path]:
                 f"{FOLDERS_VARIABLE}={os.environ[FOLDERS_VARIABLE]}: there is no folder {folder}; "
                 "name folders that hold task/, data/ and so on, as configs/ does"
             )
-    return [CONFIG_DIR, *further]
+    return [CONFIG_DIR, *further, *installed_folders()]
 
 
 def add_config_folders(args: list[str]) -> None:
@@ -222,5 +223,5 @@ def _quoted(value: str) -> str:
     """`value` in quotes: for OmegaConf `${` is escaped, for Hydra quotes and the backslashes before them."""
     value = re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + "\\${", value)
     value = re.sub(r"(\\*)'", lambda found: 2 * found[1] + "\\'", value)
-    value = re.sub(r"\\+$", lambda found: 2 * found[0], value)
+    value = re.sub(r"\\+\Z", lambda found: 2 * found[0], value)
     return f"'{value}'"

@@ -30,6 +30,8 @@ Trains an activation on a task and records the result. A stopped run resumes.
 usage: python run.py [KEY=VALUE ...]              one run
        python run.py -m [KEY=A,B,C ...]           a sweep over every combination, summed up at its end
        python run.py -m +experiment=NAME          a ready-made sweep, like paper_all or competition
+       python run.py -m … --dry-run               which runs a sweep has, what is finished, how long the rest takes
+       python run.py … +find=lr                   a range test of learning rates, plotted, with a suggested value
        python run.py -m … hydra/launcher=pool     several runs at once; others: {launchers}
        python run.py -m … hydra/sweeper=verdict   adds seeds until act=A,B,C are compared; without seed=
 
@@ -57,7 +59,8 @@ Some keys (all of them, with their values: python run.py --cfg job; their meanin
   hydra.launcher.workers=2 runs at once in all (hydra/launcher=pool)
   hydra.launcher.per_gpu=2 runs at once on each GPU (hydra/launcher=pool)
 
-Tasks, data and activations of your own: python run.py --config-dir FOLDER …, or CARELU_CONFIG_DIR=FOLDER
+Tasks, data and activations of your own: python run.py --config-dir FOLDER …, or CARELU_CONFIG_DIR=FOLDER;
+installed packages bring theirs (docs/adding-an-activation.md)
 Hydra's own options: python run.py --hydra-help"""
 
 

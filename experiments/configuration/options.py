@@ -37,13 +37,18 @@ def _rising(numbers: list[float]) -> list[float]:
     return numbers
 
 
-Count = Annotated[int, Field(ge=1)]
-NonNegativeInteger = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
+LARGEST = 1_000_000_000
+"""What no setting exceeds, so that no product of two of them overflows; a message mentions it only beyond it."""
+
+Count = Annotated[int, Field(ge=1, le=LARGEST)]
+NonNegativeInteger = Annotated[int, Field(ge=0, le=LARGEST)]
+Positive = Annotated[float, Field(gt=0, le=LARGEST)]
+NonNegative = Annotated[float, Field(ge=0, le=LARGEST)]
+Depth = Annotated[int, Field(ge=1, le=1000)]
+"""How many layers or blocks a model has."""
 Share = Annotated[float, Field(ge=0, lt=1)]
 """A probability or a part of a whole, in [0, 1)."""
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1, max_length=4096)]
 Name = Annotated[Text, Field(description="a name")]
 Folder = Annotated[Text, Field(description="the path of a folder")]
 PathName = Annotated[Text, Field(description="the path of a file or folder")]
@@ -100,11 +105,24 @@ def first_mistake(
         return unknown("key", key, sorted({*known} - {key}), SHOW_KEYS)
     if found["type"] == "missing":
         return BadInput(f"{key} is missing; accepted: {accepted(field)}")
-    return BadInput(f"{key}={_shown(value)} is not accepted; accepted: {accepted(field)}")
+    limit = f", up to {LARGEST}" if found.get("ctx", {}).get("le") == LARGEST else ""
+    return BadInput(f"{key}={_shown(value)} is not accepted; accepted: {accepted(field)}{limit}")
+
+
+def in_range(value: object) -> bool:
+    """Whether all numbers in a value are finite and at most `LARGEST` in size."""
+    if isinstance(value, dict | list):
+        return all(map(in_range, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, int | float) or abs(value) <= LARGEST  # not true of nan
+
+
+_LONGEST_SHOWN = 500
+"""Characters of a value that a message quotes."""
 
 
 def _shown(value: object) -> str:
-    return literal(value) if isinstance(value, str | int | float | list | dict | None) else str(value)
+    text = literal(value) if isinstance(value, str | int | float | list | dict | None) else str(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _owner(place: tuple[str | int, ...], model: type[BaseModel], value: Any) -> tuple[list[str], FieldInfo | None, Any]:
@@ -173,6 +191,7 @@ _SIGNS[annotated_types.Lt] = ("<", "lt")
 
 
 def _bounds(metadata: list[object]) -> str:
-    signs = ((_SIGNS[type(each)], each) for each in metadata if type(each) in _SIGNS)
+    usual = annotated_types.Le(LARGEST)
+    signs = ((_SIGNS[type(each)], each) for each in metadata if type(each) in _SIGNS and each != usual)
     bounds = " and ".join(f"{sign} {getattr(each, name)}" for (sign, name), each in signs)
     return f" {bounds}" if bounds else ""

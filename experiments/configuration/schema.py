@@ -1,6 +1,5 @@
 """The typed configuration: every key of a run, and the values it accepts. A task's own keys are in its spec.py."""
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -8,8 +7,9 @@ from typing import Annotated, Any, Literal
 from omegaconf import DictConfig
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 
-from experiments.configuration.composition import GROUPS_BY_TASK, as_dict, flatten, literal, options_of
+from experiments.configuration.composition import GROUPS_BY_TASK, as_dict, literal, options_of
 from experiments.configuration.options import (
+    LARGEST,
     Count,
     DataOptions,
     Epochs,
@@ -22,14 +22,15 @@ from experiments.configuration.options import (
     Share,
     TaskOptions,
     first_mistake,
+    in_range,
 )
 from experiments.configuration.task_spec import spec_of
 from experiments.errors import BadInput, unknown
 
 
 def _finite(value: Any) -> Any:
-    if any(isinstance(leaf, float) and not math.isfinite(leaf) for leaf in flatten(value).values()):
-        raise ValueError("not a finite number")
+    if not in_range(value):
+        raise ValueError("a number is not finite or too large")
     return value
 
 
@@ -59,6 +60,15 @@ class OptimizerOptions(Options):
     ] = [0.9, 0.999]  # noqa: RUF012 (pydantic copies it)
     eps: Positive = 1e-8
 
+    @model_validator(mode="after")
+    def _has_further_numbers_in_range(self) -> "OptimizerOptions":
+        for key, value in (self.model_extra or {}).items():
+            if not in_range(value):
+                raise BadInput(
+                    f"optim.optimizer.{key}={literal(value)} is not accepted; accepted: finite numbers up to {LARGEST}"
+                )
+        return self
+
 
 class ScheduleOptions(Options):
     """`optim.schedule.*`."""
@@ -79,7 +89,7 @@ class OptimOptions(Options):
 
 
 def _device(word: str) -> str:
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", word):
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", word):
         raise ValueError("no device")
     return word
 
@@ -102,12 +112,29 @@ class TrainerOptions(Options):
 
 
 class LoggerOptions(Options):
-    """`logger.*`."""
+    """`logger.*` with logger=none."""
 
     name: Name
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The loggers that are used."""
+        return ()
 
-class WandbOptions(LoggerOptions):
+
+class FileLoggerOptions(LoggerOptions):
+    """`logger.*` with logger=csv or logger=tensorboard."""
+
+    every_steps: Count | None
+    also: Annotated[list[Literal["csv", "tensorboard"]], Field(description="a list of csv, tensorboard")]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All loggers, each once."""
+        return tuple(dict.fromkeys((self.name, *self.also)))
+
+
+class WandbOptions(FileLoggerOptions):
     """`logger.*` with logger=wandb."""
 
     project: Name
@@ -116,7 +143,12 @@ class WandbOptions(LoggerOptions):
     tags: Annotated[list[Name], Field(description="a list of words, like [first,draft]")]
 
 
-LOGGERS: dict[str, type[LoggerOptions]] = {"none": LoggerOptions, "wandb": WandbOptions}
+LOGGERS: dict[str, type[LoggerOptions]] = {
+    "none": LoggerOptions,
+    "csv": FileLoggerOptions,
+    "tensorboard": FileLoggerOptions,
+    "wandb": WandbOptions,
+}
 """By `logger.name`."""
 
 
@@ -159,15 +191,15 @@ class Config(Options):
         return self
 
 
-def validate(cfg: DictConfig | Config) -> Config:
-    """The configuration that Hydra composed as typed objects; a typed one is returned unchanged.
+def validate(cfg: DictConfig | Config | dict[str, Any]) -> Config:
+    """The configuration that Hydra composed, or plain values, as typed objects; a typed one is returned unchanged.
 
     Raises:
         BadInput: a key is unknown, missing or out of its range; the message says what is accepted.
     """
     if isinstance(cfg, Config):
         return cfg
-    values = as_dict(cfg)
+    values = cfg if isinstance(cfg, dict) else as_dict(cfg)
     model = _config_class(values)
     try:
         return model.model_validate(values)
@@ -193,7 +225,9 @@ def _named(values: dict[str, Any], key: str) -> str:
     node = values.get(group)
     word = node.get(name) if isinstance(node, dict) else None
     if not isinstance(word, str):
-        raise BadInput(f"{key} is missing; choose with {group}=…")
+        task = values["task"].get("name") if isinstance(values.get("task"), dict) else None
+        file = f"; it is set by a file {group}/{task}/NAME.yaml" if group in GROUPS_BY_TASK and task else ""
+        raise BadInput(f"{key} is missing{file}; choose with {group}=…")
     return word
 
 

@@ -106,7 +106,11 @@ def task_package(task: str) -> str:
         BadInput: there is no such task, or its file names no package.
     """
     file = option_file("task", task)
-    package = (yaml.safe_load(file.read_text(encoding="utf-8")).get("task") or {}).get("package")
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadInput(f"{file} is not YAML: {' '.join(str(error).split())}") from error
+    package = (content.get("task") or {}).get("package")
     if not package:
         raise BadInput(
             f"{file} names no task.package; it is the Python package that holds the task's spec.py and task.py"

@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import filelock
@@ -17,6 +18,9 @@ OF_ENVIRONMENT = (
     *("numpy", "transformers", "tokenizers", "processor"),
 )
 """The columns that a run takes from its environment.json."""
+
+FILE = "ledger.csv"
+"""Its name in an output root."""
 
 REBUILD = "python scripts/rebuild_ledger.py"
 
@@ -130,14 +134,15 @@ def write(file: Path, rows: Iterable[Row]) -> None:
     ordered = sorted(metrics, key=lambda name: (name not in headlines, "/" in name, name))
     remarks = sorted({name for row in rows for name in row.remarks} - metrics)
     header = [*COLUMNS, *ordered, *remarks]
-    lines = [_line(header)]
+    lines = [csv_line(header)]
     for row in rows:
         cells = row.cells()
-        lines.append(_line([cells.get(name, "") for name in header]))
+        lines.append(csv_line([cells.get(name, "") for name in header]))
     write_atomically(file, "".join(lines).encode("utf-8", errors="backslashreplace"))
 
 
-def _line(cells: list[str]) -> str:
+def csv_line(cells: list[str]) -> str:
+    """Cells as one line of a CSV file, its end included."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\r\n").writerow(cells)  # so that a cell with \r or \n is quoted
     return buffer.getvalue().removesuffix("\r\n") + "\n"
@@ -150,11 +155,35 @@ def record(file: Path, *results: Mapping[str, object]) -> None:
         BadInput: a result or a line of the ledger is damaged; the ledger is unchanged.
     """
     replacing = {row.run_id: row for row in map(_row_of, results)}
+    _change(file, lambda rows: [*(row for row in rows if row.run_id not in replacing), *replacing.values()])
+
+
+def remove(file: Path, run_ids: Collection[str]) -> None:
+    """Takes the rows of runs out of a ledger.
+
+    Raises:
+        BadInput: a line of the ledger is damaged; the ledger is unchanged.
+    """
+    if run_ids:
+        _change(file, lambda rows: [row for row in rows if row.run_id not in run_ids])
+
+
+def _change(file: Path, changed: Callable[[list[Row]], list[Row]]) -> None:
     with _locked(file):
-        rows, problems = read(file)
-        if problems:
-            raise BadInput(f"{file} is left unchanged: {problems[0]} Repair or delete that line, or {REBUILD}")
-        write(file, [*(row for row in rows if row.run_id not in replacing), *replacing.values()])
+        write(file, changed(_undamaged(file)))
+
+
+def check(file: Path) -> None:
+    """Raises `BadInput` where `record` would not write into this ledger; to be asked before a run is trained."""
+    with _locked(file):
+        _undamaged(file)
+
+
+def _undamaged(file: Path) -> list[Row]:
+    rows, problems = read(file)
+    if problems:
+        raise BadInput(f"{file} is left unchanged: {problems[0]} Repair or delete that line, or {REBUILD}")
+    return rows
 
 
 def _row_of(result: Mapping[str, object]) -> Row:
@@ -164,16 +193,28 @@ def _row_of(result: Mapping[str, object]) -> Row:
         raise BadInput(f"the result of run {result.get('run_id')} is no row of a ledger: {damage}") from damage
 
 
-def _locked(file: Path) -> filelock.FileLock:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return filelock.FileLock(file.with_name(f".{file.name}.lock"))
+def _locked(file: Path) -> AbstractContextManager[object]:
+    """Locks a ledger for this process, until the end of a `with`.
+
+    Raises:
+        BadInput: its file cannot be made.
+    """
+    lock = filelock.FileLock(file.with_name(f".{file.name}.lock"))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return lock.acquire()
+    except OSError as error:
+        raise BadInput(f"{lock.lock_file} cannot be written: {error.strerror}; name a ledger elsewhere") from error
 
 
 def results_under(output_root: Path) -> list[tuple[Path, dict[str, object]]]:
     """(folder, result) of every run under `output_root` that has one."""
+    return [(file.parent, read_json(file)) for file in _result_files(output_root)]
+
+
+def _result_files(output_root: Path) -> list[Path]:
     files = sorted(output_root.rglob(RESULT))
-    folders = [file.parent for file in files if "replaced" not in file.relative_to(output_root).parts]
-    return [(folder, read_json(folder / RESULT)) for folder in folders]
+    return [file for file in files if "replaced" not in file.relative_to(output_root).parts]
 
 
 def rebuild(output_root: Path) -> tuple[list[Row], list[str]]:
@@ -184,10 +225,12 @@ def rebuild(output_root: Path) -> tuple[list[Row], list[str]]:
     """
     rows, problems = [], []
     with _locked(output_root / "ledger.csv"):
-        for folder, result in results_under(output_root):
+        for file in _result_files(output_root):
             try:
-                rows.append(Row.from_result(result))
+                rows.append(Row.from_result(read_json(file)))
             except Damaged as damage:
-                problems.append(f"{folder / RESULT} is left out: {damage}.")
+                problems.append(f"{file} is left out: {damage}.")
+            except BadInput as damage:
+                problems.append(f"{file} is left out: {str(damage).partition('; ')[0]}.")
         write(output_root / "ledger.csv", rows)
     return sorted(rows, key=lambda row: row.run_id), problems

@@ -5,8 +5,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import yaml
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from experiments.configuration.identity import KEYS_NOT_HASHED, run_folder
@@ -139,19 +139,31 @@ def public_config(file: Path) -> str:
 
 
 def read_config(file: Path) -> dict[str, object]:
-    """The configuration in a YAML file as nested dicts.
+    """The configuration in a YAML file as nested dicts; it may be another person's, so nothing in it is resolved.
 
     Raises:
-        BadInput: the file is missing or damaged.
+        BadInput: the file is missing or damaged, or holds an interpolation, which could read a secret of this machine.
     """
     try:
-        content = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError("it holds no mapping")
-    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
-        reason = " ".join(str(error).split())
+        found = _interpolation(content)
+    except (OSError, ValueError, YAMLError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
         raise BadInput(f"{file} cannot be read ({reason}); make the run again with force=true") from error
+    if found:
+        raise BadInput(f"{file} holds the interpolation {found[:60]!r}, which no recorded run has; it is not used")
     return content
+
+
+def _interpolation(value: object) -> str:
+    """The first text in a configuration that OmegaConf would resolve; empty where there is none."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        return next(filter(None, map(_interpolation, value)), "")
+    return value if isinstance(value, str) and "${" in value else ""
 
 
 def without_keys(config: Mapping[str, object], keys: tuple[str, ...], prefix: str = "") -> dict[str, object]:

@@ -36,7 +36,7 @@ class RecordedRun:
     """By name."""
     wandb_id: str
     note: str = ""
-    """What is missing from the record, in one line."""
+    """What is missing from the record, or where its live mirror is, in one line."""
 
     @property
     def run_id(self) -> str:
@@ -45,8 +45,8 @@ class RecordedRun:
     @property
     def logger(self) -> dict[str, object]:
         """The logger options of its configuration; empty if it was not mirrored."""
-        logger = self.config.get("logger", {})
-        return logger if logger.get("name") == "wandb" else {}
+        logger = self.config.get("logger")
+        return logger if isinstance(logger, dict) and logger.get("name") == "wandb" else {}
 
 
 def replay(run: RecordedRun, given: Mapping[str, str | None], folder: Path) -> str:
@@ -56,7 +56,8 @@ def replay(run: RecordedRun, given: Mapping[str, str | None], folder: Path) -> s
 
     Args:
         run: what to write.
-        given: `project`, `entity` and `mode`; None: as in the live run, and `mode` "auto".
+        given: `project`, `entity` and `mode`; None: as in configs/logger/wandb.yaml. The record never says where to, as
+            it may be another person's.
         folder: where W&B keeps its own files (`<folder>/wandb`).
 
     Returns:
@@ -65,8 +66,7 @@ def replay(run: RecordedRun, given: Mapping[str, str | None], folder: Path) -> s
     Raises:
         BadInput: mode is "online" and no user is logged in.
     """
-    before = {key: run.logger.get(key) for key in ("project", "entity")}
-    to = destination(**{**before, **{key: value for key, value in given.items() if value is not None}})
+    to = destination(**{key: value for key, value in given.items() if value is not None})
     description = describe_run(run.result, run.config, run.environment, run.logger.get("tags", ()), run.wandb_id)
     clear_offline_copies(folder, run.wandb_id)
     session = WandbRun(description, to, folder, live=False)
@@ -125,7 +125,17 @@ def _from_directory(directory: Path, result: dict[str, object]) -> RecordedRun:
         history=_history(directory / METRICS, result),
         pictures={file.stem: file for file in sorted((directory / ARTIFACTS).glob("*.png"))},
         wandb_id=wandb_id or _derived_id(result),
+        note=_mirrored_to(config),
     )
+
+
+def _mirrored_to(config: Mapping[str, object]) -> str:
+    """Which W&B project a run was mirrored to, and how to name it; empty if it was not mirrored."""
+    logger = config.get("logger")
+    if not isinstance(logger, Mapping) or logger.get("name") != "wandb":
+        return ""
+    words = [f"--{key} {logger[key]}" for key in ("project", "entity") if logger.get(key)]
+    return f"the run names {' '.join(words)}"
 
 
 def _history(file: Path, result: Mapping[str, object]) -> list[dict[str, object]]:

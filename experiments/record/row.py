@@ -9,10 +9,10 @@ from typing import Annotated, get_type_hints
 
 STATUSES = ("finished", "diverged", "failed")
 
-NOT_A_METRIC = ("headline_epoch",)
+NOT_A_METRIC = ("headline_epoch", "activation_parameters", "forward_flops")
 """Further numeric columns that are not metrics."""
 
-LOCAL_ONLY = ("reason", "notes")
+LOCAL_ONLY = ("reason", "notes", "chance")
 """Fields of result.json that are not columns."""
 
 _SHOWN = 60

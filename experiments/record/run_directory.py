@@ -6,8 +6,6 @@ import json
 import os
 import platform
 import time
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -21,12 +19,19 @@ from experiments.configuration.schema import Config
 from experiments.errors import BadInput
 from experiments.files import write_atomically
 from experiments.record import checkpoint
+from experiments.record.row import COLUMNS, Damaged, Row
 
 RESULT, METRICS, CHECKPOINT = "result.json", "metrics.jsonl", "checkpoint.pt"
+PREVIOUS = "checkpoint.previous.pt"
+"""The checkpoint before the last one, in case that the last one is damaged; a run that has ended needs none."""
 ENVIRONMENT, CONFIG, TRACEBACK = "environment.json", "config.yaml", "traceback.txt"
 ARTIFACTS = "artifacts"
+TASK_STATE = "task.json"
+"""What the task learned from the training data besides weights, like a vocabulary; absent where that is nothing."""
 PREDICTIONS = "predictions.npz"
 """The result of each example, by `<set>/<name>`."""
+EPOCHS, STEPS, EVENTS = "epochs.csv", "steps.csv", "tensorboard"
+"""What the loggers csv and tensorboard write."""
 PICTURE = "comparison.png"
 """The artifact that is published with a run, if it exists."""
 
@@ -35,14 +40,22 @@ def read_json(file: Path) -> dict[str, object] | None:
     """The object in `file`, or None where there is no such file.
 
     Raises:
-        BadInput: the file is damaged.
+        BadInput: the file is damaged, or holds something else.
     """
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds {str(content)[:60]!r}, not an object")
+        return content
     except FileNotFoundError:
         return None
-    except ValueError as error:
-        raise BadInput(f"{file} is damaged ({error}); delete it, or add force=true to restart the run") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise damaged(file, str(error)) from error
+
+
+def damaged(file: Path, reason: str) -> BadInput:
+    """The error for a file of a run that cannot be used."""
+    return BadInput(f"{file} is damaged ({reason}); delete it, or add force=true to restart the run")
 
 
 def read_metrics(file: Path) -> list[dict[str, object]]:
@@ -52,10 +65,14 @@ def read_metrics(file: Path) -> list[dict[str, object]]:
         BadInput: a line of the file is damaged.
     """
     records = []
-    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    try:
+        content = file.read_text(encoding="utf-8", errors="replace").removesuffix("\n")
+    except OSError as error:
+        raise damaged(file, str(error)) from error
+    for number, line in enumerate(content.split("\n") if content else [], start=1):
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             record = None
         if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
             raise BadInput(
@@ -78,9 +95,19 @@ def read_predictions(file: Path) -> dict[str, np.ndarray]:
         if not all(isinstance(each, np.ndarray) for each in found.values()):
             raise ValueError("it holds other things than arrays")
         return found
-    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # NumPy and zipfile raise errors of many kinds for damaged files
         reason = " ".join(str(error).split())
         raise BadInput(f"{file} is damaged ({reason}) and not used; restore the undamaged file") from error
+
+
+def _said_by(holder: Path) -> str:
+    """Which process holds a run, as far as its file says it."""
+    try:
+        who = read_json(holder) or {}
+    except BadInput:
+        who = {}
+    process, host, since = (who.get(key, "unknown") for key in ("process", "host", "since"))
+    return f"process {process} on {host} has run it since {since}"
 
 
 def to_json(content: object) -> bytes:
@@ -123,10 +150,8 @@ class RunDirectory:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout as error:
-            who = read_json(holder) or {"process": "unknown", "host": "unknown", "since": "unknown"}
             raise BadInput(
-                f"{self.path} is in use: process {who['process']} on {who['host']} has run it since {who['since']}; "
-                "wait for it or stop it, then give the same command again"
+                f"{self.path} is in use: {_said_by(holder)}; wait for it or stop it, then give the same command again"
             ) from error
         except OSError as error:
             raise self._unusable(error) from error
@@ -135,25 +160,37 @@ class RunDirectory:
             write_atomically(holder, to_json({"process": os.getpid(), "host": platform.node(), "since": since}))
             yield
         finally:
-            holder.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a file of the user's in its place
+                holder.unlink(missing_ok=True)
             lock.release()
 
     def set_aside(self) -> None:
         """Moves existing files into `replaced/<number>/`, so that the run can restart and nothing is lost."""
         # The result first: after a kill in between, the run then counts as interrupted, not as finished.
-        names = (RESULT, CHECKPOINT, METRICS, ENVIRONMENT, CONFIG, TRACEBACK, PREDICTIONS, ARTIFACTS)
+        of_task = (PREDICTIONS, ARTIFACTS, TASK_STATE, EPOCHS, STEPS, EVENTS)
+        names = (RESULT, PREVIOUS, CHECKPOINT, METRICS, ENVIRONMENT, CONFIG, TRACEBACK, *of_task)
         old = [self.path / name for name in names if (self.path / name).exists()]
-        if old:
-            replaced = self.path / "replaced"
-            target = replaced / f"{len(list(replaced.glob('*'))) + 1}"
+        old += self.path.glob("*.part")
+        if not old:
+            return
+        number = 1
+        while (target := self.path / "replaced" / str(number)).exists():
+            number += 1
+        try:
             target.mkdir(parents=True)
             for file in old:
                 file.replace(target / file.name)
+        except OSError as error:
+            raise self._unusable(error) from error
 
     def restart_under_way(self) -> bool:
         """Whether a restart by force=true is unfinished here, so that force=true resumes it."""
-        config = self.path / CONFIG
-        return config.exists() and bool(OmegaConf.load(config).get("force")) and not (self.path / RESULT).exists()
+        if (self.path / RESULT).exists():
+            return False
+        try:
+            return OmegaConf.load(self.path / CONFIG).get("force") is True
+        except Exception:  # there is none, or it is damaged in whatever way
+            return False
 
     def begin(self, cfg: Config, environment: dict[str, object]) -> None:
         """Writes config.yaml and environment.json, before the first step."""
@@ -175,22 +212,45 @@ class RunDirectory:
             np.savez_compressed(content, **predictions)
             write_atomically(self.path / PREDICTIONS, content.getvalue())
 
+    def write_task_state(self, state: Mapping[str, object]) -> None:
+        """Writes task.json; no file where there is nothing to write."""
+        if state:
+            write_atomically(self.path / TASK_STATE, to_json(state))
+
     @property
     def checkpoint(self) -> Path:
         return self.path / CHECKPOINT
 
     def save(self, content: dict[str, object]) -> None:
-        """Writes checkpoint.pt, as `checkpoint.save` does."""
-        checkpoint.save(self.checkpoint, content)
+        """Writes checkpoint.pt, as `checkpoint.save` does; the one before it is kept."""
+        checkpoint.save(self.checkpoint, content, self.path / PREVIOUS)
+
+    def load(self) -> tuple[dict[str, object] | None, str]:
+        """The last checkpoint that is not damaged, None if there is no checkpoint; and a sentence if one is damaged."""
+        return checkpoint.load_newest(self.checkpoint, self.path / PREVIOUS)
 
     def result(self) -> dict[str, object] | None:
-        return read_json(self.path / RESULT)
+        """The content of result.json, its columns typed as in a row of the ledger; None if the run has not ended.
+
+        Raises:
+            BadInput: it is damaged.
+        """
+        result = read_json(self.path / RESULT)
+        if result is None:
+            return None
+        try:
+            typed = Row.from_result(result).as_result()
+        except Damaged as damage:
+            raise damaged(self.path / RESULT, str(damage)) from damage
+        return {"reason": "", **result, **{key: typed[key] for key in COLUMNS if key in result}}
 
     def finish(self, result: dict[str, object]) -> None:
         """Writes result.json, which marks the run as ended."""
         if result["status"] != "failed":
             (self.path / TRACEBACK).unlink(missing_ok=True)
         write_atomically(self.path / RESULT, to_json(result))
+        if result["status"] != "failed":
+            (self.path / PREVIOUS).unlink(missing_ok=True)
 
 
 class ReadOnlyRunDirectory(RunDirectory):
@@ -208,6 +268,8 @@ class ReadOnlyRunDirectory(RunDirectory):
     def write_metrics(self, history: list[dict[str, object]]) -> None: ...
 
     def write_predictions(self, predictions: Mapping[str, np.ndarray]) -> None: ...
+
+    def write_task_state(self, state: Mapping[str, object]) -> None: ...
 
     def save(self, content: dict[str, object]) -> None: ...
 

@@ -81,12 +81,13 @@ def _within(text: str, length: int) -> str:
 def history_values(record: Mapping[str, object]) -> dict[str, float]:
     """One record of metrics.jsonl as W&B gets it.
 
-    Statistics of the activation `blocks.0.act1` become `layer_blocks_0_act1/alpha` and so on: the part
-    before the slash is a section of panels, and W&B would read a dot in it as nesting.
+    Statistics of the activation `blocks.0.act1` become `activations/blocks_0_act1_alpha` and so on: the part
+    before the slash is a section of panels, one for all layers, and W&B would read a dot as nesting.
     """
     values = {key: value for key, value in record.items() if key != "activations"}
     for layer, learned in record.get("activations", {}).items():
-        values.update({f"layer_{layer.replace('.', '_')}/{name}": value for name, value in learned.items()})
+        where = f"activations/{layer.replace('.', '_')}"
+        values.update({f"{where}_{name}": value for name, value in learned.items()})
     return values
 
 
@@ -142,8 +143,8 @@ def _reachable(url: str) -> bool:
 class WandbRun:
     """One W&B run, written live or from a record. Errors are raised.
 
-    A record's epoch is its W&B step, and W&B ignores a step that it already has, so records may be sent
-    twice (after a kill, or by a second replay).
+    A record's epoch is its W&B step, or with `logger.every_steps` its training step. W&B ignores a step that it
+    already has, so records may be sent twice (after a kill, or by a second replay).
 
     Args:
         description: what the run is.
@@ -177,10 +178,17 @@ class WandbRun:
                 x_disable_stats=not live,
             ),
         )
-        self._epoch = 0
+        self._epoch, self._step = 0, 0
+        of_logger = description.config.get("logger") or {}
+        self._by_steps = of_logger.get("every_steps") is not None
         if description.job_type == TRAINING:
             self._run.define_metric("epoch", hidden=True)
             self._run.define_metric("*", step_metric="epoch")
+
+    @property
+    def offline(self) -> bool:
+        """Whether it is written to this machine alone."""
+        return bool(self._run.offline)
 
     @property
     def place(self) -> str:
@@ -190,13 +198,18 @@ class WandbRun:
     def log(self, record: Mapping[str, object]) -> None:
         """Writes one record of metrics.jsonl."""
         self._epoch = record["epoch"]
-        self._run.log(history_values(record), step=self._epoch, commit=True)
+        self._step = record["step"] if self._by_steps else self._epoch
+        self._run.log(history_values(record), step=self._step, commit=True)
+
+    def log_step(self, values: Mapping[str, float]) -> None:
+        """Writes the values of one training step."""
+        self._run.log(dict(values), step=int(values["step"]), commit=True)
 
     def show(self, pictures: Mapping[str, Path]) -> None:
         """Writes picture files by name, as `pictures/<name>`, at the step after the last epoch."""
         images = {f"pictures/{name}": self._wandb.Image(str(file)) for name, file in pictures.items()}
         if images:
-            self._run.log({**images, "epoch": self._epoch}, step=self._epoch + 1, commit=True)
+            self._run.log({**images, "epoch": self._epoch}, step=self._step + 1, commit=True)
 
     def log_comparison(self, tables: Mapping[str, list[dict[str, object]]], figures: Iterable[Path]) -> None:
         """Writes tables (rows by column) as `tables/<name>` and pictures as `figures/<name>`."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from experiments.analysis.evidence import Evidence, read_evidence
-from experiments.analysis.selection import select
+from experiments.analysis.selection import EACH, select, with_baseline
 from experiments.errors import BadInput
 from experiments.training.job import report_error
 
@@ -74,6 +74,8 @@ def write_from(given: argparse.Namespace, write: Callable[[Evidence], Iterable[P
     """
     try:
         evidence = select(read_evidence(given.ledger), given.recipe, given.select, getattr(given, "tuned", None))
+        if given.recipe == EACH:
+            evidence = with_baseline(evidence, given.baseline)
         files = list(write(evidence))
     except BadInput as error:
         return report_error(error)

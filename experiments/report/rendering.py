@@ -1,11 +1,10 @@
 """Tables as text: Markdown and CSV here, LaTeX in `latex`; and the files that hold them."""
 
-import csv
-import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from experiments.files import write_files
+from experiments.files import csv_text, write_files
 from experiments.report.latex import to_latex
 from experiments.report.table import CSV, RESULT, STATISTICS, Block, Cell, Table
 
@@ -33,20 +32,18 @@ def to_csv(table: Table) -> str:
 
 def records_to_csv(columns: Sequence[str], records: Iterable[Mapping[str, object]], digits: int = 10) -> str:
     """Records under one header row; numbers with limited digits, so that they do not depend on the machine."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for record in records:
-        values = (record[column] for column in columns)
-        writer.writerow(f"{value:.{digits}g}" if isinstance(value, float) else value for value in values)
-    return text.getvalue()
+
+    def rounded(value: object) -> object:
+        return f"{value:.{digits}g}" if isinstance(value, float) else value
+
+    return csv_text([columns, *([rounded(record[column]) for column in columns] for record in records)])
 
 
 def to_markdown(table: Table) -> str:
     """A page: the caption, each block with its notes, how to read it, and the commands."""
     parts = [f"# {_escaped(table.title)}", table.caption]
     if table.warnings:
-        parts.append("\n".join(f"> Warning: {warning}\n>" for warning in table.warnings).removesuffix("\n>"))
+        parts.append("\n".join(f"> Warning: {_escaped(warning)}\n>" for warning in table.warnings).removesuffix("\n>"))
     for block in table.blocks:
         parts += [f"## {_escaped(block.title)}" if block.title else "", _escaped(block.caption)]
         parts += [markdown_grid(table, block, view) for view in (RESULT, STATISTICS) if table.printed(block, view)]
@@ -76,4 +73,6 @@ def _cell(cell: Cell) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("*", "\\*")
+    """`text`, which may come from a ledger, in one line and without tags or links of its own."""
+    line = " ".join(text.splitlines()).replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*")
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", line).replace("](", "]\\(")

@@ -9,6 +9,7 @@ from experiments.analysis.findings import Finding
 from experiments.analysis.metrics import describe_metric, difference_unit, margin_of
 from experiments.analysis.numbers import with_deviation
 from experiments.analysis.provenance import table_command
+from experiments.analysis.selection import EACH
 from experiments.configuration.task_spec import Metric
 from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.remarks import remarks
@@ -43,8 +44,16 @@ def comparison_text(
     parts = [part for setting in settings if (part := _of_setting(evidence, setting, baseline, margin))]
     if not parts:
         return ""
-    command = table_command(ledger, out=str(ledger.parent / "tables"), recipe="each" if len(settings) > 1 else None)
+    command = table_command(ledger, out=str(ledger.parent / "tables"), recipe=_recipe(evidence, settings))
     return "\n\n".join([*parts, f"all statistics: {command}"])
+
+
+def _recipe(evidence: Evidence, settings: Sequence[Setting]) -> str | None:
+    """What --recipe must say for the tables of these settings; None where the ledger has no other recipe."""
+    labels = {setting.recipe_label for setting in settings}
+    if len(labels) > 1:
+        return EACH
+    return None if labels == {run.setting.recipe_label for run in evidence.runs} else labels.pop()
 
 
 def _of_setting(evidence: Evidence, setting: Setting, wanted: str | None, margin: float | None) -> str:

@@ -11,14 +11,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.analysis.evidence import Evidence, Setting, read_evidence
 from experiments.analysis.findings import findings, of_subjects
+from experiments.analysis.selection import EACH, with_baseline
 from experiments.analysis.tuning import tune
 from experiments.errors import BadInput
 from experiments.record.wandb_run import COMPARISON, Description, WandbRun, clear_offline_copies, resolve_mode
 from experiments.report.figures import make_figures, write_figures
-from experiments.report.names import activation_name
 from experiments.report.sentences import finding_sentence, summary
 from experiments.report.table import Table
-from experiments.report.tables import EACH, build_tables, parts
+from experiments.report.tables import build_tables, parts
 
 
 def log_comparison(ledger: Path, logger: DictConfig, say: Callable[[str], None]) -> None:
@@ -71,8 +71,8 @@ def write_comparison(
         BadInput: the arguments do not fit the ledger, or mode is "online" and no user is logged in.
     """
     evidence = read_evidence(ledger)
-    if recipe is None:
-        evidence = _with_baseline(evidence, baseline)
+    if recipe in (None, EACH):
+        evidence = with_baseline(evidence, baseline)
     to = OmegaConf.merge(logger, {"mode": resolve_mode(logger.mode)})
     each = EACH if recipe is None and _several_recipes(evidence) else recipe
     of_tables = recipe if tuned else each
@@ -147,19 +147,6 @@ def rows_for_wandb(table: Table) -> list[dict[str, object]]:
     """The raw values of each row; columns that are equal in most rows come last, where a wide table is cut off."""
     last = [*(field.name for field in fields(Setting)), "metric", "unit", "baseline"]
     return [dict(sorted(record.items(), key=lambda item: item[0] in last)) for record in table.records()]
-
-
-def _with_baseline(evidence: Evidence, baseline: str) -> Evidence:
-    """Leaves out recipes without a baseline run: a single trial must not stop the comparison."""
-    recipes = {run.setting.recipe_label for run in evidence.runs if run.act == baseline}
-    left_out = {run.setting.recipe_label for run in evidence.runs} - recipes
-    if not recipes or not left_out:
-        return evidence
-    runs = tuple(run for run in evidence.runs if run.setting.recipe_label in recipes)
-    remarks = (
-        f"recipe {recipe} is left out: it has no run of {activation_name(baseline)}" for recipe in sorted(left_out)
-    )
-    return replace(evidence, runs=runs, problems=(*evidence.problems, *remarks))
 
 
 def _several_recipes(evidence: Evidence) -> bool:

@@ -1,7 +1,6 @@
 """The coordinator: the process that hands a sweep's jobs to Hydra, shows their progress and stops them on a signal."""
 
 import contextlib
-import os
 import signal
 import sys
 import threading
@@ -17,6 +16,7 @@ from experiments.sweep.record import Conclusion, Job, SweepFolder
 from experiments.sweep.report import exit_code, is_done, labels, outcome, progress, summary
 from experiments.sweep.slurm import prepare_launcher
 from experiments.training.job import BAD_INPUT, FAILED, STOPPED
+from experiments.training.signals import HANGUP, stop_signals
 
 _POLL_SECONDS = 1.0
 
@@ -35,7 +35,10 @@ def coordinate(plan: SweepPlan, hydra_main: Callable[[], None]) -> int:
         from experiments.sweep.adaptive import seeds_before_a_verdict  # SciPy takes a second to import
 
         seeds_before_a_verdict(plan.comparisons, plan.verdict)
-    folder = SweepFolder.create(plan.folder, plan.jobs or [], plan.launcher, plan.comparisons)
+    try:
+        folder = SweepFolder.create(plan.folder, plan.jobs or [], plan.launcher, plan.comparisons)
+    except OSError as error:
+        raise BadInput(f"hydra.sweep.dir={plan.folder} cannot be written: {error.strerror}; name another") from error
     sys.argv.append(f"hydra.sweep.dir={literal(str(folder.path.absolute()))}")
     if plan.launcher == "submitit_slurm":
         prepare_launcher()
@@ -89,7 +92,6 @@ def _print_text(plan: SweepPlan, run_ids: set[str], conclusion: Conclusion | Non
 
 def _perform(hydra_main: Callable[[], None], folder: SweepFolder) -> int:
     """Lets Hydra perform the sweep; returns 0, STOPPED if a signal ended it, FAILED if the launcher or sweeper did."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing their tracebacks
     try:
         hydra_main()
     except KeyboardInterrupt:
@@ -110,7 +112,7 @@ def _perform(hydra_main: Callable[[], None], folder: SweepFolder) -> int:
 
 @contextlib.contextmanager
 def _stop_on_signal(folder: SweepFolder) -> Iterator[None]:
-    """Makes Ctrl-C and SIGTERM stop the jobs with a checkpoint; a second signal acts at once.
+    """Makes Ctrl-C, SIGTERM and SIGHUP stop the jobs with a checkpoint; a second Ctrl-C or SIGTERM acts at once.
 
     With the basic launcher the job runs in this process and handles the signal itself.
     """
@@ -118,11 +120,11 @@ def _stop_on_signal(folder: SweepFolder) -> Iterator[None]:
     def request_stop(number: int, frame: FrameType | None) -> None:
         print("stopping: running jobs write a checkpoint, no other begins", flush=True)
         folder.request_stop()
-        for each in before:
+        for each in before.keys() - {HANGUP}:
             signal.signal(each, signal.default_int_handler)
 
     handler = signal.default_int_handler if folder.about["launcher"] == "basic" else request_stop
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handler) for number in stop_signals()}
     try:
         yield
     finally:

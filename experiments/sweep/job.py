@@ -12,6 +12,7 @@ from hydra.conf import HydraConf
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from experiments.configuration.standard_streams import make_output_lenient
 from experiments.sweep.record import SweepFolder, write_ending
 from experiments.sweep.report import progress
 from experiments.sweep.slurm import requeueing
@@ -49,6 +50,7 @@ def perform_job(cfg: DictConfig, of_hydra: HydraConf) -> Ending:
         return Ending("stopped", STOPPED, "before it began")
     folder.begin(number, list(of_hydra.overrides.task))
     if folder.about["launcher"] == "submitit_slurm":
+        make_output_lenient()  # submitit started this process, not run.py
         _signal_after(lambda: _wait_for_stop(folder))
         with requeueing():
             ending = run_job(cfg, choices)

@@ -6,7 +6,7 @@ need. The file configs/task/<name>.yaml names the folder as a Python package; it
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -58,6 +58,21 @@ class Splits:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a trained model says about one example of the user.
+
+    Args:
+        example: the file, or the file and the number of its row.
+        answer: the name of a class, or the file that was written.
+        probability: of the class, in [0, 1]; None where there are no classes.
+    """
+
+    example: str
+    answer: str
+    probability: float | None = None
+
+
 class Task(ABC):
     """One experiment: its data, model, loss and metrics.
 
@@ -75,6 +90,10 @@ class Task(ABC):
     def headline(self) -> tuple[str, bool]:
         """The metric that a run is judged by, and whether higher is better."""
         return self.spec.headline, self.spec.metrics[self.spec.headline].higher_is_better
+
+    def chance(self) -> float | None:
+        """The headline of guessing, to be shown beside it; by default that of spec.py. None where it has no meaning."""
+        return self.spec.metrics[self.spec.headline].chance
 
     @abstractmethod
     def build_data(self, config: Config, device: torch.device) -> Splits:
@@ -127,6 +146,35 @@ class Task(ABC):
         like the predicted class and whether it is right.
         """
         return {}
+
+    def state_dict(self) -> dict[str, object]:
+        """What was learned from the training data besides weights, like a vocabulary; kept with the run as JSON."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:  # noqa: B027 (most tasks learn weights alone)
+        """Takes over what `state_dict` returned, so that the training data is not needed to use the model."""
+
+    def build_evaluation(self, config: Config, device: torch.device) -> dict[str, Iterable[Batch]]:
+        """The evaluation batches by set, to measure a trained model.
+
+        Args:
+            config: that of the run; its part `data` may describe other data, without training data.
+            device: of the batches.
+
+        Raises:
+            BadInput: the data is missing, damaged or does not fit the model.
+        """
+        return self.build_data(config, device).evaluation
+
+    def predict(self, model: nn.Module, files: Sequence[Path], out: Path) -> list[Answer]:
+        """The answers of a trained model to files of the user.
+
+        Called in evaluation mode, without gradients. A task whose answers are files writes them into the folder `out`.
+
+        Raises:
+            BadInput: a file cannot be used, or the task makes no predictions.
+        """
+        raise BadInput(f"task={self.spec.name} makes no predictions; give its class a method `predict`")
 
 
 def build_task(config: Config) -> Task:

@@ -2,7 +2,10 @@
 
 import contextlib
 import socket
+import tarfile
+import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 _CONNECTION_SECONDS = 20
 
@@ -16,3 +19,16 @@ def connection_timeout() -> Iterator[None]:
         yield
     finally:
         socket.setdefaulttimeout(before)
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpacks a tar archive; of what it holds nothing lands outside `folder`, and there are only files and folders.
+
+    Raises:
+        OSError: it is damaged, or holds something else.
+    """
+    try:
+        with tarfile.open(archive) as content:
+            content.extractall(folder, filter="data")
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise OSError(f"{archive.name} cannot be unpacked: {error}") from error

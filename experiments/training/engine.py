@@ -65,6 +65,7 @@ class Engine:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=trainer.precision == "float16")
         self.evaluator = Evaluator(self.task, self.splits, self.model, processes, trainer.precision, trainer.compile)
         self.state = TrainingState()
+        self.forward_flops: int | None = None
         self.first_bad_step = torch.full((), torch.inf, dtype=torch.float64, device=self.device)
         self.model_in_training = processes.parallel(self.model)
         if trainer.compile:
@@ -97,7 +98,9 @@ class Engine:
         finally:
             outputs.display.stop()
         if self.processes.is_main:
+            self.forward_flops = self.evaluator.forward_flops()
             outputs.directory.write_predictions(self.evaluator.predictions())
+            outputs.directory.write_task_state(self.task.state_dict())
             outputs.mirror.show(self.evaluator.write_artifacts(outputs.directory.path / ARTIFACTS))
         self.pace.count_other()
 
@@ -126,6 +129,7 @@ class Engine:
             values = self.processes.average({"loss": loss.detach(), **metrics}, own_examples, examples)
 
             self._count_step(values, examples)
+            self._log_step(values)
             decision = pace.after_step(self._show_step(values))
             if decision.diverged:
                 break
@@ -150,6 +154,16 @@ class Engine:
         # Kept on the device: reading the loss of every step would make the host wait for the accelerator.
         bad_step = torch.where(torch.isfinite(values["loss"]), torch.inf, float(state.steps))
         self.first_bad_step = torch.minimum(self.first_bad_step, bad_step)
+
+    def _log_step(self, values: dict[str, Tensor]) -> None:
+        """Logs every so many steps; not the last of an epoch, whose record comes at once."""
+        state, every = self.state, self.outputs.mirror.every_steps
+        ends_epoch = state.steps % self.steps_per_epoch == 0 or state.steps == self.total_steps
+        if every is None or state.steps % every or ends_epoch:
+            return
+        measured = {f"train_step/{name}": float(value) for name, value in values.items()}
+        place = {"epoch": round(state.steps / self.steps_per_epoch, 4), "step": state.steps}
+        self.outputs.mirror.log_step({**place, "train_step/learning_rate": state.learning_rate, **measured})
 
     def _show_step(self, values: dict[str, Tensor]) -> bool:
         """Updates the display at intervals; returns whether the loss was then found to be not finite."""
@@ -212,21 +226,34 @@ class Engine:
         self.processes.barrier()
 
     def restore(self, content: dict[str, object]) -> None:
-        """Restores what `save` wrote."""
+        """Restores what `save` wrote.
+
+        Raises:
+            ValueError: a weight is not a finite number, so `save` did not write it; other errors for other parts
+                that are not of this run.
+        """
         self.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.scheduler.load_state_dict(content["scheduler"])
         self.scaler.load_state_dict(content["scaler"])
         restore_random_states(content["random_states"], self.device)
-        self.state = TrainingState(**content["counters"])
+        counters = content["counters"]
+        if counters.keys() != {each.name for each in fields(TrainingState)}:
+            raise ValueError(f"its counters are {', '.join(counters)}")
+        self.state = TrainingState(**counters)
         self.state.sums = {name: value.to(self.device) for name, value in self.state.sums.items()}
+        if not self._weights_are_finite():
+            raise ValueError("a weight is not a finite number")
 
     def _check_finite(self) -> None:
         if torch.isfinite(self.first_bad_step):
             raise Diverged(f"the loss is not a finite number at step {int(self.first_bad_step)}")
-        largest = torch.stack([parameter.detach().abs().max() for parameter in self.model.parameters()]).max()
-        if not torch.isfinite(largest):
+        if not self._weights_are_finite():
             raise Diverged(f"a weight is not a finite number after step {self.state.steps}")
+
+    def _weights_are_finite(self) -> bool:
+        largest = torch.stack([parameter.detach().abs().max() for parameter in self.model.parameters()]).max()
+        return bool(torch.isfinite(largest))
 
 
 def _as_field(statistics: Statistics) -> dict[str, Statistics]:

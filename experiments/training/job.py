@@ -1,19 +1,22 @@
 """One run as the command line requests it: errors become one-line messages, the ending becomes an exit code."""
 
 import math
-import signal
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from experiments.configuration.schema import check_choices, validate
 from experiments.configuration.task_spec import spec_of
 from experiments.distributed.torchrun import is_main_process, wait_for_torchrun
 from experiments.errors import BadInput, OtherProcessFailed
+from experiments.training.signals import signals_interrupt
 
 if TYPE_CHECKING:
     from experiments.training.run import Outcome
@@ -68,9 +71,28 @@ def report_error(error: BadInput) -> int:
     return BAD_INPUT
 
 
+def answered(perform: Callable[[], int]) -> int:
+    """Performs a command; what ends it before or beside a run is answered in one line. Returns the exit code."""
+    try:
+        with signals_interrupt():  # except during training
+            return perform()
+    except BadInput as error:
+        return report_error(error)
+    except KeyboardInterrupt:
+        if is_main_process():
+            print("stopped before training", file=sys.stderr)
+        return STOPPED
+    except (HydraException, OmegaConfBaseException, OSError) as error:  # a run reports its own errors
+        return report_error(BadInput(" ".join(f"{type(error).__name__}: {error}".split())))
+
+
 def run_job(cfg: DictConfig, choices: dict[str, str]) -> Ending:
     """Trains one run and shows how it ended."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C, except during training
+    with signals_interrupt():  # except during training
+        return _run_job(cfg, choices)
+
+
+def _run_job(cfg: DictConfig, choices: dict[str, str]) -> Ending:
     try:
         check_choices(choices)
         config = validate(cfg)
@@ -103,8 +125,6 @@ def run_job(cfg: DictConfig, choices: dict[str, str]) -> Ending:
     except Exception as error:
         traceback.print_exc()
         return Ending("failed", FAILED, f"{type(error).__name__}: {error}")
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _ending(outcome: "Outcome") -> Ending:

@@ -7,7 +7,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from carelu import activation_modules
+from carelu import param_groups
 from experiments.configuration.schema import OptimOptions, ScheduleOptions
 from experiments.errors import BadInput, unknown
 
@@ -35,15 +35,10 @@ def build_optimizer(model: nn.Module, options: OptimOptions) -> Optimizer:
     if name not in known_optimizers:
         raise unknown("optim.optimizer.name", name, known_optimizers)
     arguments = options.optimizer.model_dump(exclude={"name"}, exclude_unset=True)
-    of_activations = [p for _, module in activation_modules(model) for p in module.parameters()]
-    known = set(map(id, of_activations))
-    groups = [{"params": [p for p in model.parameters() if id(p) not in known]}]
-    if of_activations:
-        lr = options.optimizer.lr * options.activation_lr_multiplier
-        groups.append({"params": of_activations, "weight_decay": 0.0, "lr": lr})
+    groups = param_groups(model, lr=options.optimizer.lr, lr_scale=options.activation_lr_multiplier)
     try:
         return known_optimizers[name](groups, **arguments)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # whatever a class of torch makes of options that it does not know
         raise BadInput(f"optim.optimizer={arguments} is not accepted by torch.optim.{name}: {error}") from error
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import torch
 
+from experiments.training.signals import stop_signals
+
 _CUDNN_FLAGS = ("enabled", "benchmark", "deterministic")
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
@@ -22,7 +23,7 @@ def process_state_kept() -> Iterator[None]:
     are not restored: each run seeds them itself.
     """
     environment, folder = dict(os.environ), os.getcwd()
-    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    handlers = {number: signal.getsignal(number) for number in stop_signals()}
     cudnn = {name: getattr(torch.backends.cudnn, name) for name in _CUDNN_FLAGS}
     precision, dtype, threads = torch.get_float32_matmul_precision(), torch.get_default_dtype(), torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()

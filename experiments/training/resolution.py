@@ -4,10 +4,10 @@ import importlib
 
 import torch
 
-from carelu import ActivationFactory
+from carelu import ActivationFactory, activation_names
 from experiments.configuration.schema import Config, TrainerOptions
 from experiments.errors import BadInput
-from experiments.tasks.activation_sites import activate
+from experiments.training.activation_check import check_activation
 
 
 def resolve_auto(config: Config) -> Config:
@@ -58,30 +58,42 @@ def _threads(trainer: TrainerOptions, cuda: bool) -> int | None:
 
 
 def activation_factory(config: Config) -> ActivationFactory:
-    """The activation that `config` describes.
+    """The activation that `config` describes, tried on small tensors.
+
+    Args:
+        config: the configuration; its trainer is resolved.
 
     Raises:
-        BadInput: an option that it does not accept, or a module of one's own that cannot be imported.
+        BadInput: an option that it does not accept, a module of one's own that cannot be imported, or a class that
+            cannot be trained.
     """
-    name, options = config.act.name, config.act.options
-    if config.act.package:
-        _register(name, config.act.package)
+    name, options, package = config.act.name, config.act.options, config.act.package
+    if package:
+        _register(name, package)
     try:
         factory = ActivationFactory(name, **options)
-        # Some options are checked only when the activation is applied.
-        module, images = factory(channels=4, sample_dims=(1, 2, 3), pre_norm=True), torch.zeros(2, 4, 2, 2)
-        activate(module, images, pre_norm=images)
-    except (ValueError, TypeError, RuntimeError, IndexError) as error:
-        raise BadInput(f"act={name} with act.options={options} is not accepted: {error}") from error
+    except Exception as error:  # a class of someone's own may raise anything
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        own = "" if name in activation_names() else f"; for one of your own add package: MODULE to act/{name}.yaml"
+        raise BadInput(f"act={name} with act.options={options} is not accepted: {kind}{error}{own}") from error
+    check_activation(factory, config.trainer.precision, torch.device(config.trainer.device))
     return factory
 
 
 def _register(name: str, package: str) -> None:
     """Imports the module that registers an activation of one's own."""
+    key = f"act={name}: act.package={package}"
     try:
-        importlib.import_module(package)
-    except ImportError as error:
+        module = importlib.import_module(package)
+    except ModuleNotFoundError as error:
         raise BadInput(
-            f"act={name}: act.package={package} cannot be imported ({error}); "
-            "put the folder that holds the module on PYTHONPATH"
+            f"{key} cannot be imported ({error}); put the folder that holds the module on PYTHONPATH"
         ) from error
+    except Exception as error:  # a module of someone's own may raise anything
+        said = f"{type(error).__name__}: {error}"
+        raise BadInput(f"{key} fails while it is imported ({said}); correct the module") from error
+    if name not in activation_names():
+        raise BadInput(
+            f'{key} registers no activation of that name ({module.__file__}); write @register("{name}") above its '
+            f"class, with `name` in act/{name}.yaml the same"
+        )

@@ -12,6 +12,8 @@ from torch import nn
 
 from carelu import ActivationFactory
 from carelu.kernels.dispatch import VARIABLE as KERNEL_VARIABLE
+from experiments.analysis.evidence import device_label
+from experiments.configuration.composition import options_of
 from experiments.configuration.identity import Identity, identify
 from experiments.configuration.schema import Config, validate
 from experiments.distributed.processes import Processes, process_group
@@ -19,14 +21,18 @@ from experiments.distributed.torchrun import read_torchrun
 from experiments.errors import BadInput
 from experiments.files import write_atomically
 from experiments.randomness import seed_everything
-from experiments.record import checkpoint, ledger
+from experiments.record import ledger
 from experiments.record.environment import describe, peak_memory_mib, reset_peak_memory
-from experiments.record.run_directory import TRACEBACK, ReadOnlyRunDirectory, RunDirectory
+from experiments.record.file_loggers import check_packages
+from experiments.record.run_directory import RESULT, TRACEBACK, ReadOnlyRunDirectory, RunDirectory, damaged
 from experiments.record.tracking import build_mirror
 from experiments.tasks.contract import Splits, Task, build_task
+from experiments.training.activation_check import CheckedActivations
 from experiments.training.activation_statistics import summary
-from experiments.training.console import Display
+from experiments.training.allocator import out_of_memory_explained
+from experiments.training.console import Display, advice
 from experiments.training.engine import Engine, Outputs, Setup
+from experiments.training.model_cost import activation_parameters
 from experiments.training.optimizer import build_optimizer
 from experiments.training.resolution import activation_factory, resolve_auto
 from experiments.training.signals import StopRequested, stop_requests
@@ -40,6 +46,9 @@ RESUME_REQUIRES = ("code_hash", "activation_hash", "kernel", "torch", "processes
 
 NO_METRIC = ("epoch", "step", "learning_rate", "seconds", "activations")
 """Fields of a record of metrics.jsonl that are not metrics of the model."""
+
+_LONGEST_REASON = 200
+"""Characters of an error of torch that a message repeats."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,7 @@ class Run:
             self.resolve()
             self.identify()
             with self.open():
+                self.processes.broadcast_from_main(lambda: ledger.check(self.ledger))
                 restart = self._must_restart()
                 result = self._final_result(restart)
                 again = result is not None
@@ -121,6 +131,7 @@ class Run:
         self.config = resolve_auto(self.config)
         if self.config.trainer.threads is not None:
             torch.set_num_threads(self.config.trainer.threads)
+        check_packages(self.config.logger.names)
         self.activation = activation_factory(self.config)
         self.processes.assign_device(self.config.trainer.device)
 
@@ -146,11 +157,17 @@ class Run:
 
     def build(self) -> None:
         """Builds task, model, optimizer, data and engine; cheap ones first, so that mistakes show early."""
-        config, device = self.config, self.processes.device
+        config = self.config
+        what = f"model={config.model.name} with data={config.data.name}"
+        with out_of_memory_explained(what, "choose smaller values of model.* and data.*"):
+            self._build(config, self.processes.device)
+
+    def _build(self, config: Config, device: torch.device) -> None:
         reset_peak_memory(device)
         seed_everything(config.seed)
         task = self.task
-        model = _build_model(task, config, self.activation).to(device)
+        activation = CheckedActivations(self.activation, config.trainer.precision, device)
+        model = build_model(task, config, activation).to(device)
         if config.trainer.channels_last:
             model = model.to(memory_format=torch.channels_last)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -162,7 +179,14 @@ class Run:
 
     def resume(self, saved: dict[str, object]) -> None:
         """Continues from a checkpoint."""
-        self.engine.restore(saved)
+        try:
+            self.engine.restore(saved)
+        except Exception as error:  # whatever a part that is none of this run's leads to
+            reason = " ".join(str(error).split())[:_LONGEST_REASON]
+            raise BadInput(
+                f"{self.directory.checkpoint} does not fit this run ({type(error).__name__}: {reason}); "
+                "delete it or add force=true to restart the run"
+            ) from error
         self.environment = self.directory.environment()
         done, total = self.engine.state.steps, self.engine.total_steps
         self._announce(f"at step {done:,} of {total:,}", saved["wandb_id"])
@@ -192,7 +216,11 @@ class Run:
     def record(self, result: dict[str, object] | None) -> None:
         """Writes the row of a run that has ended to the ledger."""
         if result is not None and self.processes.is_main:
-            ledger.record(Path(self.config.output_root) / "ledger.csv", result)
+            ledger.record(self.ledger, result)
+
+    @property
+    def ledger(self) -> Path:
+        return Path(self.config.output_root) / "ledger.csv"
 
     def _must_restart(self) -> bool:
         """Whether force=true restarts the run; an interrupted restart is resumed instead."""
@@ -204,9 +232,17 @@ class Run:
         result = self.processes.broadcast_from_main(lambda: None if restart else self.directory.result())
         if result is None or result["status"] not in FINAL:
             return None
+        if result["headline_metric"] != self.task.headline[0]:
+            metric = result["headline_metric"]
+            raise damaged(self.directory.path / RESULT, f"its headline_metric is {metric!r}, not of this task")
+        if result["run_id"] != self.identity.run_id:
+            raise BadInput(
+                f"{self.directory.path} holds the result of the run {result['run_id']}, not of "
+                f"{self.identity.run_id}; move it away, or add force=true to restart"
+            )
         then = self.directory.environment()
-        if then and then["code_hash"] != self.environment["code_hash"]:
-            commit = then["git_commit"][:10]
+        if then and then.get("code_hash") != self.environment["code_hash"]:
+            commit = str(then.get("git_commit"))[:10]
             self.display.note(f"note: this result is from other code (commit {commit}); force=true repeats the run")
         return result
 
@@ -215,13 +251,14 @@ class Run:
         return self.processes.broadcast_from_main(lambda: None if restart else self._load_checkpoint())
 
     def _load_checkpoint(self) -> dict[str, object] | None:
-        file = self.directory.checkpoint
-        if not file.exists():
+        content, note = self.directory.load()
+        if content is None:
             return None
-        content = checkpoint.load(file)
+        if note:
+            self.display.note(f"note: {note}")
         if content["run_id"] != self.identity.run_id:
             raise BadInput(
-                f"{file} belongs to the run {content['run_id']}, not to {self.identity.run_id}; "
+                f"{self.directory.checkpoint} belongs to the run {content['run_id']}, not to {self.identity.run_id}; "
                 "move it away, or add force=true to restart"
             )
         then = self.directory.environment() or {}
@@ -238,12 +275,23 @@ class Run:
         """Prints the header and connects the mirror."""
         config, environment = self.config, self.environment
         precision = config.trainer.precision
-        self.display.header(self.identity, self.parameters, environment["device"], precision, resumed_at)
+        device = device_label(environment["device"], environment["threads"])
+        self.display.header(self.identity, self.parameters, device, precision, resumed_at)
+        recipes, trainer = options_of("recipe", self.identity.task), config.trainer
+        chosen = (self.choices.get("data", ""), self.identity.recipe)
+        if warning := advice(*chosen, recipes, trainer.epochs, trainer.max_steps):
+            self.display.note(warning)
         for note in self.engine.splits.notes:
             self.display.note(f"note: {note}")
         if self.processes.is_main:
             self.engine.outputs.mirror = build_mirror(
-                config, self.identity, environment, self.directory.path, wandb_id, self.display.note
+                config,
+                self.identity,
+                environment,
+                self.directory.path,
+                wandb_id,
+                self.display.note,
+                self.engine.state.steps,
             )
 
     def _train(self, stop_requested: StopRequested) -> tuple[str, str] | None:
@@ -289,10 +337,15 @@ class Run:
         )
         if engine.splits.notes:
             result["notes"] = list(engine.splits.notes)
+        if (chance := engine.task.chance()) is not None:
+            result["chance"] = chance
         result.update({key: environment.get(key, "") for key in ledger.OF_ENVIRONMENT})
         if status == "finished":
             result.update(headline_of(state.history, engine.task, self.config.trainer.selection))
             result.update(summary(state.history[-1].get("activations", {})))
+            result["activation_parameters"] = activation_parameters(engine.model)
+            if engine.forward_flops:
+                result["forward_flops"] = engine.forward_flops
         return result
 
 
@@ -314,7 +367,12 @@ def headline_of(history: list[dict[str, object]], task: Task, selection: str) ->
     return {"headline_value": chosen[metric], "headline_epoch": chosen["epoch"], **metrics}
 
 
-def _build_model(task: Task, config: Config, activation: ActivationFactory) -> nn.Module:
+def build_model(task: Task, config: Config, activation: ActivationFactory) -> nn.Module:
+    """The model of a task on the CPU.
+
+    Raises:
+        BadInput: its options or its activation do not fit.
+    """
     try:
         return task.build_model(config, activation)
     except (ValueError, ImportError) as error:

@@ -110,7 +110,7 @@ def test_pre_norm_share_is_measured_on_the_second_argument(competition):
     expected = carelu(z, module.alpha, module.beta, share=SHARES[competition](before))
 
     assert module.needs_pre_norm
-    assert torch.equal(module(z, before), expected)
+    torch.testing.assert_close(module(z, before), expected)
 
 
 def test_normalised_share_ignores_the_second_argument():
@@ -329,3 +329,158 @@ def test_beta_of_zero_is_zero():
 
 def test_prelu_of_a_site_starts_at_its_init():
     assert PReLU.for_site(3, (1, 2, 3), False, init=0.1).weight.tolist() == pytest.approx([0.1] * 3)
+
+
+# Parameters
+
+
+def without_dimensions(module: CAReLU) -> CAReLU:
+    """The module as version 0.1 had it: its parameters have no dimension."""
+    module = copy.deepcopy(module)
+    module.alpha, module.beta = nn.Parameter(module.alpha.detach()[0]), nn.Parameter(module.beta.detach()[0])
+    return module
+
+
+def trained(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[float]:
+    losses = []
+    for step in range(6):
+        optimizer.zero_grad()
+        loss = (model(random(8, 6, seed=step)) - random(8, 3, seed=100 + step)).square().mean()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        optimizer.step()
+        losses.append(loss.item())
+    return losses + [value for p in model.parameters() for value in p.flatten().tolist()]
+
+
+@pytest.mark.parametrize("kernel", ["eager", "torch_ops", "cpp"])
+@pytest.mark.parametrize("optimizer", [torch.optim.AdamW, torch.optim.SGD])
+def test_training_is_bit_for_bit_that_of_parameters_without_dimensions(monkeypatch, kernel, optimizer):
+    monkeypatch.setenv("CARELU_KERNEL", kernel)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 6), moved(), nn.Linear(6, 3))
+    older = copy.deepcopy(model)
+    older[1] = without_dimensions(older[1])
+
+    assert trained(model, optimizer(model.parameters(), lr=0.1)) == trained(
+        older, optimizer(older.parameters(), lr=0.1)
+    )
+
+
+def test_parameters_have_one_dimension_and_take_the_fused_kernel(monkeypatch):
+    monkeypatch.setenv("CARELU_KERNEL", "cpp")  # an input that it does not support would be an error
+    module = CAReLU().double()
+    assert [tuple(p.shape) for p in module.parameters()] == [(1,), (1,)]
+    module(random(2, 3, dtype=torch.float64)).sum().backward()
+    assert all(p.grad.shape == (1,) for p in module.parameters())
+
+
+def test_a_state_dict_without_dimensions_is_accepted():
+    module = moved()
+    model = nn.Sequential(nn.Linear(4, 4), CAReLU())
+
+    model.load_state_dict({f"1.{key}": value for key, value in without_dimensions(module).state_dict().items()}, False)
+
+    assert torch.equal(model[1](random(2, 4)), module(random(2, 4)))
+    assert model[1].alpha.shape == (1,)
+
+
+def test_a_state_dict_of_another_shape_is_refused():
+    with pytest.raises(RuntimeError, match="size mismatch for alpha"):
+        CAReLU().load_state_dict({"alpha": torch.zeros(2), "beta": torch.zeros(1)})
+
+
+@pytest.mark.parametrize("make", [lambda: moved(gain=2.0), lambda: PReLU(0.1, channels=3)])
+def test_a_model_made_without_memory_starts_after_a_reset(make):
+    with torch.device("meta"):
+        module = make()
+    module.to_empty(device="cpu")
+    for parameter in module.parameters():
+        nn.init.constant_(parameter, math.nan)
+
+    module.reset_parameters()
+
+    for ours, expected in zip(module.parameters(), make().parameters(), strict=True):
+        assert torch.equal(ours, expected)
+
+
+def shard_and_train(rank: int, folder: str) -> None:
+    """One of two processes that hold half of the model each; the first writes what they computed."""
+    import torch.distributed as dist
+    from torch.distributed.fsdp import fully_shard
+
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    try:
+        model = small_model()
+        fully_shard(model[1])
+        fully_shard(model)
+        results = trained_on_the_same(model)
+        if rank == 0:
+            torch.save(results, f"{folder}/results.pt")
+    finally:
+        dist.destroy_process_group()
+
+
+def small_model() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 6), moved(), nn.Linear(6, 3))
+
+
+def trained_on_the_same(model: nn.Module) -> list[float]:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
+    losses = []
+    for step in range(4):
+        optimizer.zero_grad()
+        loss = model(random(8, 6, seed=step)).square().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.slow
+def test_fully_sharded_training_equals_that_of_one_process(tmp_path):
+    torch.multiprocessing.spawn(shard_and_train, (str(tmp_path),), nprocs=2)
+
+    assert torch.load(tmp_path / "results.pt") == pytest.approx(trained_on_the_same(small_model()), rel=1e-5)
+
+
+# Tracing
+
+
+def test_a_model_is_traced_symbolically_with_one_node_for_the_activation():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), moved(), nn.Conv2d(4, 2, 3), PReLU(channels=2, channel_dim=1))
+    images = random(2, 3, 8, 8)
+
+    traced = torch.fx.symbolic_trace(model)
+
+    assert [node.target for node in traced.graph.nodes if node.op == "call_function"].count(carelu) == 1
+    torch.testing.assert_close(traced(images), model(images))
+    traced(images).sum().backward()
+    assert traced.get_submodule("1").alpha.grad.isfinite()
+    twin = copy.deepcopy(traced)
+    torch.testing.assert_close(twin(images[:1]), model(images[:1]))
+
+
+def test_features_are_extracted_at_the_activation():
+    extraction = pytest.importorskip("torchvision.models.feature_extraction")
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), moved(), nn.Conv2d(4, 2, 3))
+    images = random(2, 3, 8, 8)
+
+    features = extraction.create_feature_extractor(model, {"1": "activated"})
+
+    torch.testing.assert_close(features(images)["activated"], model[:2](images))
+
+
+def test_scripting_is_refused_with_what_to_use_instead():
+    with pytest.raises(NotImplementedError, match=r"torch\.export\.export"):
+        torch.jit.script(nn.Sequential(nn.Linear(2, 2), CAReLU()))
+
+
+def test_a_quantised_input_is_refused_with_what_to_do():
+    quantised = torch.quantize_per_tensor(random(2, 3), 0.1, 0, torch.qint8)
+
+    with pytest.raises(TypeError, match="qint8; leave it out of quantisation"):
+        CAReLU()(quantised)

@@ -428,6 +428,25 @@ def test_given_share_takes_the_place_of_the_measured_one(competition):
     torch.testing.assert_close(given, carelu(z, ALPHA, BETA, competition=competition, over="channel"))
 
 
+@every_competition
+def test_share_of_another_tensor_is_measured_over_its_own_dimensions(competition):
+    z, measured = random(3, 4, 5), random(3, 1, 7, seed=1)
+
+    output = carelu(z, ALPHA, BETA, competition=competition, over=(2,), measured=measured)
+
+    torch.testing.assert_close(output, carelu(z, ALPHA, BETA, share=SHARES[competition](measured, over=(2,))))
+
+
+def test_tensor_that_cannot_be_measured_is_refused():
+    z = random(3, 4)
+    with pytest.raises(ValueError, match="share and measured are both given"):
+        carelu(z, ALPHA, BETA, share=torch.tensor(0.5), measured=z)
+    with pytest.raises(TypeError, match=r"measured is torch\.int64"):
+        carelu(z, ALPHA, BETA, measured=torch.ones(3, 4, dtype=torch.int64))
+    with pytest.raises(ValueError, match=r"share of shape \(2, 1\) does not broadcast"):
+        carelu(z, ALPHA, BETA, measured=random(2, 4))
+
+
 def test_gain_is_that_of_the_caller_with_a_given_share():
     z = random(3, 4)
 

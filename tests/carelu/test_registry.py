@@ -1,4 +1,6 @@
 import copy
+import importlib.util
+import json
 import math
 import subprocess
 import sys
@@ -8,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import carelu
 from carelu import (
     ActivationFactory,
     CAReLU,
@@ -424,3 +427,19 @@ def test_importing_carelu_imports_nothing_of_the_suite():
     )
 
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_a_misspelt_option_is_an_error_of_a_type_checker(tmp_path):
+    if not importlib.util.find_spec("pyright"):
+        pytest.skip("pyright is not installed")
+    package = Path(carelu.__file__).parents[1]
+    (tmp_path / "script.py").write_text("from carelu import CAReLU\n\nright = CAReLU(gain=3)\nwrong = CAReLU(gian=3)\n")
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps({"include": ["script.py"], "extraPaths": [str(package)]}))
+
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    (mistake,) = json.loads(done.stdout)["generalDiagnostics"]
+    assert 'No parameter named "gian"' in mistake["message"]
+    assert mistake["range"]["start"]["line"] == 3

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from experiments.errors import BadInput
-from experiments.files import write_atomically, write_files
+from experiments.files import csv_text, write_atomically, write_files
 
 
 def test_the_content_is_on_the_disk_before_it_takes_the_place_of_the_old(tmp_path, monkeypatch):
@@ -67,3 +67,15 @@ def test_a_file_where_a_folder_must_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match=r"file/folder cannot be written: Not a directory; .* --out"):
         write_files({tmp_path / "file" / "folder" / "one": b""})
+
+
+def test_the_old_content_is_kept_where_it_is_wanted(tmp_path):
+    file, previous = tmp_path / "file", tmp_path / "previous"
+    for content in (b"first", b"second", b"third"):
+        write_atomically(file, content, previous)
+    assert (file.read_bytes(), previous.read_bytes()) == (b"third", b"second")
+
+
+def test_no_text_of_a_csv_is_a_formula_and_numbers_stay_as_they_are():
+    cells = ["=1+1", "+cmd", "-x", "@sum", "\tx", "text", "-0.5", "+1e-3", -2.5, 3, "a=b", None]
+    assert csv_text([cells]) == "'=1+1,'+cmd,'-x,'@sum,'\tx,text,-0.5,+1e-3,-2.5,3,a=b,\n"

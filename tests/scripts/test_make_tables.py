@@ -1,12 +1,9 @@
 """The command that writes tables, and the committed tables against the committed ledgers."""
 
-import os
-import shlex
-import subprocess
-import sys
-
 import pytest
 
+from scripts.remake_tables import commands_of
+from scripts.remake_tables import make_tables as run_script
 from tests.conftest import ROOT
 from tests.experiments.ledgers import grid, row, write
 
@@ -14,9 +11,7 @@ LEDGERS = sorted((ROOT / "results").rglob("ledger.csv"))
 
 
 def make_tables(*arguments):
-    command = [sys.executable, str(ROOT / "scripts" / "make_tables.py"), *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    return run_script([str(each) for each in arguments])
 
 
 def test_the_main_tables_are_printed_and_all_are_written_beside_the_ledger(tmp_path):
@@ -54,15 +49,11 @@ def test_a_mistake_is_answered_in_one_line_with_code_2_and_nothing_is_written(ar
 @pytest.mark.parametrize("ledger", LEDGERS, ids=[file.relative_to(ROOT).as_posix() for file in LEDGERS])
 def test_the_committed_tables_are_what_their_commands_make_of_the_committed_ledger(ledger, tmp_path):
     committed = {file.name: file.read_bytes() for file in (ledger.parent / "tables").iterdir()}
-    commands = {_own_command(text.decode()) for name, text in committed.items() if name.endswith(".md")}
+    commands = commands_of(ledger.parent / "tables")
     for command in commands:
-        done = make_tables(*shlex.split(command)[2:], "--out", tmp_path)
+        done = make_tables(*command, "--out", tmp_path)
         assert done.returncode == 0, done.stderr
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == committed
     name = ledger.relative_to(ROOT).as_posix()
     assert all(("--ledger" in command) == (name != "results/ledger.csv") for command in commands)
     assert all(name in command for command in commands if "--ledger" in command)
-
-
-def _own_command(page):
-    return page.partition("Made by\n\n```bash\n")[2].partition("\n")[0]

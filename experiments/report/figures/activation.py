@@ -1,23 +1,20 @@
 """The response of one activation with its derivative, computed by the module with its initial parameters."""
 
 import io
-from collections.abc import Callable
 
 import matplotlib.style
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Sheet
-from torch import Tensor, nn
+from torch import nn
 
 from carelu import CAReLU
-from carelu.functional import carelu
+from carelu.plotting import Curve, at_share, response_and_derivative
 from experiments.report.figures.style import RC
 
 _Z = torch.linspace(-4, 4, 401, dtype=torch.float64)
 _SHARES = {0.0: "#0b78c2", 0.25: "#6c74d6", 0.5: "#7b828c", 0.75: "#c2497f", 1.0: "#d35400"}
 """Shares p that are shown, with their colours."""
-
-Curve = Callable[[Tensor], Tensor]
 
 
 def activation_plot(module: nn.Module) -> bytes:
@@ -40,23 +37,8 @@ def activation_plot(module: nn.Module) -> bytes:
         return content.getvalue()
 
 
-def response_and_derivative(curve: Curve, z: Tensor) -> tuple[Tensor, Tensor]:
-    """(curve(z), its derivative) at each value of `z` separately."""
-    z = z.clone().requires_grad_()
-    y = curve(z)
-    (slope,) = torch.autograd.grad(y.sum(), z)
-    return y.detach(), slope
-
-
 def _curves(module: nn.Module) -> list[tuple[str | None, str, Curve]]:
     """(label, colour, curve) of each line."""
     if not isinstance(module, CAReLU):
         return [(None, "#d35400", module)]
-    return [(f"p = {share:g}", colour, _at_share(module, share)) for share, colour in _SHARES.items()]
-
-
-def _at_share(module: CAReLU, share: float) -> Curve:
-    def respond(z: Tensor) -> Tensor:
-        return carelu(z, module.alpha, module.beta, gain=module.gain, share=torch.tensor(share, dtype=z.dtype))
-
-    return respond
+    return [(f"p = {share:g}", colour, at_share(module, share)) for share, colour in _SHARES.items()]

@@ -26,6 +26,8 @@ _ROW, _LEAST = 0.09, 0.5
 """Height of a layer, and the least of a panel, in inches."""
 _MOST_NAMED = 6
 """With more layers than this, only the first and the last are named."""
+_NARROW = 1e-3
+"""Values whose range is a smaller part of them than this are labelled by their distance from one of them."""
 _MOST_EPOCHS = 9
 """With as many columns as this or more, only some are named."""
 
@@ -114,6 +116,9 @@ def _heat_map(drawn: Canvas, axes: Axes, by_layer: dict[str, dict[int, float]], 
         scale.formatter = "{x:g}"
     else:
         scale.locator = MaxNLocator(3)
+        if np.ptp(values) < _NARROW * np.abs(values).max():
+            scale.formatter.set_useOffset(True)  # 1.00000512 would be cut off
+            scale.ax.yaxis.get_offset_text().set_size(SMALL)
     scale.minorticks_off()
     scale.outline.set_visible(False)
     scale.ax.tick_params(labelsize=SMALL)

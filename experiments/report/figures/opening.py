@@ -46,7 +46,8 @@ def opening(subject: Subject) -> Opening | None:
     with matplotlib.style.context(["default", RC]):
         if compared:
             return _of_competition(compared[0], modules[compared[0]])
-        return Opening(replace(of_values(subject, modules), name="opening")) if modules else None
+        missing = [act for act in subject.acts() if act not in modules]
+        return Opening(replace(of_values(subject, modules, missing), name="opening")) if modules else None
 
 
 def _of_competition(act: str, module: CAReLU) -> Opening:

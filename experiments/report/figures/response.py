@@ -4,6 +4,7 @@ Activations of single values share one figure. A competition whose start depends
 curve for each share.
 """
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,11 +13,12 @@ from matplotlib.axes import Axes
 from torch import nn
 
 from carelu import CAReLU, activation_names, create_activation
-from experiments.analysis.evidence import Run
+from carelu.plotting import Curve, at_share, response_and_derivative
+from experiments.analysis.evidence import Evidence, Run
 from experiments.analysis.numbers import fixed
 from experiments.configuration.identity import under
+from experiments.record.environment import activation_hash
 from experiments.record.labels import ACTIVATION
-from experiments.report.figures.activation import Curve, response_and_derivative
 from experiments.report.figures.canvas import EDGE, Canvas, Figure, canvas
 from experiments.report.figures.style import PAPER, SMALL, Look, short, text_width
 from experiments.report.figures.subject import Subject, joined
@@ -51,18 +53,14 @@ class Line:
 def responses(subject: Subject) -> list[Figure]:
     """The figure of all activations that respond to single values, and one of each competition.
 
-    Activations that this checkout does not know, or that a line of values cannot be given to, have none.
+    Activations that cannot be imported, or that a line of values cannot be given to, have none; the caption names them.
     """
     modules = {act: module for act in subject.acts() if (module := started(subject, act)) is not None}
     competing = {act: module for act, module in modules.items() if _depends_on_share(module)}
     alone = {act: module for act, module in modules.items() if act not in competing}
-    figures = [of_values(subject, alone)] if alone else []
+    missing = [act for act in subject.acts() if act not in modules]
+    figures = [of_values(subject, alone, missing)] if alone else []
     return [*figures, *(_of_shares(act, module) for act, module in competing.items())]
-
-
-def at_share(module: CAReLU, share: float) -> Curve:
-    """The response of a competition at a fixed share p."""
-    return lambda z: torch.relu(module.scale(torch.tensor(share, dtype=z.dtype)) * z)
 
 
 def draw_lines(drawn: Canvas, lines: Sequence[Line]) -> None:
@@ -100,7 +98,7 @@ def start_text(module: CAReLU) -> str:
 def started(subject: Subject, act: str) -> nn.Module | None:
     """The activation with the options of its runs, if its response to single values can be computed."""
     run = next(run for run in subject.evidence.runs if run.act == act)
-    if run.act_name not in activation_names():
+    if not _is_registered(subject.evidence, run):
         return None
     try:
         module = create_activation(run.act_name, **_options(run)).double()
@@ -108,6 +106,19 @@ def started(subject: Subject, act: str) -> nn.Module | None:
             return module if isinstance(module, CAReLU) or module(_Z).shape == _Z.shape else None
     except Exception:  # an activation of someone's own may refuse a line of values in any way
         return None
+
+
+def _is_registered(evidence: Evidence, run: Run) -> bool:
+    """Whether the activation of a run is known, if need be after importing the module that its configuration names."""
+    if run.act_name in activation_names():
+        return True
+    package = ((evidence.config_of(run) or {}).get("act") or {}).get("package")
+    try:
+        importlib.import_module(package or "")
+        own = type(create_activation(run.act_name))
+    except Exception:  # a module of someone's own may be elsewhere, or raise anything
+        return False
+    return activation_hash(own) == run.activation_hash
 
 
 def _options(run: Run) -> dict[str, object]:
@@ -123,8 +134,8 @@ def _depends_on_share(module: nn.Module) -> bool:
     return bool(scales.max() - scales.min() > 1e-6)
 
 
-def of_values(subject: Subject, modules: dict[str, nn.Module]) -> Figure:
-    """The responses of activations to single values, with their derivatives."""
+def of_values(subject: Subject, modules: dict[str, nn.Module], missing: Sequence[str] = ()) -> Figure:
+    """The responses of activations to single values, with their derivatives; `missing` are named in the caption."""
     lines = [
         Line(short(act), subject.looks[act], at_share(module, 0.5) if isinstance(module, CAReLU) else module)
         for act, module in modules.items()
@@ -136,8 +147,22 @@ def of_values(subject: Subject, modules: dict[str, nn.Module]) -> Figure:
     return drawn.figure(
         "responses",
         "Responses at the start of training",
-        joined("Top: y over z. Bottom: its derivative. Learned parameters at their start.", _constant(constant)),
+        joined(
+            "Top: y over z. Bottom: its derivative. Learned parameters at their start.",
+            _constant(constant),
+            _not_drawn(missing),
+        ),
         f"Line charts of y and of its derivative over z: {named}.",
+    )
+
+
+def _not_drawn(acts: Sequence[str]) -> str:
+    if not acts:
+        return ""
+    named = ", ".join(map(activation_name, acts))
+    return (
+        f"Not drawn: {named}, of which no response to single values can be computed here. The module of an activation "
+        "of one's own must be on PYTHONPATH, unchanged since its runs."
     )
 
 

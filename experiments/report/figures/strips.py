@@ -32,7 +32,7 @@ def strips(subject: Subject, setting: Setting) -> Figure | None:
         return None
     pictures = {}
     for act, run in runs.items():
-        with Image.open(subject.evidence.picture_of(run)) as picture:
+        with Image.open(subject.evidence.picture_of(run), formats=["PNG"]) as picture:
             pictures[act] = picture.convert("RGB")
     columns = {act: columns_of(picture) for act, picture in pictures.items()}
     alike = len({picture.size for picture in pictures.values()}) == 1

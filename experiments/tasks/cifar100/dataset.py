@@ -106,7 +106,7 @@ def load_sample(folder: Path = SAMPLE_DIR) -> tuple[LabelledImages, LabelledImag
 def _from_sheet(file: Path) -> LabelledImages:
     if not file.exists() or hashlib.sha256(file.read_bytes()).hexdigest() != SHEETS[file.name]:
         raise BadInput(f"data=sample: {file} is missing or damaged; restore it with: git checkout -- {file}")
-    sheet = np.asarray(Image.open(file).convert("RGB"))
+    sheet = np.asarray(Image.open(file, formats=["WEBP"]).convert("RGB"))
     rows, columns = sheet.shape[0] // TILE, sheet.shape[1] // TILE
     tiles = sheet.reshape(rows, TILE, columns, TILE, 3).transpose(0, 2, 4, 1, 3).reshape(-1, 3, TILE, TILE)
     return LabelledImages(torch.from_numpy(tiles.copy()), torch.arange(CLASSES).repeat_interleave(columns))

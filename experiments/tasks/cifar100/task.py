@@ -1,6 +1,7 @@
 """CIFAR-100 image classification."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,9 +15,11 @@ from experiments.distributed.processes import all_reduce_sum
 from experiments.errors import BadInput
 from experiments.tasks.cifar100 import dataset as cifar100
 from experiments.tasks.cifar100.batches import Augmentation, Batch, ImageBatches, LabelledImages
+from experiments.tasks.cifar100.classes import NAMES
 from experiments.tasks.cifar100.resnet import resnet18
-from experiments.tasks.cifar100.spec import SPEC
-from experiments.tasks.contract import Splits, Task, model_from_config
+from experiments.tasks.cifar100.spec import IMAGE_SIDE, SPEC
+from experiments.tasks.contract import Answer, Splits, Task, model_from_config
+from experiments.tasks.image_files import read_images
 from experiments.tasks.predictions import classified
 
 MODELS = {"resnet18": resnet18}
@@ -87,6 +90,29 @@ class CIFAR100(Task):
             return _most_likely(model(images).float())[:, 0], labels
 
         return classified(batches, outcome, cifar100.CLASSES)
+
+    def predict(self, model: nn.Module, files: Sequence[Path], out: Path) -> list[Answer]:
+        """The most likely class of each picture; one of another size is cut to a square and made 32×32 pixels."""
+        tiles = torch.stack([_as_tile(image) for image in read_images(list(files))])
+        images = LabelledImages(tiles, torch.zeros(len(files), dtype=torch.int64))
+        trainer, device = self.config.trainer, next(model.parameters()).device
+        normalisation = (cifar100.MEAN, cifar100.STD, trainer.channels_last)
+        batches = ImageBatches(images.to(device), trainer.evaluation_batch_size, *normalisation)
+        probabilities = torch.cat([model(batch).float().softmax(1).cpu() for batch, _ in batches])
+        best, labels = probabilities.max(1)
+        found = zip(files, labels.tolist(), best.tolist(), strict=True)
+        return [Answer(str(file), NAMES[label], probability) for file, label, probability in found]
+
+
+def _as_tile(image: Tensor) -> Tensor:
+    """uint8 3×H×W of any size as 3×32×32: the square in its middle, resampled with antialiasing."""
+    side = min(image.shape[1:])
+    top, left = ((size - side) // 2 for size in image.shape[1:])
+    square = image[:, top : top + side, left : left + side]
+    if side == IMAGE_SIDE:
+        return square
+    options = {"size": (IMAGE_SIDE, IMAGE_SIDE), "mode": "bicubic", "antialias": True, "align_corners": False}
+    return F.interpolate(square.unsqueeze(0).float(), **options)[0].round().clamp(0, 255).to(torch.uint8)
 
 
 def _most_likely(logits: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from experiments.distributed.sharding import WHOLE, Shard
 from experiments.errors import BadInput
 from experiments.randomness import generator
-from experiments.tasks.superres.image_files import image_files, read_images
+from experiments.tasks.image_files import image_files, read_images
 from experiments.tasks.superres.resize import bicubic
 
 Batch = tuple[Tensor, Tensor]

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from experiments.configuration.options import (
     Count,
     DataOptions,
+    Depth,
     Folder,
     ModelOptions,
     Names,
@@ -36,8 +37,8 @@ class SuperResolutionOptions(TaskOptions):
     """`task.*`."""
 
     scale: Annotated[int, Field(ge=2, le=4, description="2, 3 or 4")]
-    patch: Count
-    steps_per_epoch: Count
+    patch: Annotated[int, Field(ge=1, le=10_000)]
+    steps_per_epoch: Annotated[int, Field(ge=1, le=10_000_000)]
     augmentation: AugmentationOptions
 
 
@@ -98,7 +99,7 @@ class FolderData(ImageData):
 class EDSROptions(ModelOptions):
     """`model.*` of EDSR."""
 
-    blocks: Count
+    blocks: Depth
     features: Count
     pixel_range: Positive
 

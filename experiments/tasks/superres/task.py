@@ -1,10 +1,12 @@
 """Single-image super-resolution."""
 
-from collections.abc import Iterable
+import io
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -12,14 +14,17 @@ from carelu import ActivationFactory
 from experiments.configuration.schema import Config
 from experiments.distributed.processes import all_reduce_sum
 from experiments.errors import BadInput
+from experiments.files import write_files
 from experiments.record.run_directory import PICTURE
-from experiments.tasks.contract import Splits, Task, model_from_config
+from experiments.tasks.contract import Answer, Splits, Task, model_from_config
 from experiments.tasks.fingerprint import fingerprint, of_files
+from experiments.tasks.image_files import read_images
 from experiments.tasks.predictions import in_data_order
 from experiments.tasks.superres import bsds300, image_folders
 from experiments.tasks.superres.batches import (
     Batch,
     EvaluationPairs,
+    Pairs,
     PatchAugmentation,
     Source,
     TrainingPatches,
@@ -65,11 +70,10 @@ class SuperResolution(Task):
     def build_data(self, config: Config, device: torch.device) -> Splits:
         data, trainer = config.data, config.trainer
         train, tests = _sources(data)
-        for_test = (self.scale, WINDOW_SIZE + 2 * self.scale, f"SSIM at task.scale={self.scale}", device)
-        parts = {name: load_pairs(source, *for_test) for name, source in tests.items()}
+        parts = self._load_tests(tests, device)
         patch = config.task.patch
         why = f"task.patch={patch} at task.scale={self.scale}"
-        smallest = max(patch * self.scale, for_test[1]) if data.held_out else patch * self.scale
+        smallest = max(patch * self.scale, self._smallest_test) if data.held_out else patch * self.scale
         for_training = load_pairs(train, self.scale, smallest, why, device)
         if data.held_out:
             try:
@@ -86,6 +90,24 @@ class SuperResolution(Task):
             PatchAugmentation(**config.task.augmentation.model_dump()),
         )
         return Splits(patches, evaluation)
+
+    def build_evaluation(self, config: Config, device: torch.device) -> dict[str, Iterable[Batch]]:
+        data = config.data
+        if data.held_out:  # a part of the training images
+            return super().build_evaluation(config, device)
+        if getattr(data, "train", "") is None:  # nothing is trained, so a folder to test on is enough
+            data = data.model_copy(update={"train": data.test})
+        parts = self._load_tests(_sources(data)[1], device)
+        return {name: EvaluationPairs(pairs, config.trainer.evaluation_batch_size) for name, pairs in parts.items()}
+
+    @property
+    def _smallest_test(self) -> int:
+        """The least height and width of a test image, in pixels."""
+        return WINDOW_SIZE + 2 * self.scale
+
+    def _load_tests(self, tests: dict[str, Source], device: torch.device) -> dict[str, Pairs]:
+        needed = (self.scale, self._smallest_test, f"SSIM at task.scale={self.scale}", device)
+        return {name: load_pairs(source, *needed) for name, source in tests.items()}
 
     def data_fingerprint(self, config: Config) -> str:
         train, tests = _sources(config.data)
@@ -155,6 +177,20 @@ class SuperResolution(Task):
             output_y, target_y = (luma(shaved(each, self.scale)) for each in (self._enlarged(model, low), high))
             values.append(peak_signal_noise_ratio(output_y, target_y).float())
         return {"psnr_y": in_data_order(torch.cat(values).cpu().numpy(), batches.places)}
+
+    def predict(self, model: nn.Module, files: Sequence[Path], out: Path) -> list[Answer]:
+        """Each picture enlarged, as `<name>_x<scale>.png` in `out`."""
+        device = next(model.parameters()).device
+        answers = []
+        for file in files:
+            (image,) = read_images([file])
+            large = self._enlarged(model, image.unsqueeze(0).to(device))[0].to(torch.uint8)
+            target = out / f"{file.stem}_x{self.scale}.png"
+            content = io.BytesIO()
+            Image.fromarray(large.permute(1, 2, 0).contiguous().cpu().numpy()).save(content, format="PNG")
+            write_files({target: content.getvalue()})
+            answers.append(Answer(str(file), str(target)))
+        return answers
 
     def _scaled(self, images: Tensor) -> Tensor:
         """uint8 as float32 in [0, 1], in the memory layout of the model."""

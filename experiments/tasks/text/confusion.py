@@ -1,6 +1,5 @@
 """The confusion matrix of a classifier: counts, scores and a picture."""
 
-import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.files import write_atomically
+from experiments.files import csv_text, write_atomically
 
 LARGEST_PICTURE = 30
 """The most classes for a readable picture."""
@@ -52,11 +51,8 @@ def write(matrix: Tensor, names: Sequence[str], folder: Path) -> list[Path]:
         picture(matrix, names).savefig(content, format="png", dpi=150)
         write_atomically(files[-1], content.getvalue())
     files.append(folder / "confusion_matrix.csv")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["true class", *names])
-    writer.writerows([name, *row] for name, row in zip(names, matrix.tolist(), strict=True))
-    write_atomically(files[-1], text.getvalue().encode())
+    rows = ([name, *row] for name, row in zip(names, matrix.tolist(), strict=True))
+    write_atomically(files[-1], csv_text([["true class", *names], *rows]).encode())
     return files
 
 

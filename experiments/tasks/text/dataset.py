@@ -79,6 +79,19 @@ def load(data: TextData) -> TextSet:
     return TextSet(parts, classes, [note for part, files in rows.items() for note in _notes(part, files)])
 
 
+def load_evaluation(data: TextData, classes: list[str]) -> dict[str, LabelledTexts]:
+    """The parts "test" and, if there is one, "validation", with labels among `classes`; training data is not needed.
+
+    Raises:
+        BadInput: as for `load`, and for a label that is not among `classes`.
+    """
+    if getattr(data, "held_out", 0):  # a part of the training rows
+        parts = load(data).parts
+        return {name: parts[name] for name in ("test", "validation")}
+    names = ["test", *(["validation"] if data.validation is not None else [])]
+    return {name: with_labels(_rows(data, name), classes, data.label) for name in names}
+
+
 def contents(data: TextData) -> list[str]:
     """Each part and the checksum of its texts and labels; downloads the set if allowed and needed.
 

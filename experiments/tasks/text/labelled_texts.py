@@ -122,6 +122,40 @@ def read_rows(file: Path, columns: Columns) -> Rows:
     )
 
 
+def read_texts(file: Path, columns: Sequence[str]) -> tuple[list[str], ...]:
+    """The texts of a file without labels, one list for each of `columns`.
+
+    A .txt file has one text a line, a pair with a tab between; its empty lines are errors, as the answers are by line.
+
+    Raises:
+        BadInput: the file is missing, empty or damaged, a column is missing, or a line is not what is expected.
+    """
+    if file.suffix.lower() != ".txt":
+        table = _table(file, Columns(tuple(columns), "", None, drop_empty=False), labelled=False)
+        texts = tuple(_texts(table, file, name) for name in columns)
+    else:
+        texts = _lines(file, len(columns))
+    if not texts[0]:
+        raise BadInput(f"{file} is empty: it has no texts; name a file with at least one")
+    return texts
+
+
+def _lines(file: Path, width: int) -> tuple[list[str], ...]:
+    """The lines of a text file, each cut at its tabs into `width` texts."""
+    if not file.is_file():
+        raise BadInput(f"{file} does not exist; name a .txt, CSV or Parquet file")
+    try:
+        lines = file.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{file} cannot be read as text in UTF-8: {error}; save it as UTF-8") from error
+    cells = [[cell.strip() for cell in line.split("\t")] for line in lines]
+    for number, row in enumerate(cells, start=1):
+        if len(row) != width or not all(row):
+            expected = "one text" if width == 1 else f"{width} texts with a tab between"
+            raise BadInput(f"{file}, line {number}: {lines[number - 1][:60]!r} is not {expected}; correct the line")
+    return tuple([row[column] for row in cells] for column in range(width))
+
+
 def content_checksum(files: Sequence[Path], columns: Columns) -> str:
     """The SHA-256 of the texts and labels of `files`, in order.
 
@@ -141,8 +175,8 @@ def content_checksum(files: Sequence[Path], columns: Columns) -> str:
     return digest.hexdigest()
 
 
-def _table(file: Path, columns: Columns) -> pa.Table:
-    needed = [*columns.text, columns.label]
+def _table(file: Path, columns: Columns, labelled: bool = True) -> pa.Table:
+    needed = [*columns.text, *([columns.label] if labelled else [])]
     if not file.is_file():
         raise BadInput(f"{file} does not exist; name a CSV or Parquet file")
     if not file.stat().st_size:
@@ -156,16 +190,18 @@ def _table(file: Path, columns: Columns) -> pa.Table:
             )
         else:
             table = parquet.read_table(file)
-    except (pa.ArrowException, OSError) as error:
+        table.validate(full=True)
+        known = table.column_names  # fails where they are not UTF-8
+    except (pa.ArrowException, OSError, ValueError) as error:
         kind = "CSV" if file.suffix.lower() == ".csv" else "Parquet"
         raise BadInput(
             f"{file} cannot be read as {kind}: {' '.join(str(error).split())}; repair or replace it"
         ) from error
-    for key, names in (("data.text", columns.text), ("data.label", [columns.label])):
+    for key, names in (("data.text", columns.text), ("data.label", [columns.label] if labelled else [])):
         for name in names:
-            if name not in table.column_names:
-                raise unknown(f"column of {file}, named by {key}:", name, table.column_names)
-            if table.column_names.count(name) > 1:
+            if name not in known:
+                raise unknown(f"column of {file}, named by {key}:", name, known)
+            if known.count(name) > 1:
                 raise BadInput(f"{file} has several columns named {name!r}, named by {key}; give each its own name")
     return table
 

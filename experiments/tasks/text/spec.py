@@ -5,8 +5,10 @@ from typing import Annotated
 from pydantic import Field
 
 from experiments.configuration.options import (
+    LARGEST,
     Count,
     DataOptions,
+    Depth,
     Folder,
     HubName,
     ModelOptions,
@@ -42,10 +44,10 @@ class TextData(DataOptions):
     unlabelled: Annotated[int | str | None, Field(description="a label or null")]
     drop_empty: bool
     tokenizer: HubName | None
-    vocabulary_size: Annotated[int, Field(ge=100)]
+    vocabulary_size: Annotated[int, Field(ge=100, le=10_000_000)]
     lowercase: bool
-    max_length: Annotated[int, Field(ge=4)]
-    tokens_per_batch: Annotated[int, Field(ge=8)]
+    max_length: Annotated[int, Field(ge=4, le=1_000_000)]
+    tokens_per_batch: Annotated[int, Field(ge=8, le=LARGEST)]
     cache: Folder
 
     def validation_keys(self) -> dict[str, bool]:
@@ -87,7 +89,7 @@ class BertOptions(ModelOptions):
     """`model.*` of BERT."""
 
     width: Count
-    layers: Count
+    layers: Depth
     head_size: Count
     feed_forward_factor: Count
     dropout: Share
@@ -98,8 +100,8 @@ class BiLSTMOptions(ModelOptions):
     """`model.*` of the BiLSTM."""
 
     width: Count
-    layers: Count
-    mlp_layers: Count
+    layers: Depth
+    mlp_layers: Depth
     dropout: Share
 
 

@@ -1,10 +1,11 @@
 """Text classification: single sentences or pairs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import tokenizers
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,7 +15,7 @@ from experiments.configuration.schema import Config
 from experiments.distributed.processes import all_reduce_sum
 from experiments.errors import BadInput
 from experiments.tasks.activation_sites import TextShape
-from experiments.tasks.contract import Splits, Task, model_from_config
+from experiments.tasks.contract import Answer, Splits, Task, model_from_config
 from experiments.tasks.fingerprint import fingerprint
 from experiments.tasks.predictions import classified
 from experiments.tasks.text import confusion
@@ -23,8 +24,16 @@ from experiments.tasks.text.batches import TextBatch, TextBatches, padded, token
 from experiments.tasks.text.bert import bert
 from experiments.tasks.text.bilstm import BiLSTM
 from experiments.tasks.text.dataset import TextSet
+from experiments.tasks.text.labelled_texts import LabelledTexts, read_texts
 from experiments.tasks.text.spec import SPEC
-from experiments.tasks.text.tokenizer import PADDING_ID, TextTokenizer, pretrained_tokenizer, trained_tokenizer
+from experiments.tasks.text.tokenizer import (
+    LONGEST_WORD,
+    PADDING_ID,
+    TextTokenizer,
+    may_have_long_words,
+    pretrained_tokenizer,
+    trained_tokenizer,
+)
 
 MODELS = {"bert": bert, "bilstm": BiLSTM}
 """By `model.architecture`."""
@@ -47,6 +56,10 @@ class TextClassification(Task):
                 f"{config.data.max_length} tokens; accepted: {longest} or more"
             )
 
+    def chance(self) -> float:
+        """The accuracy of guessing among the classes, in percent."""
+        return 100 / len(self._classes)
+
     def data_fingerprint(self, config: Config) -> str:
         return fingerprint(text_sets.contents(config.data))
 
@@ -63,6 +76,12 @@ class TextClassification(Task):
                     f"{part.truncated:,} of {len(part):,} texts of {name} are longer than "
                     f"data.max_length={config.data.max_length} tokens and were cut"
                 )
+        long = sum(may_have_long_words(text) for column in texts.parts["train"].texts for text in column)
+        if long and self.tokenizer_of is None:
+            notes.append(
+                f"{long:,} texts of train have more than {LONGEST_WORD} characters without a space; words of that "
+                "length are unknown to the tokenizer"
+            )
         trainer = config.trainer
         sizes = {name: trainer.batch_size if name == "train" else trainer.evaluation_batch_size for name in arrays}
         batches = {
@@ -71,6 +90,59 @@ class TextClassification(Task):
         }
         evaluation = {name: batches[name] for name in ("test", "validation") if name in batches}
         return Splits(batches["train"], evaluation, tuple(notes))
+
+    def state_dict(self) -> dict[str, object]:
+        """The tokenizer as its library writes it, and the names of the classes."""
+        tokenizer = self._tokenizer
+        return {
+            "classes": list(self._classes),
+            "vocabulary_size": tokenizer.vocabulary_size,
+            "padding_id": tokenizer.padding_id,
+            "tokenizer": tokenizer.backend.to_str(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        if state:
+            backend = tokenizers.Tokenizer.from_str(state["tokenizer"])
+            self._tokenizer = TextTokenizer(backend, state["vocabulary_size"], state["padding_id"])
+            self._classes = list(state["classes"])
+
+    def build_evaluation(self, config: Config, device: torch.device) -> dict[str, Iterable[TextBatch]]:
+        """Texts in the tokens and classes of this task's run, whatever the data are."""
+        data, own = config.data, self.config.data
+        if len(data.text) != len(own.text):
+            raise BadInput(
+                f"data.text=[{','.join(data.text)}] is not accepted for a model of {_texts(own.text)}; "
+                f"accepted: {_texts(own.text)}, one column each"
+            )
+        if data.max_length > own.max_length:
+            raise BadInput(
+                f"data.max_length={data.max_length} is more than the {own.max_length} tokens of the model; "
+                f"add data.max_length={own.max_length}"
+            )
+        parts = text_sets.load_evaluation(data, self._classes)
+        return {name: self._batches(part, config, device) for name, part in parts.items()}
+
+    def predict(self, model: nn.Module, files: Sequence[Path], out: Path) -> list[Answer]:
+        """The most likely class of each text.
+
+        A .txt file holds one text a line, of a pair with a tab between; CSV and Parquet have the columns of the run.
+        """
+        device, answers = next(model.parameters()).device, []
+        for file in files:
+            columns = read_texts(file, self.config.data.text)
+            batches = self._batches(LabelledTexts(columns, np.zeros(len(columns[0]), np.int64)), self.config, device)
+            logits = torch.cat([model(batch.tokens, batch.segments, batch.mask).float().cpu() for batch in batches])
+            best, labels = logits.softmax(1)[torch.from_numpy(np.argsort(batches.places))].max(1)
+            for row, (label, probability) in enumerate(zip(labels.tolist(), best.tolist(), strict=True), start=1):
+                answers.append(Answer(f"{file}:{row}", self._classes[label], probability))
+        return answers
+
+    def _batches(self, part: LabelledTexts, config: Config, device: torch.device) -> TextBatches:
+        """The texts of a part of an evaluation set, as batches."""
+        arrays = tokenise(part, self._tokenizer, config.data.max_length, Path(config.data.cache))
+        tokens = max(config.data.tokens_per_batch, padded(config.data.max_length))
+        return TextBatches(arrays, config.trainer.evaluation_batch_size, tokens, self._tokenizer.padding_id, device)
 
     def build_model(self, config: Config, activation: ActivationFactory) -> nn.Module:
         shape = TextShape(
@@ -143,6 +215,10 @@ class TextClassification(Task):
     @property
     def _padding_id(self) -> int:
         return PADDING_ID if self.tokenizer_of is None else self._tokenizer.padding_id
+
+
+def _texts(columns: Sequence[str]) -> str:
+    return "single texts" if len(columns) == 1 else "pairs of texts"
 
 
 def _pretrained_tokenizer_key(config: Config) -> tuple[str, str] | None:

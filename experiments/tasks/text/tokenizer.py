@@ -1,5 +1,6 @@
 """Tokenizers: a WordPiece vocabulary trained on the training text, or that of a pretrained model."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ PADDING_ID = SPECIAL.index(PADDING)
 
 LARGEST_ALPHABET = 1000
 """The most characters with their own word piece; a rarer one makes its word unknown."""
+
+LONGEST_WORD = 100
+"""Characters; WordPiece takes a longer word as unknown (BERT's limit), and learning from it would take for ever."""
 
 _CONTINUATION = "##"
 """Prefix of a word piece that does not begin its word, as in BERT."""
@@ -54,6 +58,7 @@ def train_wordpiece(texts: Sequence[str], vocabulary_size: int, lowercase: bool)
         lowercase: make letters lower-case and remove accents.
     """
     learner = _blank(models.WordPiece(unk_token=UNKNOWN), lowercase)
+    texts = [_without_long_words(text, learner) for text in texts]
     counts = Counter(character for text in texts for character in learner.normalizer.normalize_str(text))
     known = min(LARGEST_ALPHABET, (vocabulary_size - len(SPECIAL)) // 2)
     visible = [(-count, character) for character, count in counts.items() if not character.isspace()]
@@ -68,7 +73,9 @@ def train_wordpiece(texts: Sequence[str], vocabulary_size: int, lowercase: bool)
     )
     learner.train_from_iterator(texts, trainer)
     # A fresh tokenizer, in which the numbered continuations are ordinary word pieces.
-    trained = _blank(models.WordPiece(vocab=learner.get_vocab(), unk_token=UNKNOWN), lowercase)
+    trained = _blank(
+        models.WordPiece(learner.get_vocab(), unk_token=UNKNOWN, max_input_chars_per_word=LONGEST_WORD), lowercase
+    )
     trained.add_special_tokens(list(SPECIAL))
     trained.post_processor = processors.TemplateProcessing(
         single=f"{FIRST} $A {SEPARATOR}",
@@ -76,6 +83,19 @@ def train_wordpiece(texts: Sequence[str], vocabulary_size: int, lowercase: bool)
         special_tokens=[(token, SPECIAL.index(token)) for token in (FIRST, SEPARATOR)],
     )
     return trained
+
+
+def may_have_long_words(text: str) -> bool:
+    """Whether a text has more than `LONGEST_WORD` characters without a space between them."""
+    return len(text) > LONGEST_WORD and re.search(rf"\S{{{LONGEST_WORD + 1}}}", text) is not None
+
+
+def _without_long_words(text: str, learner: Tokenizer) -> str:
+    """The text without the words, as the tokenizer cuts them, that are longer than `LONGEST_WORD`."""
+    if not may_have_long_words(text):
+        return text
+    words = learner.pre_tokenizer.pre_tokenize_str(learner.normalizer.normalize_str(text))
+    return " ".join(word for word, _ in words if len(word) <= LONGEST_WORD)
 
 
 def _blank(model: models.Model, lowercase: bool) -> Tokenizer:

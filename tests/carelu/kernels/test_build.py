@@ -116,7 +116,8 @@ def test_library_is_built_where_the_cache_cannot_be_written(cache, compiler):
 
 
 @pytest.mark.parametrize(
-    ("command", "reason"), [("false", "false failed"), ("no-such-compiler -x", "no C\\+\\+ compiler.*no-such-compiler")]
+    ("command", "reason"),
+    [("false", r"false failed \(exit status 1\)"), ("no-such-compiler -x", "no C\\+\\+ compiler.*no-such-compiler")],
 )
 def test_failed_build_is_said_in_one_line(cache, monkeypatch, caplog, command, reason):
     monkeypatch.setenv("CXX", command)
@@ -131,13 +132,59 @@ def test_failed_build_is_said_in_one_line(cache, monkeypatch, caplog, command, r
 
 
 def test_errors_of_the_compiler_are_quoted(cache, compiler, monkeypatch, tmp_path):
-    script = tmp_path / "broken"
-    script.write_text("#!/bin/sh\n[ $1 = --version ] || { echo 'x.cpp:1:2: error: odd' >&2; exit 1; }\n")
-    script.chmod(0o755)
-    monkeypatch.setenv("CXX", str(script))
+    monkeypatch.setenv("CXX", script(tmp_path, "echo 'x.cpp:1:2: error: odd' >&2; exit 1"))
 
     with pytest.raises(build.BuildError, match="error: odd"):
         build._load()
+
+
+def script(tmp_path, text: str) -> str:
+    file = tmp_path / "script"
+    file.write_text(f"#!/bin/sh\n[ $1 = --version ] || {{ {text}; }}\n")
+    file.chmod(0o755)
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("kill -9 $$", "ended by signal 9"),
+        ("echo 'collect2: error: ld returned 1'; echo 'ld: cannot find -lx' >&2; exit 1", r"\(exit status 1\): .*-lx"),
+        ("echo one >&2; echo 'no space left' >&2; exit 4", r"\(exit status 4\): no space left"),
+    ],
+)
+def test_the_reason_of_a_compiler_without_a_plain_error_is_said(cache, monkeypatch, tmp_path, text, reason):
+    monkeypatch.setenv("CXX", script(tmp_path, text))
+
+    with pytest.raises(build.BuildError, match=reason):
+        build._load()
+
+
+def test_all_that_a_failing_compiler_says_is_logged(cache, monkeypatch, tmp_path, caplog):
+    monkeypatch.setenv("CXX", script(tmp_path, "echo 'x.cpp:1: error: odd' >&2; echo 'note: because' >&2; exit 1"))
+
+    with caplog.at_level(logging.DEBUG, logger="carelu"), pytest.raises(build.BuildError):
+        build._load()
+
+    assert "note: because" in caplog.text and "-march=native" in caplog.text
+
+
+def test_a_compiler_that_hangs_is_given_up(cache, monkeypatch, tmp_path, caplog):
+    monkeypatch.setenv("CXX", script(tmp_path, "exec sleep 60"))
+    monkeypatch.setattr(build, "TIME_LIMIT", 0.3)
+
+    assert build.library() is None
+
+    assert "has not ended within 0.3 seconds" in caplog.text and "torch_ops" in caplog.text
+
+
+@pytest.mark.parametrize("variable", ["CARELU_CACHE", "XDG_CACHE_HOME"])
+def test_the_folder_of_the_cache_may_be_in_the_home_folder(monkeypatch, tmp_path, variable):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("CARELU_CACHE", raising=False)
+    monkeypatch.setenv(variable, "~/kernels")
+
+    assert build.cache_folder().relative_to(tmp_path / "kernels") is not None
 
 
 def test_folder_of_the_cache(monkeypatch, tmp_path):

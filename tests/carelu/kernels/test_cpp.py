@@ -1,9 +1,9 @@
-"""What the loops on the processor refuse, and in how many threads they run."""
+"""What the loops on the processor refuse."""
 
 import pytest
 import torch
 
-from carelu.kernels import cpp
+from carelu.kernels import cpp, panels
 from carelu.kernels.autograd_function import Settings
 
 SCALARS = (torch.tensor(0.7), torch.tensor(0.3))
@@ -19,7 +19,7 @@ def settings(*dims):
         (torch.ones(2, 3, device="meta"), SCALARS, (1,), "the input is on meta"),
         (torch.ones(2, 3, dtype=torch.complex64), SCALARS, (1,), "does not support torch.complex64"),
         (torch.ones(2, 3), (SCALARS[0], SCALARS[1].double()), (1,), "parameters of torch.float32 and torch.float64"),
-        (torch.ones(2, 3), SCALARS, (0,), "not next to each other"),
+        (torch.ones(2, 6)[:, ::2], SCALARS, (1,), "not evenly spaced"),
         (torch.ones(0, 3), SCALARS, (1,), "there are none"),
     ],
 )
@@ -34,13 +34,8 @@ def test_without_the_built_library_nothing_is_supported(monkeypatch):
     assert cpp.unsupported_reason(torch.ones(2, 3), *SCALARS, settings(1)) is None
 
 
-def test_rows_that_are_not_contiguous_never_reach_the_loops(monkeypatch):
-    monkeypatch.setattr(cpp, "built_library", lambda: pytest.fail("it would read the wrong elements"))
-    with pytest.raises(ValueError, match=r"strides \(3, 1\) over \(0,\) are not contiguous"):
-        cpp.forward(torch.ones(2, 3), *SCALARS, settings(0))
-
-
-def test_a_thread_has_enough_elements_to_pay_for_itself(monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
-    sizes = [1, cpp.GRAIN, 2 * cpp.GRAIN, 100 * cpp.GRAIN]
-    assert [cpp._threads(torch.empty(size, device="meta")) for size in sizes] == [1, 1, 2, 4]
+def test_rows_that_are_not_evenly_spaced_never_reach_the_loops(monkeypatch):
+    for module in (cpp, panels):
+        monkeypatch.setattr(module, "built_library", lambda: pytest.fail("it would read the wrong elements"))
+    with pytest.raises(ValueError, match=r"strides \(6, 2\) over \(1,\) are not evenly spaced"):
+        cpp.forward(torch.ones(2, 6)[:, ::2], *SCALARS, settings(1))

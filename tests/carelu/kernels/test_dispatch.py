@@ -23,7 +23,7 @@ def test_fused_loops_compute_on_the_cpu_where_a_compiler_is():
 
 
 def test_torch_ops_computes_what_the_fused_loops_cannot():
-    assert chosen(torch.ones(2, 3), dims=(0,)) == "torch_ops"
+    assert chosen(torch.ones(2, 3, 4), dims=(0, 2)) == "torch_ops"
 
 
 def test_every_kernel_can_be_forced(monkeypatch):

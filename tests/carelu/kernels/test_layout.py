@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from carelu.kernels.layout import rows_of, same_layout
+from carelu.kernels.layout import rows_of, same_layout, side_by_side_rows_of
 
 
 @pytest.mark.parametrize(
@@ -10,23 +10,36 @@ from carelu.kernels.layout import rows_of, same_layout
         ((2, 3, 4, 5), torch.contiguous_format, (1, 2, 3), (2, 60)),
         ((2, 3, 4, 5), torch.channels_last, (1, 2, 3), (2, 60)),
         ((2, 3, 4, 5), torch.contiguous_format, (2, 3), (6, 20)),
-        ((2, 3, 4, 5), torch.channels_last, (2, 3), None),
-        ((2, 3, 4, 5), torch.contiguous_format, (1,), None),
+        ((2, 3, 4, 5), torch.channels_last, (2, 3), (2, 20, 3)),
+        ((2, 3, 4, 5), torch.contiguous_format, (1,), (2, 3, 20)),
         ((2, 3, 4, 5), torch.channels_last, (1,), (40, 3)),
         ((2, 3, 4, 5), torch.contiguous_format, (0, 1, 2, 3), (1, 120)),
         ((2, 3, 1, 1), torch.channels_last, (1,), (2, 3)),
+        ((2, 3, 1, 1), torch.channels_last, (2, 3), (6, 1)),
         ((2, 0, 4, 5), torch.contiguous_format, (1, 2, 3), None),
+        ((2, 3, 4, 5), torch.contiguous_format, (0,), (1, 2, 60)),
+        ((2, 3, 4, 5), torch.contiguous_format, (0, 1), (1, 6, 20)),
+        ((2, 3, 4, 5), torch.contiguous_format, (0, 2), None),
+        ((2, 1, 4, 5), torch.contiguous_format, (0, 2), (1, 8, 5)),
+        ((2, 3, 4, 5), torch.channels_last, (3,), None),  # the other dimensions are not in order
     ],
 )
-def test_rows_are_found_where_competing_elements_are_neighbours(shape, memory_format, dims, rows):
-    assert rows_of(torch.empty(shape).to(memory_format=memory_format), dims) == rows
+def test_rows_are_found_where_competing_elements_are_evenly_spaced(shape, memory_format, dims, rows):
+    z = torch.empty(shape).to(memory_format=memory_format)
+
+    if rows and len(rows) == 2:
+        assert rows_of(z, dims) == rows
+        assert side_by_side_rows_of(z, dims) == (*rows, 1)
+    else:
+        assert rows_of(z, dims) is None
+        assert side_by_side_rows_of(z, dims) == rows
 
 
 def test_tensor_with_gaps_or_repetitions_has_no_rows():
     z = torch.empty(4, 6)
-    assert rows_of(z[:, ::2], (1,)) is None
-    assert rows_of(z[:, :3], (1,)) is None
-    assert rows_of(z[:1].expand(4, 6), (1,)) is None
+    for gaps in (z[:, ::2], z[:, :3], z[:1].expand(4, 6), z[:, :1].expand(4, 6)):
+        assert rows_of(gaps, (1,)) is None
+        assert side_by_side_rows_of(gaps, (0,)) is None
 
 
 def test_rows_are_counted_in_64_bits():

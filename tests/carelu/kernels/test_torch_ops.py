@@ -2,7 +2,11 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from carelu import reference
+from carelu.functional import carelu
 from carelu.kernels import torch_ops
 from carelu.kernels.autograd_function import Saved, Settings
 
@@ -59,3 +63,37 @@ def test_the_gradient_of_the_input_is_left_out_where_nobody_needs_it():
     grad_z, *of_parameters = torch_ops.backward(z, saved, settings, needs_grad_z=False)
     assert grad_z is None
     assert of_parameters == list(needed[1:])
+
+
+class DoublesMade(TorchDispatchMode):
+    """Which operations make float64."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if any(isinstance(each, torch.Tensor) and each.dtype == torch.float64 for each in tree_leaves(result)):
+            self.names.append(str(function))
+        return result
+
+
+@every_competition
+@pytest.mark.parametrize("widest", [torch.float32, torch.float64], ids=str)
+def test_float64_is_used_only_where_the_device_has_it(monkeypatch, competition, widest):
+    for module in (torch_ops, reference):
+        monkeypatch.setattr(module, "widest", lambda device: widest)
+    monkeypatch.setenv("CARELU_KERNEL", "torch_ops")
+    z = random(3, 5).requires_grad_()
+
+    output = carelu(z, 0.7, 0.3, competition=competition)
+    with DoublesMade() as made:
+        output.sum().backward()
+
+    assert (made.names == []) == (widest == torch.float32), made.names
+
+
+def test_a_gpu_of_apple_has_no_float64():
+    assert reference.widest(torch.device("mps")) == torch.float32
+    assert reference.widest(torch.device("cuda")) == reference.widest(torch.device("cpu")) == torch.float64

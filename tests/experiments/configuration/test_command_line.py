@@ -26,6 +26,8 @@ def somewhere_else(tmp_path, monkeypatch):
         ("data=sampel", ["did you mean sample"]),
         ("model=resnet", ["did you mean resnet18"]),
         ("optim=sdg", ["did you mean sgd"]),
+        ("logger=[wandb,csv]", ["logger=[wandb,csv] is a list", "logger.also=[csv,tensorboard]"]),
+        ("logger.also=[wandb]", ["logger.also"]),
         ("trainer.epohcs=3", ["did you mean trainer.epochs", "--cfg job"]),
         ("act.options.gian=2", ["did you mean act.options.gain"]),
         ("trainer.epochs=-1", ["trainer.epochs=-1", "≥ 1"]),
@@ -204,3 +206,53 @@ def test_tuning_gives_every_activation_the_same_learning_rates_and_judges_on_hel
     tuned = runs_of(f"+experiment=tuning_{task}", "act=relu", f"optim.optimizer.lr={grid[0]}")
     assert {run.overrides["trainer.selection"] for run in tuned} == {"validation"}
     assert {run.overrides["optim.optimizer.lr"] for run in tuned} == {grid[0]}
+
+
+TASK_FILE = """# @package _global_
+# Mine
+defaults:
+  - override /data: full
+  - override /model: mlp
+  - override /optim: adam
+task:
+  name: mine
+  package: mine_package
+"""
+
+SPEC_FILE = """
+from experiments.configuration.options import DataOptions, ModelOptions, TaskOptions
+from experiments.configuration.task_spec import Metric, TaskSpec
+
+METRIC = Metric("accuracy", "%", 2, higher_is_better=True)
+SPEC = TaskSpec("mine", "Mine", "accuracy", {"accuracy": METRIC}, 0.5, TaskOptions, {"drawn": DataOptions},
+                {"mlp": ModelOptions})
+"""
+
+
+def test_a_missing_file_of_configuration_is_named_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("CARELU_CONFIG_DIR", str(tmp_path / "configs"))
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def add(name, text):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def answer():
+        with pytest.raises(BadInput) as error:
+            check_command(["task=mine"])
+        assert "\n" not in str(error.value)
+        return str(error.value)
+
+    add("mine_package/__init__.py", "")
+    add("mine_package/spec.py", SPEC_FILE)
+    add("configs/task/mine.yaml", TASK_FILE)
+    assert answer().startswith("there is no file model/<task>/mlp.yaml in ")
+    add("configs/model/mine/mlp.yaml", "# Mine\nmodel: {name: mlp, architecture: mlp}\n")
+    assert answer().startswith("data.source is missing; it is set by a file data/mine/NAME.yaml")
+    add("configs/data/mine/full.yaml", "# Mine\ndata: {name: mine, source: drawn}\n")
+    check_command(["task=mine"])  # a recipe is not needed
+    add("configs/task/mine.yaml", TASK_FILE.replace("adam", "adamm"))
+    assert "there is no file optim/adamm.yaml" in answer() and answer().endswith("accepted: adam, adamw, sgd")
+    add("configs/task/mine.yaml", "task: [")
+    assert "is not YAML" in answer()

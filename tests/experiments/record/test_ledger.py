@@ -241,3 +241,43 @@ def test_the_script_lists_what_it_rebuilt(runs):
     assert done.returncode == 0, done.stderr
     assert "3 runs" in done.stdout
     assert "relu-s1" in done.stdout
+
+
+LINE_BREAKS_OF_UNICODE = "a\u2028b\u2029c\x85d\x1ce\x1df\x1eg\x0bh\x0ci"
+
+
+def test_line_breaks_of_unicode_in_a_field_break_no_row(file):
+    ledger.record(file, result("a", command=LINE_BREAKS_OF_UNICODE), result("b"))
+    rows, problems = ledger.read(file)
+    assert problems == []
+    assert rows[0].command == LINE_BREAKS_OF_UNICODE
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda line: line + ",further", lambda line: line + "x" * 200_000, lambda line: line[:20]],
+    ids=["a cell too many", "a giant cell", "a cut line"],
+)
+def test_a_ledger_that_takes_no_row_is_found_before_anything_is_computed(file, damage):
+    ledger.record(file, result("a"), result("b"))
+    ledger.check(file)
+    header, first, second, _ = file.read_text().split("\n")
+    file.write_text("\n".join([header, damage(first), second, ""]))
+    with pytest.raises(BadInput, match=r"is left unchanged: line 2 .*Repair or delete that line") as caught:
+        ledger.check(file)
+    assert len(str(caught.value)) < 500 and "\n" not in str(caught.value)
+
+
+def test_a_ledger_where_nothing_can_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="cannot be written"):
+        ledger.check(tmp_path / "file" / "ledger.csv")
+
+
+def test_a_result_that_is_no_text_is_left_out_of_a_rebuilt_ledger(runs):
+    for name, content in (("list", b"[]"), ("bytes", b"\xff"), ("nothing", b"")):
+        (runs / name).mkdir()
+        (runs / name / RESULT).write_bytes(content)
+    rows, problems = ledger.rebuild(runs)
+    assert len(rows) == 3
+    assert [str(runs / name) in problem for name, problem in zip(("bytes", "list", "nothing"), problems, strict=True)]

@@ -5,6 +5,7 @@ import runpy
 import sys
 
 import pytest
+import yaml
 from PIL import Image
 
 from experiments.configuration.composition import compose
@@ -90,7 +91,8 @@ def without_pictures(values):
 def test_a_replay_equals_the_live_mirror(run, picture, tmp_path):
     outcome = run("act=carelu", "logger=wandb", "logger.tags=[mine]", "logger.project=elsewhere")
     (recorded,) = runs_in(outcome.identity.directory)
-    replay(recorded, OFFLINE, tmp_path)
+    assert recorded.note == "the run names --project elsewhere"
+    replay(recorded, {**OFFLINE, "project": "elsewhere"}, tmp_path)
     live, replayed = only_run(outcome.identity.directory), only_run(tmp_path)
     for field in ("run_id", "project", "entity", "run_group", "job_type", "display_name", "tags"):
         assert getattr(replayed.run, field) == getattr(live.run, field)
@@ -262,3 +264,28 @@ def test_what_wandb_refuses_is_one_line(evidence, script, tmp_path, capsys):
     error = capsys.readouterr().err
     assert error.startswith("error: W&B did not accept cifar100-small-carelu-s0-")
     assert error.count("\n") == 1
+
+
+def test_a_record_does_not_say_where_it_is_sent(evidence, tmp_path):
+    folder, _ = evidence
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["logger"] = {"name": "wandb", "project": "theirs", "entity": "them", "tags": []}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (recorded,) = runs_in(folder)
+    assert recorded.note == "the run names --project theirs --entity them"
+    replay(recorded, OFFLINE, tmp_path)
+    assert (only_run(tmp_path).run.project, only_run(tmp_path).run.entity) == ("carelu", "")
+
+
+@pytest.mark.parametrize("line", ["output_root: ${oc.env:SECRET}", "x: [1, {y: 'a ${oc.env:SECRET}'}]", "'${a}': 1"])
+def test_a_record_that_would_read_this_machine_is_refused(evidence, monkeypatch, line):
+    folder, published = evidence
+    monkeypatch.setenv("SECRET", "revealed")
+    (folder / "config.yaml").write_text(line)
+    with pytest.raises(BadInput, match=r"config\.yaml holds the interpolation .*\$\{") as caught:
+        runs_in(folder)
+    assert "revealed" not in str(caught.value)
+    (place,) = (published.parent / "configs").iterdir()
+    place.write_text(line)
+    with pytest.raises(BadInput, match="holds the interpolation"):
+        runs_of(published)

@@ -4,11 +4,18 @@ import json
 import multiprocessing
 import os
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
 from experiments.errors import BadInput
-from experiments.record.run_directory import ReadOnlyRunDirectory, RunDirectory, read_metrics
+from experiments.record.run_directory import (
+    ReadOnlyRunDirectory,
+    RunDirectory,
+    read_json,
+    read_metrics,
+    read_predictions,
+)
 
 HISTORY = [{"epoch": 0, "step": 0}, {"epoch": 1, "step": 3, "top1": 12.5, "train/loss": 4.25}]
 
@@ -141,7 +148,7 @@ def test_a_damaged_line_of_the_metrics_is_named(directory, line):
 def test_the_traceback_of_an_earlier_attempt_goes_with_a_result_that_is_no_failure(directory, status, kept):
     (directory.path / "traceback.txt").write_text("of an earlier attempt")
     directory.finish({"status": status, "reason": "α"})
-    assert directory.result() == {"status": status, "reason": "α"}
+    assert read_json(directory.path / "result.json") == {"status": status, "reason": "α"}
     assert (directory.path / "traceback.txt").exists() is kept
 
 
@@ -168,3 +175,13 @@ def test_a_process_that_leaves_the_record_to_another_writes_nothing(tmp_path):
         others.save({})
         others.finish({"status": "finished"})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_predictions_that_say_they_need_another_version_of_zip_are_damaged(directory):
+    directory.write_predictions({"test/correct": np.arange(3)})
+    file = directory.path / "predictions.npz"
+    content = bytearray(file.read_bytes())
+    content[content.index(b"PK\x01\x02") + 6] = 210  # the version that is needed to extract the first array
+    file.write_bytes(content)
+    with pytest.raises(BadInput, match=r"predictions\.npz is damaged \(zip file version 21\.0\)"):
+        read_predictions(file)

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from experiments.configuration.composition import as_dict
+from experiments.record.file_loggers import CSVLogger
 from experiments.record.run_directory import read_metrics
 from experiments.tasks.cifar100.batches import ImageBatches
 from experiments.tasks.cifar100.task import CIFAR100
@@ -52,7 +53,7 @@ def test_an_offline_run_mirrors_the_local_record(run, picture):
         assert values.pop("_step") == record["epoch"]
         assert {key: values.pop(key) for key in record} == record
         assert values == {
-            f"layer_{layer.replace('.', '_')}/{name}": value
+            f"activations/{layer.replace('.', '_')}_{name}": value
             for layer, parameters in learned.items()
             for name, value in parameters.items()
         }
@@ -64,6 +65,28 @@ def test_an_offline_run_mirrors_the_local_record(run, picture):
 def test_curves_are_drawn_over_epochs(run):
     (mirrored,) = offline_runs(run("logger=wandb").identity.directory)
     assert mirrored.step_metrics == {"*": "epoch"}
+
+
+def test_steps_are_mirrored_between_the_epochs_where_they_are_asked_for(run, capsys):
+    outcome = run("logger=wandb", "logger.every_steps=2")
+    (mirrored,) = offline_runs(outcome.identity.directory)
+    steps = [(values["_step"], values["epoch"], "train_step/loss" in values) for values in mirrored.history]
+    # Two epochs of three steps: the record of an epoch is at its last step.
+    assert steps == [(0, 0, False), (2, 0.6667, True), (3, 1, False), (4, 1.3333, True), (6, 2, False)]
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("W&B ")]
+    assert line.startswith("W&B offline: ") and f"scripts/replay_wandb.py {outcome.identity.directory}" in line
+
+
+def test_several_loggers_write_at_once_and_the_failure_of_one_is_one_line(run, monkeypatch, capsys):
+    def fail(self, record):
+        raise OSError("the disk is on fire")
+
+    monkeypatch.setattr(CSVLogger, "log", fail)
+    outcome = run("logger=wandb", "logger.also=[csv]")
+    assert outcome.result["status"] == "finished"
+    assert capsys.readouterr().out.count("note: logger=csv ends here (the disk is on fire)") == 1
+    (mirrored,) = offline_runs(outcome.identity.directory)
+    assert [values["epoch"] for values in mirrored.history] == [0, 1, 2]
 
 
 def test_a_resumed_run_resumes_the_same_wandb_run(run, monkeypatch):
@@ -92,7 +115,7 @@ def test_a_failure_of_wandb_is_one_line_and_changes_no_result(run, monkeypatch, 
 
     class Unreachable:
         def __init__(self):
-            self.summary = {}
+            self.summary, self.offline, self.dir = {}, True, "wandb/run/files"
 
         def __getattr__(self, name):
             def fail(*arguments, **options):

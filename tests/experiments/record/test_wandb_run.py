@@ -42,13 +42,13 @@ def test_a_run_is_named_with_what_departs_from_its_recipe_data_and_activation():
     assert description.tags == ("text", "carelu(gain=2)", "small(trainer.epochs=1)", "snli(max_length=9)", "mine")
 
 
-def test_what_a_layer_has_learned_has_its_own_section():
+def test_what_all_layers_have_learned_has_one_section():
     record = {"epoch": 1, "set5/psnr_y": 30.0, "activations": {"blocks.0.act": {"alpha": 0.5, "share": 0.25}}}
     assert history_values(record) == {
         "epoch": 1,
         "set5/psnr_y": 30.0,
-        "layer_blocks_0_act/alpha": 0.5,
-        "layer_blocks_0_act/share": 0.25,
+        "activations/blocks_0_act_alpha": 0.5,
+        "activations/blocks_0_act_share": 0.25,
     }
 
 

@@ -65,6 +65,16 @@ def test_a_recipe_and_settings_are_chosen_alike_by_every_script(tmp_path, capsys
     assert ids("--select", "trainer.max_steps=2") == ([1], "")
 
 
+def test_each_leaves_out_a_recipe_without_the_baseline_with_a_warning(tmp_path, capsys):
+    rows = [*grid(["relu", "mine"], range(2)), row("mine", 0, recipe="small(trainer.max_steps=2)")]
+    ledger = write(tmp_path / "ledger.csv", rows)
+    kept = []
+    assert write_from(given(ledger, "--recipe", "each"), lambda evidence: kept.extend(evidence.runs) or []) == 0
+    assert [run.setting.recipe_label for run in kept] == ["small"] * 4
+    warning = "warning: recipe small(trainer.max_steps=2) is left out: it has no run of the baseline relu\n"
+    assert capsys.readouterr().err == warning
+
+
 def test_a_wrong_selection_is_one_line(tmp_path, capsys):
     ledger = write(tmp_path / "ledger.csv", [row("relu", 0)])
     assert write_from(given(ledger, "--select", "nonsense"), lambda evidence: []) == 2

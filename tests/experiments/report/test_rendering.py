@@ -59,3 +59,12 @@ def test_rows_alone_can_be_embedded_in_another_page():
 
 def test_records_are_written_with_the_digits_that_are_asked_for():
     assert records_to_csv(["ms", "n"], [{"n": 2, "ms": 1 / 3}], digits=3) == "ms,n\n0.333,2\n"
+
+
+def test_text_of_a_ledger_is_no_formula_no_tag_and_no_link():
+    texts = ["=HYPERLINK(1)", "<img src=x>", "[a](http://b)", "a\\|b", "two\u2028lines\n# head", "p < 0.05"]
+    table = simple_table("name", "Title", [("text", "Text")], [[text] for text in texts])
+    assert to_csv(table).split("\n")[1] == "'=HYPERLINK(1)"
+    markdown = to_markdown(table)
+    for shown in ("&lt;img src=x>", "[a]\\(http://b)", "a\\\\\\|b", "| two lines # head |", "p < 0.05"):
+        assert shown in markdown

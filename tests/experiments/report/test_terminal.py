@@ -35,6 +35,14 @@ def test_only_settings_with_a_run_of_the_sweep_are_shown(tmp_path):
     assert text.startswith("Text classification") and "CIFAR-100" not in text
 
 
+def test_the_command_names_the_recipe_where_the_ledger_has_others(tmp_path):
+    rows = grid(("relu", "gelu"), range(2), ("cifar100", "text"))
+    stray = row("gelu", 0, recipe="small(trainer.max_steps=2)")
+    assert "--recipe" not in text_of(tmp_path, rows)
+    assert text_of(tmp_path, [*rows, stray], mine=rows).endswith(" --recipe small")
+    assert text_of(tmp_path, [*rows, *grid(("relu", "gelu"), [0], recipe="fast")]).endswith(" --recipe each")
+
+
 def test_one_activation_alone_is_no_comparison(tmp_path):
     assert text_of(tmp_path, rows_of(relu=RELU)) == ""
 

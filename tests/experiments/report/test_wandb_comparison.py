@@ -141,7 +141,7 @@ def test_a_recipe_without_baseline_does_not_stop_the_others(ledger, figures, tmp
     write(ledger, [*grid(["relu", "carelu"], range(2)), *grid(["carelu"], range(1), recipe="fast")])
     write_comparison(ledger, OFFLINE, tmp_path, figures)
     comparison = written(tmp_path)
-    assert comparison.config["problems"] == ["recipe fast is left out: it has no run of ReLU"]
+    assert comparison.config["problems"] == ["recipe fast is left out: it has no run of the baseline relu"]
     assert comparison.config["runs"] == 4
     assert "tables/cifar100" in comparison.summary
 

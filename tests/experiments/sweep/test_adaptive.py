@@ -13,10 +13,12 @@ import pytest
 
 from experiments.configuration.composition import compose
 from experiments.configuration.identity import identify
+from experiments.configuration.schema import validate
 from experiments.configuration.sweeper import Comparison, VerdictOptions
 from experiments.errors import BadInput
 from experiments.sweep.adaptive import AdaptiveSweep, seeds_before_a_verdict
 from experiments.sweep.record import SweepFolder
+from experiments.tasks.contract import build_task
 from experiments.training.job import Ending
 from tests.conftest import ROOT, run_command
 from tests.docs.pages import blocks, commands
@@ -303,7 +305,12 @@ def planned_runs(output_root):
     settings = [word for word in TINY if not word.startswith(("act=", "hydra."))]
     device = ["trainer.device=cpu", "trainer.precision=float32", f"output_root={output_root}"]
     words = [[*settings, *device, f"act={act}", f"seed={seed}"] for act in ("relu", "carelu") for seed in range(4)]
-    return {identify(*compose(each)).directory.name for each in words}
+    return {planned_run(*compose(each)) for each in words}
+
+
+def planned_run(cfg, choices):
+    config = validate(cfg)
+    return identify(config, choices, build_task(config).data_fingerprint(config)).directory.name
 
 
 @pytest.mark.slow
@@ -315,7 +322,7 @@ def test_in_a_pool_it_ends_by_itself_as_well(tmp_path):
 
 @pytest.mark.slow
 def test_a_run_that_diverges_ends_the_sweep_with_its_code_and_no_verdict(tmp_path):
-    done = run_command(*arguments(tmp_path), "optim.optimizer.lr=1e30")
+    done = run_command(*arguments(tmp_path), "optim.optimizer.lr=1e9")
     assert done.returncode == 3, done.stdout
     assert "act=carelu has no verdict: act=relu seed=0 diverged: " in done.stdout
     assert "decided: 0 of 1 comparison" in done.stdout

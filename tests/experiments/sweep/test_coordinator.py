@@ -66,7 +66,9 @@ LONG = ["act=relu", "seed=0,1,2", *TINY, "trainer.epochs=100", "trainer.max_step
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("launcher", "number"), [("basic", signal.SIGTERM), ("pool", signal.SIGINT)])
+@pytest.mark.parametrize(
+    ("launcher", "number"), [("basic", signal.SIGTERM), ("pool", signal.SIGINT), ("pool", signal.SIGHUP)]
+)
 def test_a_signal_stops_a_sweep_with_checkpoints(tmp_path, launcher, number):
     settings = [*LONG, f"output_root={tmp_path}", f"hydra/launcher={launcher}"]
     if launcher == "pool":

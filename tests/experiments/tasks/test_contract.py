@@ -47,6 +47,13 @@ def test_a_model_is_built_from_its_own_options_and_the_arguments_of_the_task():
     assert model_from_config(models, config, classes=3) == {"width": 8, "classes": 3}
 
 
+def test_a_task_that_makes_no_predictions_says_so(tmp_path):
+    task = CIFAR100(compose(["task=cifar100"])[0])
+    assert (task.chance(), task.state_dict()) == (1.0, {})
+    with pytest.raises(BadInput, match="task=cifar100 makes no predictions; give its class a method `predict`"):
+        Task.predict(task, None, [], tmp_path)
+
+
 def test_a_task_without_pictures_writes_nothing(tmp_path):
     assert Task.write_artifacts(None, None, None, tmp_path) == []
     assert list(tmp_path.iterdir()) == []

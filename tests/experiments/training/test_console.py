@@ -8,7 +8,7 @@ from rich.console import Console
 
 from experiments.configuration.composition import compose
 from experiments.configuration.identity import identify
-from experiments.training.console import Display, duration
+from experiments.training.console import Display, advice, duration
 
 RESULT = {
     "status": "finished",
@@ -53,15 +53,21 @@ def test_an_epoch_is_one_line_with_the_headline_its_time_and_the_time_left(shown
     assert text() == "epoch   3/10  top1 12.5  train/loss 4  1 min 05 s, about 7 min 35 s left\n"
 
 
-@pytest.mark.parametrize(("act", "other"), [("carelu", "relu"), ("gelu", "carelu")])
-def test_the_panel_holds_headline_and_cost_and_the_command_of_a_comparable_run(shown, act, other):
+@pytest.mark.parametrize("act", ["carelu", "gelu"])
+def test_the_panel_holds_headline_and_cost_and_the_command_of_the_baseline(shown, act):
     display, text = shown
     display.result(identity(f"act={act}", "seed=3"), RESULT)
     for expected in ("71.25 % (chance: 1.00 %)", "2 min 05 s", "3.2 ms per step", "1,234 MiB"):
         assert expected in text()
     (command,) = (line for line in text().splitlines() if line.startswith("compare with: "))
-    assert f"act={other}" in command.split()
-    assert "seed=3" in command.split()
+    assert {"act=relu", "seed=3"} <= set(command.split())
+
+
+def test_there_is_nothing_to_compare_with_where_the_baseline_is_there_or_is_this_run(shown):
+    display, text = shown
+    display.result(identity("act=gelu"), RESULT, differences={"relu": 0.5})
+    display.result(identity("act=relu"), RESULT)
+    assert "minus relu" in text() and "compare with" not in text() and "carelu" not in text()
 
 
 def test_the_panel_names_bicubic_interpolation_where_it_was_measured(shown):
@@ -115,13 +121,58 @@ def test_the_header_names_what_runs_and_where(shown):
         assert expected in text()
 
 
-def test_without_a_terminal_steps_are_not_shown(shown):
+def test_without_a_terminal_a_long_epoch_has_a_line_a_minute_with_the_time_left(shown, monkeypatch):
     display, text = shown
-    display.start(10, 0)
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    display.start(100, 20)  # a resumed run: its first 20 steps say nothing of the time
+    for step in range(21, 34):
+        now += 10
+        assert display.wants_step() == (step in (26, 32))
+        display.step(step, 1, 2, {"loss": 1.0})
+    assert text().splitlines() == [
+        "epoch   1/2  step 26 of 100  loss 1, about 12 min 20 s left",
+        "epoch   1/2  step 32 of 100  loss 1, about 11 min 20 s left",
+    ]
+
+
+def test_a_quiet_display_wants_no_step_however_long_an_epoch_takes(monkeypatch):
+    display = Display(quiet=True)
+    display.start(100, 0)
+    monkeypatch.setattr("time.monotonic", lambda: 1e9)
     assert not display.wants_step()
-    display.step(1, 1, 2, {"loss": 1.0})
-    display.stop()
-    assert text() == ""
+
+
+def test_a_run_that_max_steps_ended_says_so(shown):
+    display, text = shown
+    ended = {**RESULT, "steps": 20, "epochs": 0.5}
+    display.result(identity("trainer.max_steps=20"), ended)
+    assert "20 (0.5 epochs): it stopped there, as trainer.max_steps says" in text()
+    display.result(identity("trainer.max_steps=30"), ended)
+    assert text().count("max_steps says") == 1
+
+
+def test_chance_that_depends_on_the_data_is_named(shown):
+    display, text = shown
+    measured = {"headline_metric": "accuracy", "headline_value": 60.0, "chance": 100 / 3}
+    display.result(identity("task=text", "data=sample"), {**RESULT, **measured})
+    assert "60.00 % (chance: 33.33 %)" in text()
+
+
+@pytest.mark.parametrize(
+    ("data", "recipe", "recipes", "max_steps", "warned"),
+    [
+        ("sample", "standard", ["small", "standard"], None, True),
+        ("sample", "small", ["small", "standard"], None, False),
+        ("full", "standard", ["small", "standard"], None, False),
+        ("sample", "standard", ["standard"], None, False),
+        ("sample", "standard", ["small", "standard"], 3, False),
+    ],
+)
+def test_a_sample_without_a_recipe_is_warned_of(data, recipe, recipes, max_steps, warned):
+    said = advice(data, recipe, recipes, 200, max_steps)
+    assert bool(said) == warned
+    assert not warned or ("200 epochs" in said and "recipe=small" in said)
 
 
 def test_on_a_terminal_the_bar_shows_steps_twice_a_second_at_most():

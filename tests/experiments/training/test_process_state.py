@@ -50,7 +50,7 @@ def test_what_a_run_changes_in_its_process_is_put_back(run_in_sweep, monkeypatch
     "before",
     [
         ["act=prelu", "seed=5", "trainer.precision=bfloat16", "model.width=4"],
-        ["act=gelu", "optim=adamw", "trainer.channels_last=false", "optim.optimizer.lr=1e30"],
+        ["act=gelu", "optim=adamw", "trainer.channels_last=false", "optim.optimizer.lr=1e9"],
     ],
 )
 def test_a_run_after_another_equals_the_run_alone(run, run_in_sweep, tmp_path, before):

@@ -450,7 +450,7 @@ def test_a_loss_that_is_no_number_ends_the_run_as_diverged_and_keeps_the_last_go
 
 
 def test_a_learning_rate_that_is_far_too_high_diverges(run):
-    assert run("optim.optimizer.lr=1e30", "trainer.epochs=5").result["status"] == "diverged"
+    assert run("optim.optimizer.lr=1e9", "trainer.epochs=5").result["status"] == "diverged"
 
 
 @pytest.mark.slow
@@ -511,3 +511,60 @@ def test_the_display_writes_one_line_an_epoch_where_there_is_no_terminal(tiny_ci
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines if line.startswith("epoch")] == ["1/2", "2/2"]
     assert any(line.startswith("activation carelu") for line in lines)
+
+
+def other_content(**changes):
+    return lambda whole: json.dumps({**json.loads(whole), **changes})
+
+
+@pytest.mark.parametrize(
+    ("content", "answer"),
+    [
+        (lambda whole: "[]", "result.json is damaged .*not an object"),
+        (lambda whole: "{}", "result.json is damaged .*'run_id' is missing"),
+        (lambda whole: '{"status": "finished"}', "result.json is damaged"),
+        (lambda whole: "[" * 100_000, "result.json is damaged"),
+        (other_content(run_id="of another"), "holds the result of the run of another, not of cifar100-"),
+        (other_content(status="perfect"), "result.json is damaged .*'status' is 'perfect'"),
+        (other_content(wall_seconds=[1]), "result.json is damaged"),
+        (other_content(headline_metric="nonsense"), "result.json is damaged .*'nonsense', not of this task"),
+    ],
+)
+def test_a_result_that_parses_and_is_wrong_is_named_and_force_replaces_it(run, content, answer):
+    file = folder_of(run("trainer.max_steps=1")) / "result.json"
+    file.write_text(content(file.read_text()))
+    with pytest.raises(BadInput, match=answer) as caught:
+        run("trainer.max_steps=1")
+    assert "force=true" in str(caught.value) and "\n" not in str(caught.value)
+    assert run("trainer.max_steps=1", "force=true").result["status"] == "finished"
+
+
+def test_force_works_whatever_lies_there(run):
+    folder = folder_of(run("trainer.max_steps=1"))
+    names = ["result.json", "checkpoint.pt", "metrics.jsonl", "environment.json", "config.yaml", "predictions.npz"]
+    for name in [*names, "checkpoint.previous.pt", "checkpoint.pt.part"]:
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).mkdir()
+    (folder / "artifacts").write_text("no folder")
+    (folder / "replaced" / "2").mkdir(parents=True)
+    assert run("trainer.max_steps=1", "force=true").result["status"] == "finished"
+    assert (folder / "replaced" / "1" / "result.json").is_dir()
+
+
+def test_a_damaged_ledger_is_found_before_a_run_is_trained(run, tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "ledger.csv").write_text("no ledger")
+    monkeypatch.setattr(CIFAR100, "loss", lambda *_: pytest.fail("too late"))
+    with pytest.raises(BadInput, match=r"ledger\.csv is not a ledger"):
+        run()
+
+
+def test_a_record_of_metrics_with_line_breaks_of_unicode_is_read(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    RunDirectory(tmp_path).write_metrics([{"epoch": 0, "name": "a\u2028b\x85c"}])
+    assert read_metrics(file) == [{"epoch": 0, "name": "a\u2028b\x85c"}]
+
+
+def test_a_model_that_no_memory_holds_is_answered_with_its_size(run):
+    with pytest.raises(BadInput, match=r"model=resnet18-w900000000 .* does not fit into memory: .*model\.\*"):
+        run("model.width=900000000")

@@ -41,6 +41,15 @@ def test_a_column_is_a_recorded_epoch_under_its_own_number(epochs, named):
     assert [list(epochs)[int(place)] for place in axes.get_xticks()] == list(map(int, named))
 
 
+@pytest.mark.parametrize(("least", "largest", "offset"), [(1.0, 1.000012, "1"), (0.0, 0.000012, ""), (1.0, 1.2, "")])
+def test_values_that_hardly_differ_are_labelled_by_their_distance_from_one_of_them(least, largest, offset):
+    drawn = heat_maps({"x": {"a": {0: least, 1: largest}}})
+    drawn.sheet.canvas.draw()
+    (scale,) = drawn.panels[0].child_axes
+    assert scale.yaxis.get_offset_text().get_text().partition("+")[2] == offset
+    assert max(len(label.get_text()) for label in scale.get_yticklabels()) < 9
+
+
 def test_the_words_are_the_values_at_the_last_epoch():
     said = in_words({"α": {"a": {0: 0.0, 1: 1.0}, "b": {0: 0.0, 1: -2.0}}})
     assert said == "Heat maps over the epochs, a row a layer (2 layers). At the end: α from −2.00 to 1.00."

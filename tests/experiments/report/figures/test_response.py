@@ -1,11 +1,16 @@
 """Responses of the activations of a ledger."""
 
+import hashlib
+import sys
+
 import pytest
 import torch
 from torch import nn
 
-from carelu import CAReLU, register
+from carelu import CAReLU, register, registry
 from carelu.registry import unregister
+from experiments.record.publication import published
+from experiments.record.run_directory import CONFIG
 from experiments.report.figures import response as module
 from tests.experiments.ledgers import grid
 from tests.experiments.simulated import drawn
@@ -58,6 +63,39 @@ def test_a_competition_has_a_curve_for_each_share_at_its_own_start(tmp_path, she
 def test_activations_that_the_library_does_not_know_have_no_response(tmp_path):
     rows = grid(("mine", "yours"), range(2))
     assert "responses" not in drawn(tmp_path / "ledger.csv", rows, baseline="mine")
+
+
+MINE = """
+from carelu import register
+from torch import nn
+
+@register("response_of_mine")
+class Mine(nn.Module):
+    def forward(self, z):
+        return 2 * z
+"""
+
+
+@pytest.mark.parametrize("known", ["importable", "elsewhere", "changed"])
+def test_a_module_of_ones_own_is_imported_and_otherwise_the_caption_says_what_to_do(tmp_path, monkeypatch, known):
+    (tmp_path / "response_of_mine.py").write_text(MINE)
+    if known != "elsewhere":
+        monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
+    digest = hashlib.sha256(b"Mine\0" + MINE.encode()).hexdigest()[:12]
+    rows = grid(("relu", "response_of_mine"), range(1))
+    for each in rows:
+        each["activation_hash"] = "" if each["act"] == "relu" else "another" if known == "changed" else digest
+        config = published(tmp_path / "ledger.csv", CONFIG, each["run_id"])
+        config.parent.mkdir(exist_ok=True)
+        config.write_text("act: {name: response_of_mine, package: response_of_mine}")
+    try:
+        figure = drawn(tmp_path / "ledger.csv", rows)["responses"]
+    finally:
+        sys.modules.pop("response_of_mine", None)
+    assert ("response_of_mine" in figure.alt) == (known == "importable")
+    assert ("Not drawn: response_of_mine" in figure.caption) == (known != "importable")
+    assert ("PYTHONPATH" in figure.caption) == (known != "importable")
 
 
 def test_an_activation_that_needs_the_shape_of_a_site_has_no_response(tmp_path):

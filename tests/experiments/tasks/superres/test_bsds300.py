@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from experiments.errors import BadInput
+from experiments.tasks.image_files import image_files, read_images
 from experiments.tasks.superres import bsds300
-from experiments.tasks.superres.image_files import image_files, read_images
 
 
 def test_the_sample_holds_40_and_8_photographs():
@@ -60,7 +60,7 @@ def test_a_failed_download_says_why_and_leaves_nothing_that_looks_like_the_set(t
     def no_network(*_, **__):
         raise URLError("no route to host")
 
-    monkeypatch.setattr(bsds300, "download_and_extract_archive", no_network)
+    monkeypatch.setattr(bsds300, "download_url", no_network)
     with pytest.raises(BadInput, match="no route to host") as caught:
         bsds300.folders(str(tmp_path / "new"), download=True)
     assert str(caught.value).count("\n") == 1

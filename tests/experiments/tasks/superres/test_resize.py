@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from experiments.tasks.superres.image_files import image_files, read_images
+from experiments.tasks.image_files import image_files, read_images
 from experiments.tasks.superres.image_quality import luma, peak_signal_noise_ratio, shaved
 from experiments.tasks.superres.resize import bicubic, cubic_kernel, resize_taps
 

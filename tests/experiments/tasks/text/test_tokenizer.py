@@ -86,3 +86,17 @@ def test_a_pretrained_tokenizer_comes_from_a_folder(tmp_path):
 def test_a_pretrained_tokenizer_that_cannot_be_loaded_is_named(tmp_path):
     with pytest.raises(BadInput, match=r"data\.tokenizer=.*missing: no tokenizer can be loaded"):
         pretrained_tokenizer(str(tmp_path / "missing"), "data.tokenizer")
+
+
+def test_a_word_of_a_million_characters_is_left_out_and_changes_nothing_else():
+    long = "ab" * 500_000
+    with_it = train_wordpiece([*TEXTS, long, f"the cat, {long}! sat"], 200, lowercase=True)
+    assert with_it.get_vocab() == train_wordpiece([*TEXTS, "the cat, ! sat"], 200, lowercase=True).get_vocab()
+    assert with_it.encode(long, add_special_tokens=False).tokens == ["[UNK]"]
+
+
+@pytest.mark.parametrize("text", ["x" * 101, "the " + "é" * 200, "a" + "-" * 200])
+def test_only_texts_with_many_characters_in_a_row_are_looked_into(text):
+    assert module.may_have_long_words(text)
+    assert not module.may_have_long_words(text[:100])
+    assert not module.may_have_long_words(" ".join(text))

@@ -13,6 +13,9 @@ from experiments.errors import BadInput
 ACCEPTED_MODES = ("RGB", "L", "P", "1")
 """Pillow's modes that become 8-bit RGB without loss: colour, grey, palette, black and white."""
 
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "PPM", "GIF")
+"""Pillow's formats that are read, by content; not those for which it starts other programs, as for EPS."""
+
 CONVERT = 'convert it to 8-bit RGB: Image.open(FILE).convert("RGB").save(NEW_FILE)'
 
 
@@ -48,24 +51,26 @@ def read_images(files: list[Path]) -> list[Tensor]:
 
 def _read_image(file: Path) -> Tensor:
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=FORMATS) as image:
             _refuse_unlike(file, image)
             pixels = np.array(image.convert("RGB"))
     except BadInput:
         raise
     except Image.DecompressionBombError as error:
         raise BadInput(f"{file} is too large an image: {error}; cut it into parts") from error
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises these for other or damaged files
+    except Exception as error:  # Pillow raises errors of many kinds for other or damaged files
         reason = "damaged" if _looks_like_image(file) else "not an image"
-        raise BadInput(f"{file} is {reason}; remove it from the folder, or restore it") from error
+        raise BadInput(
+            f"{file} is {reason} (accepted: {', '.join(FORMATS)}); remove it from the folder, or restore it"
+        ) from error
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
 def _looks_like_image(file: Path) -> bool:
     try:
-        with Image.open(file):
+        with Image.open(file, formats=FORMATS):
             return True
-    except (OSError, SyntaxError, ValueError):
+    except Exception:
         return False
 
 

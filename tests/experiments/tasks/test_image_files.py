@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from experiments.errors import BadInput
-from experiments.tasks.superres.image_files import image_files, read_images
+from experiments.tasks.image_files import image_files, read_images
 
 COLOUR = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
 
@@ -104,3 +104,11 @@ def test_an_empty_folder_and_none_at_all_are_named_with_their_key(tmp_path):
         image_files(tmp_path, "data.train")
     with pytest.raises(BadInput, match=r"data\.test: .*missing is not a folder"):
         image_files(tmp_path / "missing", "data.test")
+
+
+def test_a_file_for_which_pillow_would_start_another_program_is_no_image(tmp_path, monkeypatch):
+    file = tmp_path / "image.png"
+    Image.new("RGB", (8, 8)).save(file, format="EPS")
+    monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("Ghostscript was started"))
+    with pytest.raises(BadInput, match=r"image\.png is not an image \(accepted: PNG, JPEG"):
+        read_images([file])

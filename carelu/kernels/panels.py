@@ -1,0 +1,93 @@
+"""The loops of carelu.cpp over panels: rows that lie side by side, and a share that is measured on another tensor."""
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+from carelu.kernels.autograd_function import COMPETITIONS, Saved, Settings
+from carelu.kernels.build import built_library
+from carelu.kernels.layout import Rows, laid_out_as, side_by_side_rows_of, statistics_shape
+
+DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}  # as in carelu.cpp
+
+GRAIN = 2**15
+"""Smallest number of elements per thread, as in torch's own loops."""
+
+
+def threads(z: Tensor) -> int:
+    """In how many threads the loops run."""
+    return max(1, min(torch.get_num_threads(), z.numel() // GRAIN))
+
+
+class Call(ctypes.Structure):
+    """The struct of the same name in carelu.cpp."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in Rows._fields),
+        *((name, ctypes.c_void_p) for name in ("z", "measured", "grad", "y", "grad_z", "grad_measured", "statistics")),
+        *((name, ctypes.c_void_p) for name in ("alpha", "beta", "grad_alpha", "grad_beta")),
+        *((name, ctypes.c_double) for name in ("gain", "eps")),
+        *((name, ctypes.c_int) for name in ("dtype", "competition", "parameters", "threads")),
+    )
+
+
+def _call(z: Tensor, settings: Settings, alpha: Tensor, **tensors: Tensor | None) -> Call:
+    """A call without the pointers that are not in `tensors`.
+
+    Raises:
+        ValueError: the rows of `z` are not evenly spaced.
+    """
+    rows = side_by_side_rows_of(z, settings.dims)
+    if rows is None:
+        raise ValueError(f"the rows of a tensor of strides {z.stride()} over {settings.dims} are not evenly spaced")
+    pointers = {name: None if tensor is None else tensor.data_ptr() for name, tensor in tensors.items()}
+    return Call(
+        *rows,
+        z=z.data_ptr(),
+        alpha=alpha.data_ptr(),
+        gain=settings.gain,
+        eps=settings.eps,
+        dtype=DTYPES[z.dtype],
+        competition=COMPETITIONS[settings.competition],
+        parameters=DTYPES[alpha.dtype],
+        threads=threads(z),
+        **pointers,
+    )
+
+
+def forward(
+    z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings, measured: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The output and the statistics, see `carelu.kernels.autograd_function.Kernel`.
+
+    `measured`: what the statistics are of, in the dtype and memory format of `z`; None: of `z`.
+    """
+    output = torch.empty_like(z)
+    wide = torch.float64 if z.dtype == torch.float64 else torch.float32
+    statistics = torch.empty(statistics_shape(z.shape, settings.dims), dtype=wide)
+    call = _call(z, settings, alpha, beta=beta, measured=measured, y=output, statistics=statistics)
+    built_library().carelu_forward_panels(ctypes.byref(call))
+    return output, statistics
+
+
+def backward(
+    grad: Tensor,
+    saved: Saved,
+    measured: Tensor | None,
+    settings: Settings,
+    needs_grad_z: bool,
+    needs_grad_measured: bool = False,
+) -> tuple[Tensor | None, Tensor | None, Tensor, Tensor]:
+    """The gradients of z, `measured` (each None if not needed), α and β."""
+    z, alpha, beta, statistics = saved
+    gradients = {
+        "grad_z": torch.empty_like(z) if needs_grad_z else None,
+        "grad_measured": torch.empty_like(z) if needs_grad_measured else None,
+        "grad_alpha": torch.empty_like(alpha),
+        "grad_beta": torch.empty_like(beta),
+    }
+    grad = laid_out_as(z, grad)  # held until the loops are done
+    call = _call(z, settings, alpha, beta=beta, measured=measured, grad=grad, statistics=statistics, **gradients)
+    built_library().carelu_backward_panels(ctypes.byref(call))
+    return gradients["grad_z"], gradients["grad_measured"], gradients["grad_alpha"], gradients["grad_beta"]
