@@ -201,9 +201,6 @@ def _pad(model: nn.Module, inputs: dict[str, torch.Tensor]) -> None:
 def _train(model: nn.Module, report: Report, inputs: object) -> None:
     """Two steps of SGD towards 1 in all results; towards 0 a model whose last layer starts at 0 would stand still."""
     model.train()
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.eval()  # some models have one value a channel at the size of these inputs
     learned = {f"{name}.{key}": value for name in report for key, value in model.get_submodule(name).named_parameters()}
     before = {name: value.detach().clone() for name, value in learned.items()}
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
@@ -238,7 +235,8 @@ def table(rows: list[Row], versions: str) -> str:
         "Columns: *whole*: every activation that the model calls is a new one; *verified*: `carelu.verify` passes; "
         "*trains*: two steps of SGD; *reloads*: the state dict in a second model gives the same results; *exports*: "
         "with `torch.export`, where the original does; *causal*: earlier logits do not move when the last token "
-        "changes; *padding*: masked padding changes nothing. A dash: does not apply.",
+        "changes; *padding*: masked padding changes nothing. A dash: does not apply. *not tried*: left out with "
+        "`--no-export`.",
         "",
         f"| {' | '.join(head)} |",
         f"| {' | '.join('---:' if name == 'sites' else '---' for name in head)} |",
