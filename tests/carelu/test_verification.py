@@ -1,3 +1,5 @@
+import functools
+
 import pytest
 import torch
 from torch import nn
@@ -132,7 +134,9 @@ def test_a_model_without_activations_of_this_library_is_refused():
 
 
 @pytest.mark.slow
-def test_the_compiled_model_is_compared():
+def test_the_compiled_model_is_compared(monkeypatch):
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))  # the usual one takes long
+
     class Differs(nn.Module):
         def __init__(self):
             super().__init__()
