@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import time
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -90,6 +91,9 @@ def read_predictions(file: Path) -> dict[str, np.ndarray]:
         BadInput: the file is damaged.
     """
     try:
+        with zipfile.ZipFile(file) as archive:  # NumPy may stop reading before it comes to a checksum
+            if not archive.namelist() or archive.testzip() is not None:
+                raise ValueError("its checksum does not agree")
         with np.load(file, allow_pickle=False) as arrays:
             found = dict(arrays)
         if not all(isinstance(each, np.ndarray) for each in found.values()):

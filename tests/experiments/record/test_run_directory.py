@@ -185,3 +185,13 @@ def test_predictions_that_say_they_need_another_version_of_zip_are_damaged(direc
     file.write_bytes(content)
     with pytest.raises(BadInput, match=r"predictions\.npz is damaged \(zip file version 21\.0\)"):
         read_predictions(file)
+
+
+def test_predictions_whose_end_was_zeroed_are_damaged_and_not_empty(directory):
+    directory.write_predictions({"test/correct": np.arange(3)})
+    file = directory.path / "predictions.npz"
+    content = file.read_bytes()
+    end = content.rindex(b"PK\x05\x06") + 8
+    file.write_bytes(content[:end] + bytes(len(content) - end))
+    with pytest.raises(BadInput, match=r"predictions\.npz is damaged"):
+        read_predictions(file)
