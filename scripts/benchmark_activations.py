@@ -1,8 +1,10 @@
-"""Times every activation alone, at the shapes of the three networks, and writes results/benchmarks/<device>.*.
+r"""Times every activation alone, at the shapes of the three networks, and writes results/benchmarks/<device>.*.
 
 python scripts/benchmark_activations.py                                    # everything, in minutes
 python scripts/benchmark_activations.py --activations carelu gelu --network resnet18 --dtype float32 --out outputs
 python scripts/benchmark_activations.py --activations carelu --kernel auto torch_ops eager --out outputs
+python scripts/benchmark_activations.py --activations carelu carelu_over_channel carelu_over_feature carelu_pre_norm \
+    --network resnet18 --out outputs   # what competes, in both layouts
 python scripts/benchmark_activations.py --render results/benchmarks/nvidia-h100.csv   # only page and figure
 
 The files are written after each shape, so a stopped run keeps its measurements.
@@ -20,7 +22,9 @@ from experiments.errors import unknown
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     networks, kernel = options.NETWORKS, os.environ.get("CARELU_KERNEL") or "auto"
-    parser.add_argument("--activations", nargs="+", metavar="NAME", help="default: every registered one")
+    parser.add_argument(
+        "--activations", nargs="+", metavar="NAME", help="default: all, also CAReLU over channel and feature"
+    )
     parser.add_argument("--network", nargs="+", choices=networks, default=networks, help="whose shapes; default: all")
     parser.add_argument("--dtype", nargs="+", choices=options.DTYPES, help="default: all, but float16 on a CPU")
     parser.add_argument("--layout", nargs="+", choices=options.LAYOUTS, default=options.LAYOUTS, help="default: both")
@@ -63,20 +67,21 @@ def _measure(arguments: argparse.Namespace) -> Path:
     from carelu import activation_names
     from experiments.benchmarking import machine
     from experiments.benchmarking.activations_page import page
-    from experiments.benchmarking.operations import SITES, Plan, measure
+    from experiments.benchmarking.operations import SITES, VARIANTS, Plan, measure
     from experiments.benchmarking.results import write_results
     from experiments.training.allocator import keep_freed_memory
 
     options.check_writable(arguments.out)
+    known = [*activation_names(), *VARIANTS]
     device = options.find_device(arguments.device)
     for word, names, kind in (
-        *((name, activation_names(), "activation") for name in arguments.activations or []),
+        *((name, known, "activation") for name in arguments.activations or []),
         *((name, options.KERNELS, "kernel") for name in arguments.kernel),
     ):
         if word not in names:
             raise unknown(kind, word, names)
     plan = Plan(
-        activations=arguments.activations or activation_names(),
+        activations=arguments.activations or known,
         kernels=arguments.kernel,
         sites=[site for site in SITES if site.network in arguments.network],
         dtypes=arguments.dtype or [name for name in options.DTYPES if device.type == "cuda" or name != "float16"],

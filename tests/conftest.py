@@ -1,18 +1,20 @@
-"""Fixtures that several test files need: a tiny CIFAR-100, runs on it, and the real data where it is at hand."""
+"""Fixtures that several test files need: a tiny CIFAR-100, runs on it, and the real data where it is at hand.
+
+The suite is imported where it is needed, so that the tests of the library run without it.
+"""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
-from experiments.configuration.composition import compose
-from experiments.tasks.cifar100 import dataset as cifar100
-from experiments.training.console import Display
-from experiments.training.job import Ending, run_job
-from experiments.training.run import Outcome, Run
+if TYPE_CHECKING:
+    from experiments.training.job import Ending
+    from experiments.training.run import Outcome
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,12 +27,16 @@ torch.set_num_threads(1)  # tiny models gain nothing from more, and a busy machi
 @pytest.fixture(scope="session")
 def sample():
     """(train, test) of the bundled sample."""
+    from experiments.tasks.cifar100 import dataset as cifar100
+
     return cifar100.load_sample()
 
 
 @pytest.fixture
 def tiny_cifar100(monkeypatch, sample):
     """Makes data=sample the first 3 training and 2 test images of each class: 3 steps an epoch at batch size 100."""
+    from experiments.tasks.cifar100 import dataset as cifar100
+
     train, test = sample
     few = [part[torch.arange(len(part)) % (len(part) // 100) < count] for part, count in ((train, 3), (test, 2))]
     monkeypatch.setattr(cifar100, "load_sample", lambda: few)
@@ -53,8 +59,11 @@ def tiny_overrides(tmp_path):
 @pytest.fixture
 def run(tiny_cifar100, tiny_overrides):
     """Performs a tiny run with further settings."""
+    from experiments.configuration.composition import compose
+    from experiments.training.console import Display
+    from experiments.training.run import Run
 
-    def perform_with(*overrides: str) -> Outcome:
+    def perform_with(*overrides: str) -> "Outcome":
         cfg, choices = compose([*tiny_overrides, *overrides])
         return Run(cfg, choices, Display()).complete()
 
@@ -64,8 +73,10 @@ def run(tiny_cifar100, tiny_overrides):
 @pytest.fixture
 def run_in_sweep(tiny_cifar100, tiny_overrides):
     """Performs a tiny run with further settings as a sweep in one process does; returns how it ended."""
+    from experiments.configuration.composition import compose
+    from experiments.training.job import run_job
 
-    def perform_with(*overrides: str) -> Ending:
+    def perform_with(*overrides: str) -> "Ending":
         return run_job(*compose([*tiny_overrides, *overrides]))
 
     return perform_with

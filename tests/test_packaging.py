@@ -1,6 +1,7 @@
 """What is shipped, and what the documents promise about it."""
 
 import email
+import os
 import re
 import subprocess
 import sys
@@ -67,6 +68,26 @@ assert {str(wheel)!r} in carelu.__file__
 assert torch.equal(carelu.CAReLU()(torch.ones(2, 3)), torch.ones(2, 3))
 """
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_the_tests_of_the_library_need_nothing_of_the_suite(tmp_path):
+    program = f"""
+import sys, pytest
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {BLOCKED!r}:
+            raise ModuleNotFoundError("No module named " + repr(name), name=name)
+sys.meta_path.insert(0, Blocked())
+files = ["tests/carelu/test_activations.py", "tests/carelu/test_plugins.py", "tests/carelu/integrations"]
+sys.exit(pytest.main(["-m", "not slow", "-k", "not compiled", *files]))
+"""
+    command = [sys.executable, "-c", program]
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # Hydra brings a plugin of pytest
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout
+    imports = [line for file in (ROOT / "tests/carelu").rglob("*.py") for line in file.read_text().splitlines()]
+    assert [line for line in imports if re.match(r"\s*(from|import) (experiments|scripts)", line)] == []
 
 
 def test_the_constraints_pin_every_package_that_the_project_names():

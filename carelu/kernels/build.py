@@ -15,6 +15,7 @@ import os
 import platform
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -24,7 +25,7 @@ import torch
 
 logger = logging.getLogger("carelu")
 
-TIME_LIMIT = 180
+TIME_LIMIT = 300
 """Seconds for one command of the compiler; compiling takes about ten."""
 COMPILE = ["-std=c++17", "-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-fPIC"]
 
@@ -136,17 +137,36 @@ def _build(compiler: list[str], source: bytes, file: Path) -> None:
 
 def _run(command: list[str]) -> str:
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=TIME_LIMIT, stdin=subprocess.DEVNULL
-        )
+        code, output, messages = _ended(command)
     except OSError as error:
         raise BuildError(f"{command[0]} does not run ({error})") from error
     except subprocess.TimeoutExpired as error:
         raise BuildError(f"{command[0]} has not ended within {TIME_LIMIT} seconds ({shlex.join(command)})") from error
-    if done.returncode:
-        logger.debug("%s\n%s%s", shlex.join(command), done.stdout, done.stderr)
-        raise BuildError(f"{command[0]} failed ({_ending(done.returncode)}){_reason(done.stderr)}")
-    return done.stdout
+    if code:
+        logger.debug("%s\n%s%s", shlex.join(command), output, messages)
+        raise BuildError(f"{command[0]} failed ({_ending(code)}){_reason(messages)}")
+    return output
+
+
+def _ended(command: list[str]) -> tuple[int, str, str]:
+    """(exit status, output, messages) of a command; one that does not end in time is ended with all that it started."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            output, messages = process.communicate(timeout=TIME_LIMIT)
+        except BaseException:  # the time limit, or Ctrl-C
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            raise
+    return process.returncode, output, messages
 
 
 def _ending(code: int) -> str:

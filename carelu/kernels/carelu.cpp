@@ -283,6 +283,8 @@ void backward(const Stored* grad, const Stored* z, Stored* grad_z, const void* t
 
 // Inlined wherever it is called, since only then loops around it become vectors.
 #define INLINED __attribute__((always_inline))
+// Compiled once, which shortens the build.
+#define OUTLINED __attribute__((noinline))
 
 constexpr int64_t WIDEST = 1024;  // lanes of a panel
 constexpr int64_t FOLDED = 128;   // lanes that folding aims at
@@ -429,7 +431,7 @@ void sides_of_rows(const Panel& panel, const Stored* z, TotalOf<Sum> (&sides)[2]
 
 // As `passed_product`, for the rows of a panel; with `writes`, also writes scale · passed gradient to `direct`.
 template <bool writes, class Sum, class Stored, class Value>
-void products_of_rows(const Panel& panel, const Stored* grad, const Stored* z, Stored* __restrict direct,
+OUTLINED void products_of_rows(const Panel& panel, const Stored* grad, const Stored* z, Stored* __restrict direct,
                       const Value* scale, TotalOf<Sum> (&products)[1][WIDEST]) {
   if (panel.one_by_one) {
     for (int64_t row = 0; row < panel.steps; ++row) {
@@ -478,7 +480,7 @@ template <class Value> constexpr double HIGHEST = sizeof(Value) == 4 ? 1e35 : 1e
 
 // Measures the rows again whose fast sums, `sides`, are out of range.
 template <int competition, class Stored, class Value>
-void measure_rows_again(const Panel& panel, const Stored* z, TotalOf<Value> (&sides)[2][WIDEST], double eps,
+OUTLINED void measure_rows_again(const Panel& panel, const Stored* z, TotalOf<Value> (&sides)[2][WIDEST], double eps,
                         Value* share, Value* norm, Value* unit) {
   using Wide = typename Arithmetic<Stored>::Wide;
   alignas(64) TotalOf<Wide> wide[2][WIDEST];
@@ -490,35 +492,35 @@ void measure_rows_again(const Panel& panel, const Stored* z, TotalOf<Value> (&si
   }
 }
 
-// The statistics of the rows of a panel, written to the tables from `share`, `norm` and `unit` on. The unit is 1 unless
-// the fast arithmetic leaves its range.
-template <int competition, class Stored, class Value>
-void measure_rows(const Panel& panel, const Stored* z, int64_t length, double eps, Value* __restrict share,
-                  Value* __restrict norm, Value* __restrict unit) {
-  alignas(64) TotalOf<Value> sides[2][WIDEST];
-  sides_of_rows<competition, Value>(panel, z, sides);
+// Writes the statistics of rows from their fast sums; returns whether a row is out of range.
+template <class Value>
+OUTLINED bool statistics_of(int competition, const TotalOf<Value> (&sides)[2][WIDEST], int64_t rows, int64_t length,
+                            double eps, Value* __restrict share, Value* __restrict norm, Value* __restrict unit) {
   int outside = 0;
-  for (int64_t row = 0; row < panel.rows; ++row) {
+  for (int64_t row = 0; row < rows; ++row) {
     const double both = sides[0][row] + sides[1][row], sum = competition == COUNT ? double(length) : both + eps;
     share[row] = Value(sides[0][row] / sum);
     norm[row] = Value(sum);
     unit[row] = 1;
     outside |= !(both >= LOWEST<Value> && sum <= HIGHEST<Value>);
   }
-  if constexpr (competition != COUNT)
-    if (outside) measure_rows_again<competition>(panel, z, sides, eps, share, norm, unit);
+  return competition != COUNT && outside;
 }
 
-template <int competition, class Stored, class Value>
-void forward_panel(const Panel& panel, const Stored* measured, const Stored* z, Stored* y, const Statistics<Value>& table,
-                   int64_t length, double alpha, double beta, double gain, double eps) {
-  alignas(64) Value scale[WIDEST];
-  Value* const share = table.share + panel.row;
-  measure_rows<competition>(panel, measured, length, eps, share, table.norm + panel.row, table.unit + panel.row);
-  for (int64_t row = 0; row < panel.rows; ++row)
-    scale[row] = Value(gain * tanh_for<Value>(alpha * share[row] + beta));
-  repeat(panel, scale);
-  every_step(panel, [=, &scale](auto alone, int64_t at, int64_t lanes, int64_t first) {
+// The scales of shares, and the hyperbolic tangents in them.
+template <class Value>
+OUTLINED void scales_of(const Value* share, int64_t rows, double alpha, double beta, double gain, double* tanh,
+                        Value* scale) {
+  for (int64_t row = 0; row < rows; ++row) {
+    tanh[row] = tanh_for<Value>(alpha * share[row] + beta);
+    scale[row] = Value(gain * tanh[row]);
+  }
+}
+
+// As `write_output`, for the rows of a panel.
+template <class Stored, class Value>
+OUTLINED void write_outputs(const Panel& panel, const Stored* z, Stored* y, const Value* scale) {
+  every_step(panel, [=](auto alone, int64_t at, int64_t lanes, int64_t first) {
     const Value* const scales = scale + first;
     const Stored* const from = z + at;
     Stored* __restrict to = y + at;
@@ -529,10 +531,27 @@ void forward_panel(const Panel& panel, const Stored* measured, const Stored* z, 
   });
 }
 
+template <int competition, class Stored, class Value>
+void forward_panel(const Panel& panel, const Stored* measured, const Stored* z, Stored* y, const Statistics<Value>& table,
+                   int64_t length, double alpha, double beta, double gain, double eps) {
+  Value *const share = table.share + panel.row, *const norm = table.norm + panel.row;
+  Value* const unit = table.unit + panel.row;
+  alignas(64) TotalOf<Value> sides[2][WIDEST];
+  sides_of_rows<competition, Value>(panel, measured, sides);
+  const bool outside = statistics_of(competition, sides, panel.rows, length, eps, share, norm, unit);
+  if constexpr (competition != COUNT)
+    if (outside) measure_rows_again<competition>(panel, measured, sides, eps, share, norm, unit);
+  alignas(64) double tanh[WIDEST];
+  alignas(64) Value scale[WIDEST];
+  scales_of(share, panel.rows, alpha, beta, gain, tanh, scale);
+  repeat(panel, scale);
+  write_outputs(panel, z, y, scale);
+}
+
 // As `write_gradient`, for the rows of a panel, whose factors are in tables; without a gradient that comes directly if
 // `grad` is null.
 template <int competition, class Sum, class Stored, class Value>
-void write_gradients(const Panel& panel, const Stored* grad, const Stored* z, Stored* grad_z, const Value* scale,
+OUTLINED void write_gradients(const Panel& panel, const Stored* grad, const Stored* z, Stored* grad_z, const Value* scale,
                      const Sum* above, const Sum* below) {
   const auto write = [=](auto direct, auto alone, int64_t at, int64_t lanes, int64_t first) {
     const Stored *const grads = grad + (direct ? at : 0), *const from = z + at;
@@ -556,67 +575,90 @@ void write_gradients(const Panel& panel, const Stored* grad, const Stored* z, St
     every_step(panel, [=](auto... step) { write(std::false_type(), step...); });
 }
 
+// Σ g z over the elements of each row that pass; also writes scale · passed gradient to `direct`, if that is not null.
+template <class Stored, class Value, class Wide>
+OUTLINED void totals_of(const Panel& panel, const Stored* grad, const Stored* z, Stored* direct, const Value* scale,
+                        Wide* totals) {
+  alignas(64) TotalOf<Value> fast[1][WIDEST];
+  if (direct)
+    products_of_rows<true, Value>(panel, grad, z, direct, scale, fast);
+  else
+    products_of_rows<false, Value>(panel, grad, z, direct, scale, fast);
+  int overflows = 0;
+  for (int64_t row = 0; row < panel.rows; ++row) {
+    totals[row] = fast[0][row];
+    overflows |= !(std::abs(fast[0][row]) <= 1e300);
+  }
+  if (!overflows) return;
+  alignas(64) TotalOf<Wide> wide[1][WIDEST];
+  products_of_rows<false, Wide>(panel, grad, z, (Stored*)nullptr, scale, wide);
+  for (int64_t row = 0; row < panel.rows; ++row)
+    if (!std::isfinite(fast[0][row])) totals[row] = wide[0][row];
+}
+
+// What `write_gradients` needs for each row, see `backward_row`.
+template <class Value, class Wide> struct Factors {
+  alignas(64) Wide factor[WIDEST];
+  alignas(64) Value above[WIDEST], below[WIDEST];
+  int outside = 0;  // whether a row does not fit
+
+  // Otherwise the factor would lose digits, or overflow, as a Value.
+  bool fits(int64_t row) const {
+    const double lowest = sizeof(Value) == 4 ? 1e-35 : 1e-300;
+    const Wide magnitude = factor[row] < 0 ? -factor[row] : factor[row];
+    return magnitude == 0 || (magnitude > lowest && magnitude < 1 / lowest);
+  }
+};
+
+// The factors of the rows whose Σ g z are `totals`, and their parts of the gradients of α and β, added to `sums`.
+template <class Value, class Wide>
+OUTLINED void factors_of(int competition, int64_t rows, Wide* totals, const double* tanh, const Value* share,
+                         const Value* norm, const Value* unit, double alpha, double gain, double* sums,
+                         Factors<Value, Wide>& factors) {
+  const Wide twice = competition == ENERGY ? 2 * Wide(alpha) : alpha;
+  for (int64_t row = 0; row < rows; ++row) {
+    totals[row] *= gain * (1 - tanh[row] * tanh[row]);  // the gradient of u = α p + β
+    const Wide squared = competition == ENERGY ? Wide(unit[row]) * unit[row] : unit[row];
+    factors.factor[row] = twice * totals[row] / (norm[row] * squared);
+    const Wide below = factors.factor[row] * share[row];
+    factors.above[row] = Value(factors.factor[row] * (1 - Wide(share[row])));
+    factors.below[row] = Value(competition == L1 ? below : -below);
+    factors.outside |= !factors.fits(row);
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    sums[0] += double(share[row] * totals[row]);
+    sums[1] += double(totals[row]);
+  }
+}
+
 // Adds the gradients of α and β to `sums`. `measured` is null if the share is measured on z.
 template <int competition, class Stored, class Value>
 void backward_panel(const Panel& panel, const Stored* grad, const Stored* measured, const Stored* z, Stored* grad_z,
                     Stored* grad_measured, const Statistics<Value>& table, int64_t length, double* sums, double alpha,
                     double beta, double gain) {
   using Wide = typename Arithmetic<Stored>::Wide;
-  const Value *share = table.share + panel.row, *norm = table.norm + panel.row, *unit = table.unit + panel.row;
-  alignas(64) Value scale[WIDEST], above[WIDEST], below[WIDEST];
+  const Value *const share = table.share + panel.row, *const norm = table.norm + panel.row;
   alignas(64) double tanh[WIDEST];
-  for (int64_t row = 0; row < panel.rows; ++row) {
-    tanh[row] = tanh_for<Value>(alpha * share[row] + beta);
-    scale[row] = Value(gain * tanh[row]);
-  }
+  alignas(64) Value scale[WIDEST];
+  scales_of(share, panel.rows, alpha, beta, gain, tanh, scale);
   repeat(panel, scale);
-  alignas(64) TotalOf<Value> product[1][WIDEST];
-  if (measured && grad_z)
-    products_of_rows<true, Value>(panel, grad, z, grad_z, scale, product);
-  else
-    products_of_rows<false, Value>(panel, grad, z, (Stored*)nullptr, scale, product);
-  int overflows = 0;
-  for (int64_t row = 0; row < panel.rows; ++row) overflows |= !(std::abs(product[0][row]) <= 1e300);
-  alignas(64) TotalOf<Wide> wide[1][WIDEST];
-  if (overflows) {
-    products_of_rows<false, Wide>(panel, grad, z, (Stored*)nullptr, scale, wide);
-    for (int64_t row = 0; row < panel.rows; ++row)
-      if (std::isfinite(product[0][row])) wide[0][row] = product[0][row];
-  }
-  alignas(64) Wide grad_u[WIDEST], factor[WIDEST];
-  for (int64_t row = 0; row < panel.rows; ++row) {
-    const Wide total = overflows ? wide[0][row] : Wide(product[0][row]);
-    grad_u[row] = Wide(gain * (1 - tanh[row] * tanh[row])) * total;
-    const Wide twice = competition == ENERGY ? 2 * Wide(alpha) : alpha;
-    factor[row] = twice * grad_u[row] / (Wide(norm[row]) * unit[row] * (competition == ENERGY ? unit[row] : 1));
-  }
-  for (int64_t row = 0; row < panel.rows; ++row) {
-    sums[0] += double(share[row] * grad_u[row]);
-    sums[1] += double(grad_u[row]);
-  }
+  alignas(64) Wide totals[WIDEST];
+  totals_of(panel, grad, z, measured ? grad_z : nullptr, scale, totals);
+  Factors<Value, Wide> factors;
+  factors_of(competition, panel.rows, totals, tanh, share, norm, table.unit + panel.row, alpha, gain, sums, factors);
   Stored* const written = measured ? grad_measured : grad_z;
   if (!written) return;
+  repeat(panel, factors.above);
+  repeat(panel, factors.below);
   const Stored *const direct = measured ? nullptr : grad, *const source = measured ? measured : z;
-  const auto below_of = [&](int64_t row) { return (competition == L1 ? factor[row] : -factor[row]) * share[row]; };
-  const auto fits = [&](int64_t row) {  // otherwise it would lose digits, or overflow, as a Value
-    const double lowest = sizeof(Value) == 4 ? 1e-35 : 1e-300;
-    const Wide magnitude = factor[row] < 0 ? -factor[row] : factor[row];
-    return magnitude == 0 || (magnitude > lowest && magnitude < 1 / lowest);
-  };
-  int outside = 0;
-  for (int64_t row = 0; row < panel.rows; ++row) {
-    above[row] = Value(factor[row] * (1 - Wide(share[row])));
-    below[row] = Value(below_of(row));
-    outside |= !fits(row);
-  }
-  repeat(panel, above);
-  repeat(panel, below);
-  write_gradients<competition>(panel, direct, source, written, scale, above, below);
+  write_gradients<competition>(panel, direct, source, written, scale, factors.above, factors.below);
   if constexpr (competition != COUNT)
-    for (int64_t row = 0; outside && row < panel.rows; ++row)
-      if (!fits(row)) {
-        const Wide over = factor[row] * (1 - Wide(share[row])), under = below_of(row);
-        write_gradients<competition>(panel.row_at(row, length), direct, source, written, scale + row, &over, &under);
+    for (int64_t row = 0; factors.outside && row < panel.rows; ++row)
+      if (!factors.fits(row)) {
+        const Wide above = factors.factor[row] * (1 - Wide(share[row])), below = factors.factor[row] * share[row];
+        const Wide of_negative = competition == L1 ? below : -below;
+        write_gradients<competition>(panel.row_at(row, length), direct, source, written, scale + row, &above,
+                                     &of_negative);
       }
 }
 

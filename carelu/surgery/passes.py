@@ -37,7 +37,9 @@ def undisturbed(model: nn.Module, training: bool) -> Iterator[None]:
                 module.train(False)
         devices = {parameter.device.index for parameter in model.parameters() if parameter.is_cuda}
         with torch.random.fork_rng(list(devices)):
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)  # torch.manual_seed would also seed devices that are not put back
+            for device in devices:
+                torch.cuda.default_generators[device].manual_seed(0)
             yield
     finally:
         for module, mode in modes:

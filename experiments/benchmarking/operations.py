@@ -20,6 +20,11 @@ from experiments.tasks.activation_sites import IMAGE_DIMS
 BASELINE = "relu"
 COPY = "copy"
 """Names the copy of a tensor into another, whose bandwidth the others are compared with."""
+VARIANTS: dict[str, dict[str, object]] = {
+    "carelu_over_channel": {"over": "channel"},
+    "carelu_over_feature": {"over": "feature"},
+}
+"""CAReLU with other options, by the name that the table gives it: what competes decides how the loops read memory."""
 ACCESSES = {"forward": 2, "backward": 3, "both": 5, COPY: 2}
 """What is timed, and how often it must read or write each element: forward reads z and writes y; backward reads the
 gradient and z (or y) and writes the gradient of z; both are one after the other."""
@@ -172,7 +177,8 @@ def _calls(
     calls: dict[Case, Callable[[], object]] = {Case(COPY, COPY): lambda: target.copy_(z)}
     for name in dict.fromkeys([BASELINE, *plan.activations]):
         try:
-            activation = ActivationFactory(name)(site.size[site.sample_dims[0]], site.sample_dims, site.pre_norm)
+            factory = ActivationFactory("carelu" if name in VARIANTS else name, **VARIANTS.get(name, {}))
+            activation = factory(site.size[site.sample_dims[0]], site.sample_dims, site.pre_norm)
         except ValueError as error:
             note(f"left out: {name}: {error}")
             continue

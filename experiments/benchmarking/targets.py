@@ -1,5 +1,6 @@
 """Targets of speed and memory: measured value, bound, and whether it is met."""
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -78,7 +79,22 @@ def activation_targets(rows: Sequence[Measurement], on_gpu: bool) -> list[Target
         else:
             what = f"CAReLU / ReLU, largest shape {largest.shape}, {where}"
             targets.append(Target(what, largest.relu_ratio, 3.0 if without_compiler else 1.05))
-    return targets
+    return targets if on_gpu else [*targets, *_targets_of_layouts(rows)]
+
+
+def _targets_of_layouts(rows: Sequence[Measurement]) -> Iterator[Target]:
+    """CAReLU over channels, over features and measured before normalisation, in each layout, on a CPU."""
+    for activation, bound in (("carelu_over_channel", 1.8), ("carelu_over_feature", 1.8), ("carelu_pre_norm", 2.0)):
+        for dtype, layout in itertools.product(("float32", "bfloat16"), LAYOUTS):
+            chosen = [
+                row.relu_ratio
+                for row in rows
+                if (row.activation, row.forced_kernel, row.network) == (activation, "", "resnet18")
+                and (row.dtype, row.layout, row.direction, row.kernel) == (dtype, layout, "both", "cpp")
+            ]
+            if chosen:
+                what = f"{activation} / ReLU, geometric mean of {len(chosen)} ResNet-18 shapes, {dtype}, {layout}"
+                yield Target(what, geometric_mean(chosen), bound if dtype == "float32" else 2.0)
 
 
 def training_targets(rows: Sequence[Comparison], on_gpu: bool) -> list[Target]:

@@ -92,11 +92,9 @@ TORCHVISION: dict[str, dict[str, object]] = {
     "mobilenet_v3_small": {},
     "regnet_y_400mf": {},
     "resnet18": {},
-    "resnet50": {},
     "shufflenet_v2_x0_5": {},
     "squeezenet1_1": {},
     "swin_t": {},
-    "swin_v2_t": {},
 }
 """Names of classifiers of torchvision, their arguments, and the size of the image if not 64."""
 
@@ -157,7 +155,6 @@ TIMM: dict[str, dict[str, object]] = {
     "mobilenetv3_small_050": {},
     "mobileone_s0": {},
     "mobilevit_xxs": {},
-    "nf_regnet_b0": {},
     "poolformer_s12": {},
     "regnetx_002": {},
     "repvgg_a0": {},

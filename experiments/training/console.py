@@ -15,7 +15,9 @@ from experiments.analysis.metrics import describe_metric, difference_unit
 from experiments.analysis.numbers import fixed, plural
 from experiments.configuration.identity import Identity
 from experiments.configuration.task_spec import Metric
-from experiments.training.counterparts import BASELINE
+
+BASELINE = "relu"
+"""What a run is compared with at its end."""
 
 _LINE_SECONDS = 60.0
 """Between two lines within an epoch, where the output is not a terminal."""

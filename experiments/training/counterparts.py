@@ -4,8 +4,7 @@ from pathlib import Path
 
 from experiments.analysis.evidence import read_evidence
 from experiments.errors import BadInput
-
-BASELINE = "relu"
+from experiments.training.console import BASELINE
 
 
 def differences(ledger: Path, run_id: str) -> dict[str, float]:

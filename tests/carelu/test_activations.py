@@ -8,6 +8,7 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from carelu import CAReLU, PReLU
 from carelu.functional import GAIN, SHARES, carelu, competition_dims, relu_beta
+from carelu.kernels.build import library
 
 COMPETITIONS = sorted(SHARES)
 every_competition = pytest.mark.parametrize("competition", COMPETITIONS)
@@ -405,10 +406,14 @@ def test_a_model_made_without_memory_starts_after_a_reset(make):
 
 
 def shard_and_train(rank: int, folder: str) -> None:
-    """One of two processes that hold half of the model each; the first writes what they computed."""
+    """One of two processes that hold half of the model each; the first writes what they computed, and by what."""
     import torch.distributed as dist
     from torch.distributed.fsdp import fully_shard
 
+    from carelu.kernels import cpp
+
+    fused, usual = [], cpp.forward
+    cpp.forward = lambda *arguments: fused.append(rank) or usual(*arguments)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     try:
         model = small_model()
@@ -416,7 +421,7 @@ def shard_and_train(rank: int, folder: str) -> None:
         fully_shard(model)
         results = trained_on_the_same(model)
         if rank == 0:
-            torch.save(results, f"{folder}/results.pt")
+            torch.save((results, len(fused)), f"{folder}/results.pt")
     finally:
         dist.destroy_process_group()
 
@@ -442,7 +447,9 @@ def trained_on_the_same(model: nn.Module) -> list[float]:
 def test_fully_sharded_training_equals_that_of_one_process(tmp_path):
     torch.multiprocessing.spawn(shard_and_train, (str(tmp_path),), nprocs=2)
 
-    assert torch.load(tmp_path / "results.pt") == pytest.approx(trained_on_the_same(small_model()), rel=1e-5)
+    losses, fused = torch.load(tmp_path / "results.pt")
+    assert losses == pytest.approx(trained_on_the_same(small_model()), rel=1e-5)
+    assert fused == len(losses) or library() is None
 
 
 # Tracing

@@ -23,7 +23,7 @@ from carelu import (
     register,
     registry,
 )
-from carelu.registry import unregister
+from carelu.registry import activation_class, unregister
 
 IMAGE_SITE = {"channels": 4, "sample_dims": (1, 2, 3), "pre_norm": True}
 TOKEN_SITE = {"channels": 5, "sample_dims": (2,)}
@@ -443,3 +443,13 @@ def test_a_misspelt_option_is_an_error_of_a_type_checker(tmp_path):
     (mistake,) = json.loads(done.stdout)["generalDiagnostics"]
     assert 'No parameter named "gian"' in mistake["message"]
     assert mistake["range"]["start"]["line"] == 3
+
+
+@pytest.mark.parametrize("name", ["carelu", "carelu_l1", "prelu", "gelu", "relu", "swish", "mish", "elu", "selu"])
+def test_every_class_takes_inplace_as_models_pass_it(name):
+    z = random(3, 4)
+
+    output = activation_class(name)(inplace=True)(z.clone())
+
+    torch.testing.assert_close(output, create_activation(name)(z))
+    assert "inplace" not in activation_options(name)

@@ -9,6 +9,7 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from carelu import functional, kernels
 from carelu.functional import SHARES, carelu, reference
+from carelu.kernels.autograd_function import CAReLUFunction
 from carelu.kernels.build import library
 from carelu.kernels.dispatch import KERNELS
 
@@ -306,6 +307,21 @@ def test_gradient_of_a_parameter_has_its_dtype(kernel, dtype):
     carelu(random(3, 5, dtype=torch.float32), alpha, beta).sum().backward()
 
     assert (alpha.grad.dtype, beta.grad.dtype) == (dtype, dtype)
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1)], ids=str)
+def test_a_parameter_of_one_element_may_have_any_shape(kernel, shape):
+    z = random(3, 5, dtype=torch.float32)
+    outputs, gradients = [], []
+    for size in (shape, ()):
+        alpha, beta = (torch.full(size, value, requires_grad=True) for value in (ALPHA, BETA))
+        outputs.append(carelu(z, alpha, beta))
+        assert isinstance(outputs[-1].grad_fn, CAReLUFunction._backward_cls)
+        gradients.append(torch.autograd.grad(outputs[-1].sum(), (alpha, beta)))
+
+    assert torch.equal(*outputs)
+    for ours, expected in zip(*gradients, strict=True):
+        assert torch.equal(ours, expected.view(shape))
 
 
 @every_competition

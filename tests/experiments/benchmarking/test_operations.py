@@ -43,6 +43,20 @@ def test_every_combination_is_measured_beside_a_copy():
     assert all(row.relu_ratio == 1 for row in rows if row.activation == "relu")
 
 
+def test_other_competitions_are_measured_under_names_of_their_own(monkeypatch):
+    built = []
+    usual = operations._directions
+
+    def directions(name, activation, *given):
+        built.append((name, getattr(activation, "over", None)))
+        return usual(name, activation, *given)
+
+    monkeypatch.setattr(operations, "_directions", directions)
+    rows = measured(activations=list(operations.VARIANTS), directions=["both"])
+    assert {row.activation for row in rows} == {COPY, "relu", "carelu_over_channel", "carelu_over_feature"}
+    assert built[1:] == [("carelu_over_channel", "channel"), ("carelu_over_feature", "feature")]
+
+
 def test_rows_come_setting_by_setting_so_that_they_can_be_written_early():
     notes = []
     rows = measure(plan(dtypes=["float32", "bfloat16"]), CPU, MACHINE, notes.append)

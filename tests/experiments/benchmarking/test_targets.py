@@ -26,6 +26,26 @@ def test_targets_of_the_activation_alone_on_a_cpu():
     assert targets[1].value == 1.0
 
 
+def test_targets_of_other_competitions_on_a_cpu_are_those_of_their_layout():
+    rows = [
+        replace(row, activation=name, dtype=dtype)
+        for row in activation_rows()
+        for name in ("carelu_over_channel", "carelu_pre_norm")
+        for dtype in ("float32", "bfloat16")
+        if row.activation == "carelu"
+    ]
+    found = {(target.what.split()[0], target.what.split(", ")[2]): target for target in activation_targets(rows, False)}
+
+    assert {key: target.bound for key, target in found.items()} == {
+        ("carelu_over_channel", "float32"): 1.8,
+        ("carelu_over_channel", "bfloat16"): 2.0,
+        ("carelu_pre_norm", "float32"): 2.0,
+        ("carelu_pre_norm", "bfloat16"): 2.0,
+    }
+    assert found["carelu_pre_norm", "float32"].value == pytest.approx(1.2**0.75)
+    assert activation_targets(rows, on_gpu=True) == []
+
+
 def test_with_no_compiler_the_target_is_the_one_for_torch_ops():
     targets = activation_targets(activation_rows(kernel="torch_ops"), on_gpu=False)
     assert {target.bound for target in targets} == {3.0}
