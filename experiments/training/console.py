@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.analysis.metrics import describe_metric, difference_unit
-from experiments.analysis.numbers import fixed
+from experiments.analysis.numbers import fixed, plural
 from experiments.configuration.identity import Identity
 from experiments.configuration.task_spec import Metric
 
@@ -188,8 +188,8 @@ def advice(data: str, recipe: str, recipes: Collection[str], epochs: int, max_st
     if data != "sample" or recipe != "standard" or "small" not in recipes or max_steps is not None:
         return ""
     return (
-        f"warning: data=sample without a recipe trains the full model for {epochs} epochs, the published settings "
-        "for a GPU; recipe=small takes minutes on two cores"
+        f"warning: data=sample without a recipe trains for {plural(epochs, 'epoch')} with the published settings, "
+        "which are for a GPU; recipe=small takes minutes on two cores"
     )
 
 

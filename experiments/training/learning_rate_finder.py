@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import nn
@@ -34,6 +35,9 @@ STEPS = 100
 SMOOTHING = 0.9
 """Weight of the past in the moving average of the loss."""
 
+WINDOW = 8
+"""Steps on each side of a step that its slope is taken from."""
+
 EXPLODED = 4.0
 """The test ends where the averaged loss is this many times its smallest value."""
 
@@ -57,14 +61,23 @@ class RangeTest:
 
 
 def steepest(rates: Sequence[float], losses: Sequence[float]) -> float | None:
-    """The rate before the smallest loss at which the slope of the loss over log(rate) is most negative."""
+    """The rate up to the smallest loss at which the loss falls fastest over log(rate).
+
+    The slope at a step is that of a line through the steps around it, up to `WINDOW` on each side, so that the noise of
+    single batches does not decide.
+    """
+    window = min(WINDOW, max(1, len(losses) // WINDOW))
     end = min(range(len(losses)), key=losses.__getitem__)
     slopes = {
-        place: (losses[place + 1] - losses[place - 1]) / math.log(rates[place + 1] / rates[place - 1])
-        for place in range(1, min(end + 1, len(losses) - 1))
+        place: _slope(rates[place - window : place + window + 1], losses[place - window : place + window + 1])
+        for place in range(window, min(end + 1, len(losses) - window))
     }
     place = min(slopes, key=slopes.__getitem__, default=None)
     return rates[place] if place is not None and slopes[place] < 0 else None
+
+
+def _slope(rates: Sequence[float], losses: Sequence[float]) -> float:
+    return float(np.polyfit(np.log(rates), losses, 1)[0])
 
 
 def range_test(config: Config) -> RangeTest:

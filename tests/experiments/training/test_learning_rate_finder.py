@@ -16,6 +16,13 @@ def test_the_suggestion_is_where_the_loss_falls_fastest_before_its_minimum():
     assert steepest(rates, losses) == pytest.approx(1e-3)
 
 
+def test_the_noise_of_single_batches_does_not_decide():
+    rates = [LOWEST * (HIGHEST / LOWEST) ** (step / 99) for step in range(100)]
+    losses = [4.7 - 0.1 / (1 + (0.02 / rate) ** 2) for rate in rates]  # falls around 0.02
+    losses[4], losses[5] = 4.76, 4.69  # steeper than anything in the fall, over one step
+    assert 0.007 < steepest(rates, losses) < 0.06
+
+
 @pytest.mark.parametrize("losses", [[1.0, 1.1, 1.2, 1.3], [1.0, 2.0], [1.0]])
 def test_a_loss_that_never_falls_suggests_nothing(losses):
     assert steepest([10.0**power for power in range(len(losses))], losses) is None
