@@ -260,9 +260,11 @@ def _check_keys(overrides: list[Override]) -> None:
 
 
 def _check_writable(key: str, folder: str) -> None:
+    """Raises `BadInput` where the folder could not be made or written; makes nothing."""
+    path = Path(folder).absolute()
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        there = next(each for each in (path, *path.parents) if each.exists())
+        tempfile.TemporaryFile(dir=there).close()
     except OSError as error:
         raise BadInput(f"{key}={folder} cannot be written: {error.strerror}; name another folder") from error
     except ValueError as error:  # a null character

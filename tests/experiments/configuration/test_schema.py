@@ -55,7 +55,7 @@ def test_a_configuration_is_read_by_attribute_and_validated_once():
         ("act.options.gain=nan", ["act.options", "a mapping of options to values"]),
         ("act.options.gain=1e308", ["act.options", "a mapping of options to values"]),
         ("act.options.gain=[nan]", ["act.options", "a mapping of options to values"]),
-        ("optim.optimizer.lr=1e98", ["optim.optimizer.lr=1e+308", "a number > 0, up to 1000000000"]),
+        ("optim.optimizer.lr=1e308", ["optim.optimizer.lr=1e+308", "a number > 0, up to 1000000000"]),
         ("+optim.optimizer.dampening=nan", ["optim.optimizer.dampening=NaN", "finite numbers"]),
         ("+optim.optimizer.dampening=9223372036854775807", ["optim.optimizer.dampening", "finite numbers"]),
         ("trainer.batch_size=9223372036854775807", ["trainer.batch_size=9223372036854775807", "up to 1000000000"]),
