@@ -3,9 +3,11 @@
 Each task's folder holds it as `SPEC` in spec.py; it is found by the name that configs/task/<name>.yaml gives.
 """
 
+import functools
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -106,6 +108,11 @@ def task_package(task: str) -> str:
         BadInput: there is no such task, or its file names no package.
     """
     file = option_file("task", task)
+    return _package_named_in(file, file.stat().st_mtime_ns)
+
+
+@functools.cache
+def _package_named_in(file: Path, _changed: int) -> str:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:

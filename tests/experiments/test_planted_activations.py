@@ -30,7 +30,7 @@ SETTINGS = [
 
 @pytest.fixture
 def planted(monkeypatch, tmp_path):
-    """The names of three activations: ReLU under another name, half of it, and one that lets next to nothing through."""
+    """The names of three activations: ReLU under another name, half of it, and one that lets almost nothing through."""
     monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
 
     @register("same")

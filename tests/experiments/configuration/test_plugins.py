@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from experiments.configuration import plugins
 from experiments.configuration.composition import compose, config_folders, options_of
 from experiments.configuration.plugins import installed_folders
 from tests.conftest import ROOT
@@ -40,6 +41,16 @@ def installed(monkeypatch, tmp_path):
         return tmp_path
 
     return offer
+
+
+def test_the_installed_packages_are_searched_once(installed, monkeypatch):
+    """A ledger asks for the folders a thousand times, and a search reads the metadata of every package."""
+    searched, usual = [], plugins.entry_points
+    monkeypatch.setattr(plugins, "entry_points", lambda **group: searched.append(group) or usual(**group))
+    installed({}, experiments_tasks="somebody = somebody.tasks")
+    first = installed_folders()
+    assert len(searched) == len(plugins.GROUPS)
+    assert installed_folders() == first and len(searched) == len(plugins.GROUPS)
 
 
 def test_without_such_a_package_there_is_no_further_folder():
