@@ -18,6 +18,11 @@ class OtherProcessFailed(Exception):
     """
 
 
+def one_line(error: BaseException, longest: int | None = None) -> str:
+    """The text of an error in one line, of at most `longest` characters."""
+    return " ".join(str(error).split())[:longest]
+
+
 def unknown(what: str, word: str, known: Iterable[str], all_shown_by: str = "") -> BadInput:
     """The error for a name that does not exist: the closest names, then all or the command that shows all."""
     known = sorted(known)

@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from experiments.errors import BadInput
+from experiments.errors import BadInput, one_line
 from experiments.record.replay import replay, runs_in, runs_of, unfinished_in
 from experiments.record.wandb_run import resolve_mode
 from experiments.training.job import FAILED, report_error
@@ -50,7 +50,7 @@ def main() -> int:
         try:
             place = replay(run, given, arguments.output_root)
         except Exception as error:  # W&B raises many types; each means that this run was not uploaded
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             print(f"error: W&B did not accept {run.run_id}: {reason} ({done} of {len(runs)} done)", file=sys.stderr)
             return FAILED
         print(f"{run.run_id}: {place}" + (f" ({run.note})" if run.note else ""))

@@ -14,7 +14,7 @@ import yaml
 
 from experiments.configuration.composition import option_file
 from experiments.configuration.options import DataOptions, ModelOptions, TaskOptions
-from experiments.errors import BadInput
+from experiments.errors import BadInput, one_line
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _package_named_in(file: Path, _changed: int) -> str:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"{file} is not YAML: {' '.join(str(error).split())}") from error
+        raise BadInput(f"{file} is not YAML: {one_line(error)}") from error
     package = (content.get("task") or {}).get("package")
     if not package:
         raise BadInput(

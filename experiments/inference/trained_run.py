@@ -12,7 +12,7 @@ from torch import nn
 from experiments.configuration.identity import Identity
 from experiments.configuration.schema import Config, validate
 from experiments.configuration.task_spec import task_package
-from experiments.errors import BadInput
+from experiments.errors import BadInput, one_line
 from experiments.record import checkpoint
 from experiments.record.run_directory import CHECKPOINT, CONFIG, RESULT, TASK_STATE, read_json
 from experiments.tasks.contract import Task, build_task
@@ -68,11 +68,8 @@ def load_run(folder: str | Path, device: str | None = None) -> TrainedRun:
     config = _for_this_machine(read_config(folder), device)
     task = build_task(config)
     task.load_state_dict(read_json(folder / TASK_STATE) or {})
-    model = build_model(task, config, activation_factory(config))
+    model = build_model(task, config, activation_factory(config), torch.device(config.trainer.device))
     _load_weights(model, folder, result)
-    model = model.to(config.trainer.device)
-    if config.trainer.channels_last:
-        model = model.to(memory_format=torch.channels_last)
     return TrainedRun(folder, config, _identity(folder, result), result, task, model.eval())
 
 
@@ -93,7 +90,7 @@ def read_config(folder: Path) -> Config:
     except BadInput as error:
         raise BadInput(f"{file} does not fit this code: {error}") from error
     except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise BadInput(f"{file} cannot be read as the configuration of a run ({reason}); restore it") from error
 
 
@@ -139,7 +136,7 @@ def _load_weights(model: nn.Module, folder: Path, result: Mapping[str, object]) 
         model.load_state_dict(saved["model"])
     except (RuntimeError, AttributeError, TypeError) as error:
         commit = str(result.get("git_commit"))[:10]
-        reason = " ".join(str(error).split())[:300]
+        reason = one_line(error, 300)
         raise BadInput(f"{file} does not fit the model of this code ({reason}); use commit {commit}") from error
 
 

@@ -224,7 +224,7 @@ def rebuild(output_root: Path) -> tuple[list[Row], list[str]]:
         Its rows, and one sentence for each damaged result, which is left out.
     """
     rows, problems = [], []
-    with _locked(output_root / "ledger.csv"):
+    with _locked(output_root / FILE):
         for file in _result_files(output_root):
             try:
                 rows.append(Row.from_result(read_json(file)))
@@ -232,5 +232,5 @@ def rebuild(output_root: Path) -> tuple[list[Row], list[str]]:
                 problems.append(f"{file} is left out: {damage}.")
             except BadInput as damage:
                 problems.append(f"{file} is left out: {str(damage).partition('; ')[0]}.")
-        write(output_root / "ledger.csv", rows)
+        write(output_root / FILE, rows)
     return sorted(rows, key=lambda row: row.run_id), problems

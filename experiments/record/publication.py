@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from yaml import YAMLError
 
 from experiments.configuration.identity import KEYS_NOT_HASHED, run_folder
-from experiments.errors import BadInput
+from experiments.errors import BadInput, one_line
 from experiments.files import write_atomically
 from experiments.record import ledger
 from experiments.record.row import COLUMNS, LOCAL_ONLY, to_text
@@ -80,7 +80,7 @@ def publish(output_root: Path, target: Path, wanted: Mapping[str, str], allow_di
             "(force=true), or pass --allow-dirty"
         )
     configs = [public_config(folder / CONFIG) for folder, _ in chosen]
-    file = target / "ledger.csv"
+    file = target / ledger.FILE
     ledger.record(file, *(result for _, result in chosen))
     for (folder, result), config in zip(chosen, configs, strict=True):
         for name in PUBLISHED:
@@ -125,7 +125,7 @@ def restore(file: Path, output_root: Path) -> list[str]:
         RunDirectory(folder).finish(result)
         restored.append(result)
     if restored:
-        ledger.record(output_root / "ledger.csv", *restored)
+        ledger.record(output_root / ledger.FILE, *restored)
     return [result["run_id"] for result in restored]
 
 
@@ -150,7 +150,7 @@ def read_config(file: Path) -> dict[str, object]:
             raise ValueError("it holds no mapping")
         found = _interpolation(content)
     except (OSError, ValueError, YAMLError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error, 200)
         raise BadInput(f"{file} cannot be read ({reason}); make the run again with force=true") from error
     if found:
         raise BadInput(f"{file} holds the interpolation {found[:60]!r}, which no recorded run has; it is not used")

@@ -17,12 +17,14 @@ from omegaconf import OmegaConf
 
 from experiments.configuration.composition import as_dict
 from experiments.configuration.schema import Config
-from experiments.errors import BadInput
+from experiments.errors import BadInput, one_line
 from experiments.files import write_atomically
 from experiments.record import checkpoint
 from experiments.record.row import COLUMNS, Damaged, Row
 
 RESULT, METRICS, CHECKPOINT = "result.json", "metrics.jsonl", "checkpoint.pt"
+LOCK = "run.lock"
+"""What a process holds while it runs the run."""
 PREVIOUS = "checkpoint.previous.pt"
 """The checkpoint before the last one, in case that the last one is damaged; a run that has ended needs none."""
 ENVIRONMENT, CONFIG, TRACEBACK = "environment.json", "config.yaml", "traceback.txt"
@@ -100,7 +102,7 @@ def read_predictions(file: Path) -> dict[str, np.ndarray]:
             raise ValueError("it holds other things than arrays")
         return found
     except Exception as error:  # NumPy and zipfile raise errors of many kinds for damaged files
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise BadInput(f"{file} is damaged ({reason}) and not used; restore the undamaged file") from error
 
 
@@ -150,7 +152,7 @@ class RunDirectory:
             BadInput: another process holds it (the message says which), or the folder cannot be written.
         """
         holder = self.path / "holder.json"
-        lock = filelock.FileLock(self.path / "run.lock")
+        lock = filelock.FileLock(self.path / LOCK)
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout as error:

@@ -10,11 +10,11 @@ from pathlib import Path
 import filelock
 import yaml
 
-from experiments.errors import BadInput, unknown
+from experiments.errors import BadInput, one_line, unknown
 from experiments.record import ledger
 from experiments.record.labels import activation_label
 from experiments.record.row import Damaged, Row
-from experiments.record.run_directory import CONFIG, RESULT, RunDirectory, read_json
+from experiments.record.run_directory import CONFIG, LOCK, RESULT, RunDirectory, read_json
 
 RUNNING, INTERRUPTED = "running", "interrupted"
 """Statuses of runs without a result: a process holds it, or none does and the same command resumes it."""
@@ -71,7 +71,7 @@ def stored_runs(output_root: Path) -> tuple[list[StoredRun], list[str]]:
         try:
             run = _from_folder(folder, known)
         except (BadInput, Damaged, OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
-            problems.append(f"{folder} is left out: {' '.join(str(error).split())}")
+            problems.append(f"{folder} is left out: {one_line(error)}")
             continue
         found[run.run_id] = run
     found |= {run_id: _from_row(row, None, 0, in_ledger=True) for run_id, row in known.items() if run_id not in found}
@@ -142,7 +142,7 @@ def folder_size(folder: Path) -> int:
 
 def is_held(folder: Path) -> bool:
     """Whether a process is running the run."""
-    lock = folder / "run.lock"
+    lock = folder / LOCK
     if not lock.exists():
         return False
     try:

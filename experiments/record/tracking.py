@@ -4,32 +4,14 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 
 from experiments.configuration.composition import as_dict
 from experiments.configuration.identity import Identity
 from experiments.configuration.schema import Config
+from experiments.errors import one_line
 from experiments.record.file_loggers import CSVLogger, Logger, TensorBoardLogger
 from experiments.record.wandb_run import WandbRun, describe_run
-
-
-class NoMirror:
-    """`logger=none`: only the local record.
-
-    Args:
-        wandb_id: the id of an earlier W&B run of this run, kept for later.
-    """
-
-    def __init__(self, wandb_id: str | None = None):
-        self.wandb_id = wandb_id
-        self.every_steps: int | None = None
-
-    def log_step(self, values: dict[str, float]) -> None: ...
-
-    def log(self, record: dict[str, object]) -> None: ...
-
-    def show(self, files: list[Path]) -> None: ...
-
-    def finish(self, result: dict[str, object] | None) -> None: ...
 
 
 class WandbMirror:
@@ -88,7 +70,7 @@ class WandbMirror:
             return action()
         except Exception as error:
             abandoned, self._run = self._run, None
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             self._say(f"note: mirroring to W&B ends here ({reason}); the local record is complete")
             if abandoned:
                 abandoned.abandon()
@@ -103,10 +85,10 @@ def _where(run: WandbRun, folder: Path) -> str:
 
 
 class Mirrors:
-    """Several loggers at once. The first failure of one prints one line and ends it; the others go on.
+    """The loggers of a run. The first failure of one prints one line and ends it; the others go on.
 
     Args:
-        loggers: by their names.
+        loggers: by their names; without any there is only the local record.
         every_steps: training steps between two that are logged; None: none are.
         wandb_id: the id of the W&B run, now or later.
         say: prints one line.
@@ -114,10 +96,10 @@ class Mirrors:
 
     def __init__(
         self,
-        loggers: Mapping[str, Logger],
-        every_steps: int | None,
-        wandb_id: str | None,
-        say: Callable[[str], None],
+        loggers: Mapping[str, Logger] = MappingProxyType({}),
+        every_steps: int | None = None,
+        wandb_id: str | None = None,
+        say: Callable[[str], None] = print,
     ):
         self._loggers, self.every_steps, self.wandb_id, self._say = dict(loggers), every_steps, wandb_id, say
 
@@ -143,11 +125,9 @@ class Mirrors:
                 action(logger)
             except Exception as error:
                 del self._loggers[name]
-                reason = " ".join(str(error).split())
+                reason = one_line(error)
                 self._say(f"note: logger={name} ends here ({reason}); the local record is complete")
 
-
-Mirror = NoMirror | WandbMirror | Mirrors
 
 _FILE_LOGGERS = {"csv": CSVLogger, "tensorboard": TensorBoardLogger}
 
@@ -160,7 +140,7 @@ def build_mirror(
     wandb_id: str | None,
     say: Callable[[str], None],
     done_steps: int = 0,
-) -> Mirror:
+) -> Mirrors:
     """The loggers that `cfg.logger` names; each says where it writes.
 
     Args:
@@ -182,8 +162,6 @@ def build_mirror(
             loggers[name] = _FILE_LOGGERS[name](folder, done_steps)
             say(f"logger {name}: {loggers[name].place}")
         except Exception as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             say(f"note: logger={name} does not start ({reason}); the local record is complete")
-    if not loggers:
-        return NoMirror(wandb_id)
-    return Mirrors(loggers, cfg.logger.every_steps, wandb_id, say)
+    return Mirrors(loggers, cfg.logger.every_steps if loggers else None, wandb_id, say)

@@ -13,7 +13,7 @@ from experiments.distributed.processes import Processes
 from experiments.randomness import random_states, restore_random_states
 from experiments.record.environment import peak_memory_mib
 from experiments.record.run_directory import ARTIFACTS, RunDirectory
-from experiments.record.tracking import Mirror, NoMirror
+from experiments.record.tracking import Mirrors
 from experiments.tasks.contract import Splits, Task
 from experiments.training.activation_statistics import Statistics
 from experiments.training.console import Display
@@ -41,7 +41,7 @@ class Outputs:
     run_id: str
     directory: RunDirectory
     display: Display
-    mirror: Mirror = field(default_factory=NoMirror)
+    mirror: Mirrors = field(default_factory=Mirrors)
 
 
 class Engine:

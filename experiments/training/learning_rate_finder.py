@@ -92,9 +92,7 @@ def range_test(config: Config) -> RangeTest:
     device = torch.device(config.trainer.device)
     seed_everything(config.seed)
     task = build_task(config)
-    model = build_model(task, config, activation_factory(config)).to(device)
-    if config.trainer.channels_last:
-        model = model.to(memory_format=torch.channels_last)
+    model = build_model(task, config, activation_factory(config), device)
     optimizer = build_optimizer(model, config.optim)
     relative = [group["lr"] / config.optim.optimizer.lr for group in optimizer.param_groups]
     batches = _endless(task.build_data(config, device).train, config.seed)

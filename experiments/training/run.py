@@ -18,7 +18,7 @@ from experiments.configuration.identity import Identity, identify
 from experiments.configuration.schema import Config, validate
 from experiments.distributed.processes import Processes, process_group
 from experiments.distributed.torchrun import read_torchrun
-from experiments.errors import BadInput
+from experiments.errors import BadInput, one_line
 from experiments.files import write_atomically
 from experiments.randomness import seed_everything
 from experiments.record import ledger
@@ -167,9 +167,7 @@ class Run:
         seed_everything(config.seed)
         task = self.task
         activation = CheckedActivations(self.activation, config.trainer.precision, device)
-        model = build_model(task, config, activation).to(device)
-        if config.trainer.channels_last:
-            model = model.to(memory_format=torch.channels_last)
+        model = build_model(task, config, activation, device)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
         optimizer = build_optimizer(model, config.optim)
         splits = task.build_data(config, device)
@@ -182,7 +180,7 @@ class Run:
         try:
             self.engine.restore(saved)
         except Exception as error:  # whatever a part that is none of this run's leads to
-            reason = " ".join(str(error).split())[:_LONGEST_REASON]
+            reason = one_line(error, _LONGEST_REASON)
             raise BadInput(
                 f"{self.directory.checkpoint} does not fit this run ({type(error).__name__}: {reason}); "
                 "delete it or add force=true to restart the run"
@@ -220,7 +218,7 @@ class Run:
 
     @property
     def ledger(self) -> Path:
-        return Path(self.config.output_root) / "ledger.csv"
+        return Path(self.config.output_root, ledger.FILE)
 
     def _must_restart(self) -> bool:
         """Whether force=true restarts the run; an interrupted restart is resumed instead."""
@@ -367,16 +365,18 @@ def headline_of(history: list[dict[str, object]], task: Task, selection: str) ->
     return {"headline_value": chosen[metric], "headline_epoch": chosen["epoch"], **metrics}
 
 
-def build_model(task: Task, config: Config, activation: ActivationFactory) -> nn.Module:
-    """The model of a task on the CPU.
+def build_model(task: Task, config: Config, activation: ActivationFactory, device: torch.device) -> nn.Module:
+    """The model of a task on `device`, in the memory format of `trainer.channels_last`.
 
     Raises:
         BadInput: its options or its activation do not fit.
     """
     try:
-        return task.build_model(config, activation)
+        model = task.build_model(config, activation)
     except (ValueError, ImportError) as error:
         raise BadInput(f"model={config.model.name} with act={config.act.name} cannot be built: {error}") from error
+    model = model.to(device)
+    return model.to(memory_format=torch.channels_last) if config.trainer.channels_last else model
 
 
 def _check_batch_sizes(splits: Splits, processes: Processes) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import filelock
 from torchvision.datasets.utils import download_url
 
-from experiments.errors import BadInput
+from experiments.errors import BadInput, one_line
 from experiments.tasks.downloads import connection_timeout, unpack
 from experiments.tasks.superres.batches import Source
 
@@ -39,7 +39,7 @@ def folders(root: str, download: bool) -> tuple[Source, Source]:
         try:
             _fetch(Path(root))
         except (OSError, RuntimeError, EOFError) as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise BadInput(
                 f"data.root={root}: BSDS300 is missing, and it cannot be downloaded: {reason}\n{choices}"
             ) from error
