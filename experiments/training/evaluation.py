@@ -12,7 +12,7 @@ from torch import nn
 from experiments.distributed.processes import Processes
 from experiments.tasks.contract import Batch, Splits, Task
 from experiments.training.activation_statistics import ActivationStatistics, Statistics
-from experiments.training.model_cost import forward_flops
+from experiments.training.model_cost import forward_flops, inputs_of
 from experiments.training.state import Interrupted
 
 AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -41,7 +41,6 @@ class Evaluator:
     ):
         self.task, self.splits, self.model = task, splits, model
         self.processes, self.precision, self.compiled = processes, precision, compiled
-        self._example: tuple[torch.Tensor, ...] | None = None
 
     def measure(self, must_stop: Callable[[], bool]) -> tuple[dict[str, float], Statistics]:
         """(the metrics, the activation statistics).
@@ -54,8 +53,7 @@ class Evaluator:
         """
         metrics = {}
         statistics = ActivationStatistics(self.model)
-        noting = contextlib.nullcontext() if self.compiled else self._noting_an_example()
-        with self._evaluation_mode(), noting:
+        with self._evaluation_mode():
             for place, (name, batches) in enumerate(self.splits.evaluation.items()):
                 prefix = "" if name == "test" else f"{name}/"
                 measured = place == 0 and not self.compiled
@@ -65,20 +63,6 @@ class Evaluator:
                 metrics.update({prefix + metric: value for metric, value in values.items()})
         activations = self.activations_of_first_batch() if self.compiled else statistics.result(self.processes.shard)
         return metrics, activations
-
-    @contextlib.contextmanager
-    def _noting_an_example(self) -> Iterator[None]:
-        """Keeps the first example that the model gets, for `forward_flops`."""
-
-        def note(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-            if self._example is None:
-                self._example = tuple(each[:1].clone() for each in inputs)
-
-        hook = self.model.register_forward_pre_hook(note)
-        try:
-            yield
-        finally:
-            hook.remove()
 
     def _own(self, batches: Iterable[Batch], must_stop: Callable[[], bool]) -> Iterator[Batch]:
         """The batches of this process: every `shard.count`-th, from `shard.index` on."""
@@ -95,18 +79,17 @@ class Evaluator:
         statistics = ActivationStatistics(self.model)
         batches = next(iter(self.splits.evaluation.values()))
         eager = torch.compiler.set_stance("force_eager")
-        with self._evaluation_mode(), eager, statistics.measuring(), self._noting_an_example():
-            if statistics.modules or (self.compiled and self._example is None):
+        with self._evaluation_mode(), eager, statistics.measuring():
+            if statistics.modules:
                 self.task.evaluate(self.model, itertools.islice(iter(batches), 1))
         return statistics.result(self.processes.shard)
 
     def forward_flops(self) -> int | None:
-        """Those of one evaluation example; None where nothing was evaluated or they cannot be counted."""
-        if self._example is None:
-            return None
+        """Those of the first evaluation example; None where they cannot be counted."""
+        first = itertools.islice(iter(next(iter(self.splits.evaluation.values()))), 1)
         try:
             with self._evaluation_mode(), torch.compiler.set_stance("force_eager"):
-                return forward_flops(self.model, self._example)
+                return forward_flops(self.model, inputs_of(self.model, lambda: self.task.evaluate(self.model, first)))
         except Exception:  # a count is never a reason to lose a run, and a model may be anything
             return None
 

@@ -42,12 +42,17 @@ def metrics_of(outcome):
     return [{key: value for key, value in record.items() if key not in TIMES} for record in records]
 
 
+DIFFERING = {"wall_seconds", "step_milliseconds", "peak_memory_mib", "finished_at", "host", "command"}  # of equal runs
+
+
 def assert_equal_runs(outcome, expected):
     weights, expected_weights = weights_of(outcome), weights_of(expected)
     assert weights.keys() == expected_weights.keys()
     assert all(torch.equal(weights[name], value) for name, value in expected_weights.items())
     assert metrics_of(outcome) == metrics_of(expected)
-    assert outcome.result["headline_value"] == expected.result["headline_value"]
+    assert outcome.result.keys() == expected.result.keys()
+    differing = {key for key, value in expected.result.items() if outcome.result[key] != value}
+    assert differing <= DIFFERING, differing
 
 
 def stop_at_step(monkeypatch, number, raised):
@@ -112,9 +117,10 @@ def test_the_activations_are_measured_on_the_whole_first_evaluation_set_during_i
 
     monkeypatch.setattr(CIFAR100, "evaluate", evaluate)
     outcome = run("act=carelu", "act.options.alpha=4", "trainer.evaluation_batch_size=70", "data.held_out=100")
-    assert [len(images) for images in batches] == [70, 200, 100, 200, 100]  # the start, and two epochs of two sets
+    # the start, two epochs of two sets, and the count of operations
+    assert [len(images) for images in batches] == [70, 200, 100, 200, 100, 70]
     last = metrics_of(outcome)[-1]["activations"]
-    share = energy_share(batches[-2]).double()
+    share = energy_share(batches[3]).double()
     assert last["act1"]["share"] == pytest.approx(float(share.mean()), rel=1e-6)
     assert last["act1"]["share_std"] == pytest.approx(float(share.std(correction=0)), rel=1e-4)
     assert {key: outcome.result[key] for key in ("scale_spread", "flipped", "response_distance")} == summary(last)
