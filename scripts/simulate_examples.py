@@ -59,6 +59,10 @@ def binary(advantage: float, taste: float, run: float) -> Draw:
     return draw
 
 
+SAMPLES = 4000
+"""Simulated comparisons a row of the documentation."""
+
+
 @dataclass(frozen=True)
 class Case:
     """A row of the table."""
@@ -101,23 +105,31 @@ def coverage(case: Case, samples: int, start: int) -> tuple[float, float, float]
     return held / samples, widths / samples, alone / samples
 
 
+def table_row(place: int, samples: int) -> str:
+    """The case at `place` of `CASES`, with its coverage."""
+    case = CASES[place]
+    held, width, alone = coverage(case, samples, place)
+    shown = f"{width:.3f} dB" if case.name.startswith("PSNR") else f"{width:.1f} points"
+    return _line([case.name, str(case.seeds), f"{case.examples:,}", f"{held:.1%}", shown, f"{alone:.1%}"])
+
+
 def coverage_table(samples: int) -> str:
     """Every case with its coverage."""
     heads = ["results", "seeds", "examples", "coverage", "half width", "t interval over seeds alone"]
-    rows = []
-    for place, case in enumerate(CASES):
-        held, width, alone = coverage(case, samples, place)
-        unit = "dB" if case.name.startswith("PSNR") else "points"
-        shown = f"{width:.3f} {unit}" if unit == "dB" else f"{width:.1f} {unit}"
-        rows.append([case.name, str(case.seeds), f"{case.examples:,}", f"{held:.1%}", shown, f"{alone:.1%}"])
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('%', ' %') for cell in line)} |" for line in lines)
+    rows = [table_row(place, samples) for place in range(len(CASES))]
+    return "\n".join([_line(heads), _line(["---", *["---:"] * (len(heads) - 1)]), *rows])
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cell.replace('%', ' %') for cell in cells)} |"
 
 
 def main() -> int:
     """Prints the table; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=int, default=4000, help="simulated comparisons a row; default: %(default)s")
+    parser.add_argument(
+        "--samples", type=int, default=SAMPLES, help="simulated comparisons a row; default: %(default)s"
+    )
     arguments = parser.parse_args()
     if arguments.samples < 1:
         parser.error("--samples takes 1 or more")

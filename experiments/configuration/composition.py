@@ -3,6 +3,7 @@
 Imports neither torch nor data, so that a typing error is reported at once.
 """
 
+import copy
 import functools
 import itertools
 import json
@@ -171,8 +172,19 @@ def compose_with_hydra(overrides: list[str]) -> DictConfig:
     """
     if GlobalHydra.instance().is_initialized():
         return hydra.compose("config", overrides, return_hydra_config=True)
+    return copy.deepcopy(_composed(tuple(overrides), os.getcwd(), _state_of_files()))
+
+
+@functools.lru_cache(maxsize=64)  # checking a command line asks for some configurations several times
+def _composed(overrides: tuple[str, ...], _working_directory: str, _files: object) -> DictConfig:
     with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        return hydra.compose("config", overrides, return_hydra_config=True)
+        return hydra.compose("config", list(overrides), return_hydra_config=True)
+
+
+def _state_of_files() -> tuple[object, ...]:
+    """What changes when a file of configuration is added, removed or changed."""
+    files = (file for folder in config_folders() for file in sorted(folder.rglob("*.yaml")))
+    return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
 
 
 def without_hydra(cfg: DictConfig) -> DictConfig:

@@ -281,6 +281,7 @@ def simulated_p_values(experiments, effects):
     return np.array(raw), np.array(corrected)
 
 
+@pytest.mark.slow
 def test_planted_effect_of_one_percent_is_found_with_the_stated_power():
     raw, corrected = simulated_p_values(2000, (0.0, 0.0, 0.0, 1.0))
     sd = NOISE * math.sqrt(2)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from experiments.configuration import command_line
 from experiments.configuration.command_line import check_command
 from experiments.configuration.composition import compose, options_of
 from experiments.configuration.identity import identify, label
@@ -12,8 +13,9 @@ RESOLVED = ["trainer.device=cpu", "trainer.precision=float32", "trainer.threads=
 
 @pytest.fixture(autouse=True)
 def somewhere_else(tmp_path, monkeypatch):
-    """Commands are checked in an empty folder, where outputs/ may be made."""
+    """Commands are checked in an empty folder, where outputs/ may be made, on a machine without Slurm."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command_line.shutil, "which", lambda program: None)
 
 
 @pytest.mark.parametrize(

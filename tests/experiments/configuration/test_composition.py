@@ -14,6 +14,7 @@ from experiments.configuration.composition import (
     add_config_folders,
     as_dict,
     compose,
+    compose_with_hydra,
     config_folders,
     literal,
     options_of,
@@ -131,6 +132,21 @@ def test_a_further_folder_adds_words_without_a_file_in_the_checkout(tmp_path, mo
     assert options_of("data", "cifar100")["mine"] == "Images of mine"
     assert "mine" in options_of("data")
     assert compose(["data=mine"])[0].data.held_out == 3
+
+
+def test_a_file_that_changes_between_two_compositions_counts(tmp_path, monkeypatch):
+    file = tmp_path / "data/cifar100/mine.yaml"
+    file.parent.mkdir(parents=True)
+    monkeypatch.setenv(FOLDERS_VARIABLE, str(tmp_path))
+    for held_out in (3, 4):
+        file.write_text(f"# Mine\ndata:\n  name: mine\n  source: sample\n  root: x\n  held_out: {held_out}\n")
+        os.utime(file, (held_out, held_out))  # two writes within one tick of the clock
+        assert compose(["data=mine"])[0].data.held_out == held_out
+
+
+def test_a_composed_configuration_that_is_changed_is_no_one_elses():
+    compose_with_hydra(["seed=7"]).trainer.epochs = 99
+    assert compose_with_hydra(["seed=7"]).trainer.epochs != 99
 
 
 def test_the_option_config_dir_reaches_processes_that_are_started(tmp_path, monkeypatch):

@@ -150,6 +150,7 @@ def stop_at_step(run, monkeypatch, number):
         return run().identity.directory
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_and_ends_equal(run, monkeypatch, tmp_path, capsys):
     expected = run(f"output_root={tmp_path / 'undisturbed'}").identity.directory
     folder = stop_at_step(run, monkeypatch, 5)  # the one before is that of the first epoch, of three steps
@@ -239,6 +240,7 @@ def test_the_checkpoint_of_another_run_is_refused(run, stopped, tmp_path):
         run()
 
 
+@pytest.mark.slow
 def test_force_resumes_a_stopped_run_only_if_force_started_it(run, stopped, monkeypatch):
     def steps_of(*overrides):
         usual, done = CIFAR100.loss, []

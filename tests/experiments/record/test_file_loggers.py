@@ -56,6 +56,7 @@ def test_a_resumed_run_has_each_row_once(run, monkeypatch):
     assert [row["step"] for row in rows(folder / "steps.csv")] == ["1", "2", "4", "5"]
 
 
+@pytest.mark.slow
 def test_a_run_that_starts_again_starts_its_files_again(run):
     run("logger=csv", "logger.every_steps=1")
     folder = run("logger=csv", "logger.every_steps=null", "force=true").identity.directory

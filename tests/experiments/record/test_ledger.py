@@ -235,6 +235,7 @@ def test_where_there_is_no_ledger_there_are_no_rows(file):
     assert ledger.read(file) == ([], [])
 
 
+@pytest.mark.slow
 def test_the_script_lists_what_it_rebuilt(runs):
     command = [sys.executable, str(ROOT / "scripts" / "rebuild_ledger.py"), "--output-root", str(runs)]
     done = subprocess.run(command, capture_output=True, text=True)

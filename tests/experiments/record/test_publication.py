@@ -137,6 +137,7 @@ def test_only_a_ledger_is_restored(tmp_path):
         restore(tmp_path / "ledger.csv", tmp_path / "runs")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "returncode", "said"),
     [

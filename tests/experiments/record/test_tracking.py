@@ -89,6 +89,7 @@ def test_several_loggers_write_at_once_and_the_failure_of_one_is_one_line(run, m
     assert [values["epoch"] for values in mirrored.history] == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_resumes_the_same_wandb_run(run, monkeypatch):
     usual, begun = ImageBatches.__iter__, []
 

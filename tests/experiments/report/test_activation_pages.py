@@ -15,6 +15,7 @@ def made():
     return pages(BENCHMARKS)
 
 
+@pytest.mark.slow
 def test_every_registered_activation_has_a_page_that_is_listed(made):
     index = made["index.md"].decode()
     for name in activation_names():

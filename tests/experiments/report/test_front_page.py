@@ -107,6 +107,7 @@ def test_the_command_writes_the_page_and_checks_it(tmp_path):
     assert make_readme("--readme", page, "--check").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_page_that_is_not_there_is_answered_in_one_line(tmp_path):
     done = make_readme("--readme", tmp_path / "nowhere.md")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)

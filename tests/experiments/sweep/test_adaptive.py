@@ -219,6 +219,7 @@ def test_its_margin_takes_the_place_of_the_tasks(tmp_path):
     assert machine.lines[-1].endswith("equivalent, within ±30 points.")
 
 
+@pytest.mark.slow
 def test_asked_for_again_it_takes_the_same_way(tmp_path):
     whole = Machine(tmp_path / "whole", {"carelu": near(0.0, 4.0), "gelu": near(3.0)})
     expected = whole.perform()

@@ -42,6 +42,7 @@ def test_a_sweep_is_foreseen_from_what_is_finished_and_nothing_is_started(run, p
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_what_restarts_and_what_was_interrupted_is_said(run, plan):
     directory = run("act=relu").identity.directory
     forced = expectations(plan("force=true"))[0]
@@ -55,6 +56,7 @@ def test_what_restarts_and_what_was_interrupted_is_said(run, plan):
     assert interrupted.seconds == pytest.approx(row.wall_seconds / 2)
 
 
+@pytest.mark.slow
 def test_other_epochs_are_scaled_and_other_machines_do_not_count(run, plan):
     outcome = run("act=relu")
     (row,) = ledger.read(outcome.identity.directory.parents[3] / "ledger.csv")[0]

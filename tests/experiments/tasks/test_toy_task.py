@@ -182,6 +182,7 @@ def test_a_task_of_ones_own_trains_and_gets_its_table(toy, tmp_path):
     assert "lower is better" in written
 
 
+@pytest.mark.slow
 def test_the_options_of_a_task_of_ones_own_are_checked_and_listed(toy, tmp_path):
     folder = str(tmp_path / "configs of mine")
     for arguments, answer in (

@@ -21,6 +21,7 @@ print(kept, [page_faults() for _ in range(40)][-1])
 """
 
 
+@pytest.mark.slow
 def test_large_blocks_are_soon_used_again_without_the_kernel_clearing_them():
     command = [sys.executable, "-c", COUNT_PAGE_FAULTS]
     kept, page_faults = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()

@@ -88,6 +88,7 @@ def test_a_sweeper_gets_a_number_of_which_more_is_better():
         assert Ending(state, 3, higher_is_better=higher_is_better).objective == -math.inf
 
 
+@pytest.mark.slow
 def test_the_direction_is_that_of_the_headline(run_in_sweep, monkeypatch):
     assert run_in_sweep().higher_is_better
     metrics = {**SPEC.metrics, "top1": replace(SPEC.metrics["top1"], higher_is_better=False)}
@@ -96,6 +97,7 @@ def test_the_direction_is_that_of_the_headline(run_in_sweep, monkeypatch):
     assert ending.objective == -ending.value
 
 
+@pytest.mark.slow
 def test_the_panel_of_a_run_shows_the_difference_to_relu(run_in_sweep, capsys):
     relu = run_in_sweep("act=relu")
     assert "minus" not in capsys.readouterr().out
@@ -151,7 +153,7 @@ KILLED = {
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "moments"),
-    [("cifar100", (0.2, 0.9, 1.7, 0.5, 1.2)), ("superres", (0.3, 1.0, 2.0)), ("text", (0.3, 1.0, 2.0))],
+    [("cifar100", (0.2, 0.9, 1.7)), ("superres", (0.3, 1.5)), ("text", (0.3, 1.5))],
 )
 def test_a_killed_run_ends_equal_to_one_that_was_never_killed(tmp_path, task, moments):
     """SIGKILL some seconds after the header, in set-up, training and evaluation; the same command each time."""

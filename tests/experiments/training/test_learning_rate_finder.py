@@ -41,6 +41,7 @@ def test_a_quadratic_explodes_at_its_limit_and_the_suggestion_is_below_it():
     assert rates[-1] > 0.2 and 1e-3 < steepest(rates, losses) < 0.2
 
 
+@pytest.mark.slow
 def test_it_writes_a_picture_and_a_table_and_records_no_run(
     tiny_cifar100, tiny_overrides, monkeypatch, tmp_path, capsys
 ):

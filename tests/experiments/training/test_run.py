@@ -127,6 +127,7 @@ def test_the_activations_are_measured_on_the_whole_first_evaluation_set_during_i
     assert outcome.result["scale_spread"] > 0
 
 
+@pytest.mark.slow
 def test_the_response_is_measured_of_every_activation_but_relu(run):
     gelu, relu = run("act=gelu"), run("act=relu")
     assert set(metrics_of(gelu)[-1]["activations"]["act1"]) == {"response_distance"}
@@ -136,6 +137,7 @@ def test_the_response_is_measured_of_every_activation_but_relu(run):
     assert "response_distance" not in relu.result
 
 
+@pytest.mark.slow
 def test_measuring_the_activations_changes_no_metric(run, monkeypatch):
     measured = run("act=carelu", "act.options.alpha=4")
     monkeypatch.setattr(ActivationStatistics, "measuring", lambda self: contextlib.nullcontext())
@@ -167,6 +169,7 @@ def test_a_run_whose_task_keeps_no_predictions_leaves_no_file(run, monkeypatch):
     assert not (folder_of(run()) / "predictions.npz").exists()
 
 
+@pytest.mark.slow
 def test_a_restart_sets_the_predictions_aside(run):
     old = (folder_of(run()) / "predictions.npz").read_bytes()
     assert (folder_of(run("force=true")) / "replaced" / "1" / "predictions.npz").read_bytes() == old
@@ -192,6 +195,7 @@ def test_max_steps_ends_the_run_in_the_middle_of_an_epoch_with_an_evaluation(run
     assert "top1" in metrics_of(outcome)[-1]
 
 
+@pytest.mark.slow
 def test_evaluation_can_be_rarer_but_never_misses_the_last_epoch(run):
     records = metrics_of(run("trainer.epochs=3", "trainer.evaluate_every=2"))
     assert ["top1" in record for record in records] == [False, False, True, True]
@@ -239,6 +243,7 @@ def test_a_finished_run_answers_at_once(run, monkeypatch):
     assert again.result == first.result
 
 
+@pytest.mark.slow
 def test_force_runs_again_and_keeps_the_old_files(run):
     first = run()
     again = run("force=true")
@@ -306,6 +311,7 @@ def test_a_signal_while_the_result_is_written_is_told_to_the_sweep(run, monkeypa
     assert outcome.signalled and outcome.result["status"] == "finished"
 
 
+@pytest.mark.slow
 def test_metrics_that_are_ahead_of_the_checkpoint_are_taken_back(run, monkeypatch, tmp_path):
     expected = run(f"output_root={tmp_path / 'undisturbed'}")
     stop_at_step(monkeypatch, 5, signal.SIGTERM)
@@ -395,6 +401,7 @@ def test_the_checkpoint_of_another_run_is_refused(run, monkeypatch):
         run()
 
 
+@pytest.mark.slow
 def test_a_damaged_result_is_named(run):
     (folder_of(run()) / "result.json").write_text('{"status": "fin')
     with pytest.raises(BadInput, match=r"result\.json is damaged"):
@@ -505,6 +512,7 @@ def test_state_does_not_leak_from_one_run_to_the_next(run, tmp_path):
     assert_equal_runs(run("act=carelu", "seed=1", f"output_root={tmp_path / 'later'}"), first)
 
 
+@pytest.mark.slow
 def test_the_start_of_training_is_the_same_for_every_activation_that_starts_as_relu(run):
     carelu, relu = run("act=carelu"), run("act=relu")
     first = [metrics_of(outcome)[0] for outcome in (carelu, relu)]

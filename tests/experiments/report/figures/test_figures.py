@@ -19,6 +19,7 @@ from tests.experiments.simulated import drawn, write_metrics
 OF_A_SETTING = ["differences", "curves", "quality_against_cost"]
 
 
+@pytest.mark.slow
 def test_each_setting_has_its_figures_and_the_ledger_its_responses(figures):
     learned = ["effect_carelu", "learned_carelu", "learned_prelu"]
     assert [figure.name for figure in figures] == [
@@ -77,6 +78,7 @@ def test_a_ledger_alone_has_figures_too(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_the_figures_of_a_subject_show_it_and_the_baseline_alone(tmp_path):
     rows = grid(("relu", "gelu", "carelu", "mine", "mine(slope=2)"), range(2))
     for each in rows:
@@ -97,6 +99,7 @@ def test_settings_of_one_task_and_recipe_have_names_of_their_own(tmp_path):
     assert {"cifar100_small_sst2-dev_differences", "cifar100_small_x-sets=-a_differences"} <= names.keys()
 
 
+@pytest.mark.slow
 def test_every_label_of_an_activation_can_be_drawn(tmp_path):
     acts = ["relu", *(f"carelu(gain={gain}, competition_input=pre_norm)" for gain in range(2, 14)), "unknown_here"]
     figures = drawn(tmp_path / "ledger.csv", grid(acts, range(2), ("cifar100", "text")))

@@ -1,5 +1,7 @@
 """Curves over a numeric option of an activation."""
 
+import pytest
+
 from experiments.record.publication import published
 from experiments.record.run_directory import CONFIG
 from experiments.report.figures import option as module
@@ -39,6 +41,7 @@ def test_the_value_of_a_run_that_overrides_nothing_is_in_its_configuration(tmp_p
     assert "CAReLU 44.00 at 0 (spread 0 %), 39.50 at 1" in figure.alt
 
 
+@pytest.mark.slow
 def test_runs_that_differ_in_another_option_are_another_curve(tmp_path):
     others = [row(f"carelu(alpha={alpha}, over=channel)", 0, 30.0 + alpha, scale_spread=0.1) for alpha in (1, 2, 4, 8)]
     alt = drawn(tmp_path / "ledger.csv", [*rows_of(), *others])[NAME].alt
@@ -53,6 +56,7 @@ def test_where_the_validation_set_selects_its_metric_is_shown(tmp_path):
     assert "validation" in figure.caption
 
 
+@pytest.mark.slow
 def test_the_values_are_equally_far_apart_and_the_baseline_is_a_line(tmp_path, monkeypatch):
     sheets, canvas = [], module.canvas
     monkeypatch.setattr(module, "canvas", lambda **options: sheets.append(canvas(**options)) or sheets[-1])

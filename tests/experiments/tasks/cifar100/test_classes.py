@@ -2,6 +2,8 @@
 
 import pickle
 
+import pytest
+
 from experiments.tasks.cifar100.classes import NAMES
 
 
@@ -10,6 +12,7 @@ def test_there_are_a_hundred_in_alphabetical_order():
     assert list(NAMES) == sorted(NAMES)
 
 
+@pytest.mark.slow
 def test_they_are_those_of_the_public_set(cifar100_root):
     meta = pickle.loads((cifar100_root / "cifar-100-python" / "meta").read_bytes())
     assert list(NAMES) == meta["fine_label_names"]

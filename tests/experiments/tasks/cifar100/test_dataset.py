@@ -31,6 +31,7 @@ def test_the_sample_holds_the_first_images_of_each_class_of_the_public_set(sampl
             assert torch.equal(few.images[few.labels == label], all_images.images[chosen])
 
 
+@pytest.mark.slow
 def test_the_normalisation_is_that_of_the_training_images(cifar100_root):
     train, test = cifar100.load(str(cifar100_root), download=False)
     assert (len(train), len(test)) == (50_000, 10_000)

@@ -272,6 +272,7 @@ def test_bad_images_are_answered_before_training(superres, images, tmp_path, mon
             superres(override)
 
 
+@pytest.mark.slow
 def test_the_bundled_sample_trains(tmp_path):
     settings = ["task=superres", "data=sample", "recipe=small", *SMALL_EDSR, "trainer.max_steps=1", "act=carelu"]
     outcome = Run(*compose([*settings, f"output_root={tmp_path}"]), Display()).complete()
