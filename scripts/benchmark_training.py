@@ -41,7 +41,9 @@ def _arguments() -> argparse.Namespace:
         help="of act=, settings may follow in quotes; default: all",
     )
     parser.add_argument("--recipe", help="default: small on a CPU, fast on a GPU")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="further settings of every run")
+    parser.add_argument(
+        "--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", help="further settings of every run"
+    )
     parser.add_argument(
         "--also",
         action="append",
