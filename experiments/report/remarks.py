@@ -16,10 +16,10 @@ def remarks(entries: Sequence[Entry], baseline: str, metric: str) -> tuple[str, 
         _single_seeds(entries),
         _without_margin(entries, metric),
         *map(_inequality, inequalities(entries)),
+        *_pairings(entries, entries[0]),
     ]
     for entry in entries:
         notes += [
-            _pairing(entry, entries[0]),
             _unlike(entry, entries[0]),
             *_unfinished(entry),
             _without_metric(entry, metric),
@@ -58,13 +58,16 @@ def _without_margin(entries: Sequence[Entry], metric: str) -> str:
     return f"No verdict on {title}: only the headline of a task has a margin of practical equivalence."
 
 
-def _pairing(entry: Entry, base: Entry) -> str:
-    if entry.paired is None or len(entry.values) == len(base.values) == entry.paired.n:
-        return ""
-    return (
-        f"{activation_name(entry.act)}: {plural(entry.paired.n, 'pair')} from {plural(len(entry.values), 'seed')} of "
-        f"it and {len(base.values)} of {activation_name(base.act)}."
-    )
+def _pairings(entries: Sequence[Entry], base: Entry) -> list[str]:
+    alike: dict[tuple[int, int], list[str]] = {}
+    for entry in entries:
+        if entry.paired is not None and not len(entry.values) == len(base.values) == entry.paired.n:
+            alike.setdefault((entry.paired.n, len(entry.values)), []).append(activation_name(entry.act))
+    return [
+        f"{', '.join(names)}: {plural(pairs, 'pair')}{' each' if len(names) > 1 else ''} "
+        f"from {plural(seeds, 'seed')} of it and {len(base.values)} of {activation_name(base.act)}."
+        for (pairs, seeds), names in alike.items()
+    ]
 
 
 _CONDITIONS = {"torch": "PyTorch", "kernel": "kernel", "code_hash": "code", "processor": "processor"}

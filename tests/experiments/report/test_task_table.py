@@ -272,6 +272,17 @@ def test_unequal_seeds_are_paired_as_far_as_they_go_and_the_pairs_are_stated(tmp
     assert "CAReLU: 3 pairs from 5 seeds of it and 3 of ReLU." in table.blocks[0].notes
 
 
+def test_activations_with_as_many_pairs_are_named_in_one_note(tmp_path):
+    rows = rows_of(
+        {"relu": LONG["relu"][:4], "carelu": LONG["carelu"][:3], "elu": LONG["elu"][:3], "gelu": LONG["gelu"]}
+    )
+    notes = [note for note in tables_of(tmp_path / "ledger.csv", rows)["cifar100"].blocks[0].notes if "pair" in note]
+    assert notes == [
+        "CAReLU, ELU: 3 pairs each from 3 seeds of it and 4 of ReLU.",
+        f"GELU: 4 pairs from {len(LONG['gelu'])} seeds of it and 4 of ReLU.",
+    ]
+
+
 def test_runs_that_did_not_finish_are_counted_and_there_is_no_verdict_on_the_survivors_of_a_divergence(tmp_path):
     more = {act: (*many[:5], many[0] + 0.1) for act, many in LONG.items() if act != "elu"}
     rows = rows_of(more)
