@@ -4,7 +4,6 @@ The three pages of `OF_THEIR_OWN` have tests of their own, which perform theirs.
 settings as before a run begins, targets of make by `make -n`, extras and files that an installation names.
 """
 
-import contextlib
 import csv
 import re
 import shlex
@@ -13,13 +12,12 @@ import subprocess
 import tomllib
 
 import pytest
-from hydra.core.hydra_config import HydraConfig
 from PIL import Image
 
 from experiments.tasks.superres.bsds300 import SAMPLE_DIR
 from tests.conftest import ROOT
 from tests.docs.pages import PAGES, blocks, commands
-from tests.docs.performing import exists, perform, shortened
+from tests.docs.performing import exists, in_folder, perform, shortened
 
 OF_THEIR_OWN = {"runs.md", "adding-a-task.md", "adding-an-activation.md"}
 
@@ -55,11 +53,11 @@ PERFORMED_HERE = [
 
 
 MADE = {
-    "README.md": ["outputs/superres/small", "outputs/text/small", "results/tables/cifar100.md"],
+    "README.md": ["others/superres/small", "others/text/small", "results/tables/cifar100.md"],
     "getting-started.md": ["outputs/ledger.csv"],
     "kernels.md": ["results/benchmarks", "outputs"],
     "results-and-statistics.md": ["results/report.html", "results/figures/captions.md", "results/competition/configs"],
-    "running.md": ["outputs/learning_rates", "outputs/text/small"],
+    "running.md": ["outputs/learning_rates", "others/text/small"],
     "sweeps.md": ["outputs/sweeps", "tables/cifar100.md", "figures/captions.md", "report.html"],
     "wandb.md": ["outputs/wandb"],
 }
@@ -68,16 +66,6 @@ MADE = {
 
 STANDS_FOR = {"=FILE": "=FILE.csv", "STUDY": "outputs", "trainer.max_steps=null": "trainer.max_steps=1"}
 """What stands here for what a reader has; every run that is shortened has one step."""
-
-
-@contextlib.contextmanager
-def in_folder(folder):
-    """Commands are performed there; what they leave in this process is put back."""
-    of_hydra = HydraConfig.instance().cfg
-    with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HYDRA_FULL_ERROR", "1")  # run.py sets it
-        yield
-    HydraConfig.instance().cfg = of_hydra
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,8 @@ def text_of(tmp_path, rows, mine=None):
 def test_each_activation_has_its_mean_its_difference_and_the_verdict(tmp_path):
     lines = text_of(tmp_path, rows_of(relu=RELU, carelu=CARELU)).split("\n")
     assert "top-1 accuracy, %" in lines[0] and "chance: 1 %" in lines[0]
+    assert lines[2] == "difference to ReLU in points, in brackets its 95 % CI at any number of seeds"
+    assert max(len(line) for line in lines[3:6]) <= 80
     (relu,) = [line for line in lines if line.startswith("  ReLU")]
     (carelu,) = [line for line in lines if line.startswith("  CAReLU")]
     assert relu.split() == ["ReLU", "4", "41.00", "±", "0.82", "baseline"]
