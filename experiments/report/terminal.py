@@ -108,11 +108,11 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _grid(entries: Sequence[Entry], metric: Metric, baseline: str) -> list[str]:
-    unit = f", {difference_unit(metric)}" if difference_unit(metric) else ""
-    difference = f"difference to {activation_name(baseline)}{unit} ({ANY_NUMBER})"
-    rows = [["activation", "seeds", "mean ± sd", difference, "verdict"]]
+    """The rows, below a line that says what a difference is: as a column's title it would be wider than a terminal."""
+    unit = f" in {difference_unit(metric)}" if difference_unit(metric) else ""
+    rows = [["activation", "seeds", "mean ± sd", "difference", "verdict"]]
     rows += [_row(entry, metric, entry.act == baseline) for entry in entries]
-    return _aligned(rows)
+    return [f"difference to {activation_name(baseline)}{unit}, in brackets its {ANY_NUMBER}", *_aligned(rows)]
 
 
 def _row(entry: Entry, metric: Metric, is_baseline: bool) -> list[str]:

@@ -18,6 +18,7 @@ from experiments.configuration.command_line import check_command
 from experiments.training.activation_check import IMAGES, TOKENS, check_site
 from tests.conftest import ROOT
 from tests.docs.pages import blocks, commands
+from tests.docs.performing import in_folder, perform, shortened
 
 PAGE = ROOT / "docs/adding-an-activation.md"
 FOLDER = "my_activations"
@@ -130,3 +131,14 @@ def test_an_activation_of_ones_own_trains_by_the_commands_of_the_page(folder):
         assert "carelu" not in done.stdout
     recorded = (folder.parent / "outputs/ledger.csv").read_text(encoding="utf-8")
     assert "square_plus" in recorded and "softsign" in recorded
+
+
+@pytest.mark.slow
+def test_an_activation_of_ones_own_is_compared_by_the_commands_of_the_page(own, folder, no_login, capsys):
+    *_, block = (block for block in blocks(PAGE, "bash") if block.mark == f"needs {FOLDER}")
+    with in_folder(folder.parent):
+        for command in commands(block):
+            assert perform(shortened(command)) == 0, f"{command}: {capsys.readouterr().err}"
+    for made in ("tables/cifar100.md", "figures/captions.md", "report.html"):
+        assert "channel_swish" in (folder.parent / made).read_text(encoding="utf-8"), made
+    assert list((folder.parent / "outputs/wandb").glob("offline-run-*"))

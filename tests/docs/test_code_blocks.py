@@ -1,7 +1,7 @@
 """The code of README, CONTRIBUTING and docs/, run or checked.
 
 A Python block without a title is run after those above it on its page; one with a title is a file that the page tells
-to write. A command is checked as it would be before any work starts; after the comment `<!-- run -->` it is run.
+to write. A command is checked as it stands, before any work starts; test_commands.py performs it, shortened.
 """
 
 import importlib.util
@@ -65,16 +65,6 @@ def test_a_command_is_accepted(case, monkeypatch, tmp_path):
     arguments, _ = split_questions(of_run(command))
     if "--help" not in arguments:
         check_command(arguments)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("case", [case for case in RUNS if case[0].mark == "run"], ids=shown)
-def test_a_cheap_command_runs(case, command_line, tmp_path):
-    arguments = of_run(case[1])
-    done = command_line(*arguments, f"output_root={tmp_path}")
-    assert done.returncode == 0, done.stderr
-    asked = split_questions(arguments)[1]
-    assert (tmp_path / "ledger.csv").exists() != bool(asked)
 
 
 @pytest.mark.parametrize("case", SCRIPTS, ids=shown)

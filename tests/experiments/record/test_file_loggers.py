@@ -74,7 +74,6 @@ def test_the_package_that_tensorboard_needs_is_named_before_any_work(run, monkey
 
 @pytest.mark.slow
 def test_tensorboard_gets_the_curves(run):
-    pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     folder = run("act=carelu", "logger=tensorboard", "logger.every_steps=1").identity.directory

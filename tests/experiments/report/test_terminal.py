@@ -19,6 +19,8 @@ def text_of(tmp_path, rows, mine=None):
 def test_each_activation_has_its_mean_its_difference_and_the_verdict(tmp_path):
     lines = text_of(tmp_path, rows_of(relu=RELU, carelu=CARELU)).split("\n")
     assert "top-1 accuracy, %" in lines[0] and "chance: 1 %" in lines[0]
+    assert lines[2] == "difference to ReLU in points, in brackets its 95 % CI at any number of seeds"
+    assert max(len(line) for line in lines[3:6]) <= 80
     (relu,) = [line for line in lines if line.startswith("  ReLU")]
     (carelu,) = [line for line in lines if line.startswith("  CAReLU")]
     assert relu.split() == ["ReLU", "4", "41.00", "±", "0.82", "baseline"]
@@ -61,7 +63,7 @@ def test_a_diverged_run_is_named(tmp_path):
 def test_too_few_pairs_have_no_interval_and_the_number_that_is_needed(tmp_path):
     rows = [each for each in rows_of(relu=RELU, carelu=CARELU) if each["seed"] < 3]
     (carelu,) = [line for line in text_of(tmp_path, rows).split("\n") if line.startswith("  CAReLU")]
-    assert carelu.split("  ")[-1] == "undecided: at least 4 pairs needed" and " to " not in carelu
+    assert carelu.endswith("  undecided: at least 4 pairs needed") and " to " not in carelu
 
 
 def test_the_baseline_and_the_margin_of_a_sweep_take_the_place_of_the_usual_ones(tmp_path):
