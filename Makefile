@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/,)
 
-.PHONY: help setup test test-all lint docs report
+.PHONY: help setup test test-all lint audit docs report
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ lint: ## style, import contracts, types of the library
 	$(BIN)python -m ruff format --check .
 	$(BIN)lint-imports
 	$(BIN)pyright carelu
+
+audit: ## known vulnerabilities of the versions in constraints.txt; skipped where the database cannot be reached
+	$(BIN)python scripts/audit.py
 
 docs: ## the site in site/, every warning an error
 	$(BIN)python scripts/make_docs.py

@@ -37,6 +37,7 @@ from tests.faults.injections import (
     in_child,
     read_damaged,
     record_rows,
+    recorded,
     run_of,
     same,
     use_few_images,
@@ -44,9 +45,6 @@ from tests.faults.injections import (
 from tests.faults.servers import KINDS, broken_server
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL)
-TIMES = ("wall_seconds", "step_milliseconds", "peak_memory_mib", "finished_at", "command")
-"""Columns in which two equal runs differ."""
-
 _LONGEST = 300
 """Seconds after which a run counts as hanging."""
 
@@ -110,7 +108,7 @@ class Soak:
 
     def equals_the_undisturbed(self, root: Path) -> bool:
         """Whether ledger and weights below `root` are those of the undisturbed run, and no traceback was shown."""
-        if "Traceback" in self.log.read_text() or _rows(root) != _rows(self.whole):
+        if "Traceback" in self.log.read_text() or recorded(root) != recorded(self.whole):
             return False
         ours, theirs = (checkpoint.load(next(each.rglob("checkpoint.pt"))) for each in (root, self.whole))
         return same(ours["model"], theirs["model"]) and same(ours["optimizer"], theirs["optimizer"])
@@ -235,12 +233,6 @@ def _within(environment: dict[str, str], action: Callable[[], int]) -> Callable[
         return action()
 
     return run
-
-
-def _rows(root: Path) -> list[dict[str, object]]:
-    rows, problems = ledger.read(root / "ledger.csv")
-    kept = [{key: value for key, value in each.as_result().items() if key not in TIMES} for each in rows]
-    return [*kept, *({"problem": problem} for problem in problems)]
 
 
 def page(lines: list[Line], minutes: float, command: str) -> str:

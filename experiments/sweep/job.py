@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from experiments.configuration.standard_streams import make_output_lenient
 from experiments.sweep.record import SweepFolder, write_ending
 from experiments.sweep.report import progress
-from experiments.sweep.slurm import requeueing
+from experiments.sweep.slurm import requeue_if_preempted, requeueing
 from experiments.training.job import STOPPED, Ending, run_job
 
 POOL_JOB = "CARELU_POOL_JOB"
@@ -55,6 +55,8 @@ def perform_job(cfg: DictConfig, of_hydra: HydraConf) -> Ending:
         with requeueing():
             ending = run_job(cfg, choices)
             folder.end(number, ending)
+        if ending.code == STOPPED and not folder.stop_requested():
+            requeue_if_preempted()
     else:
         ending = run_job(cfg, choices)
         folder.end(number, ending)

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import re
 import signal
+import subprocess
 from collections.abc import Iterator
 from types import FrameType
 
@@ -36,7 +38,7 @@ def requeueing() -> Iterator[None]:
 
     submitit's own handler requeues it immediately and exits without a checkpoint.
     """
-    number = signal.Signals[f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"]
+    number = _preempt_signal()
     received: list[tuple[int, FrameType | None]] = []
 
     def stop_first(number: int, frame: FrameType | None) -> None:
@@ -50,3 +52,28 @@ def requeueing() -> Iterator[None]:
         signal.signal(number, requeue)
     if received:
         requeue(*received[0])
+
+
+def requeue_if_preempted() -> None:
+    """Queues this job again, and ends its process, if Slurm pre-empts it with a time of grace.
+
+    Slurm then sends SIGTERM, and takes a job that ends within that time for one that failed. A job that its user
+    cancels, or that Slurm itself queues again, is left alone.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    if job and _is_preempted(job):
+        signal.raise_signal(_preempt_signal())  # submitit's own handler queues the job again and exits
+
+
+def _preempt_signal() -> signal.Signals:
+    return signal.Signals[f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"]
+
+
+def _is_preempted(job: str) -> bool:
+    """Whether Slurm, asked about a job, says that it runs and has a time of pre-emption."""
+    try:
+        shown = subprocess.run(["scontrol", "show", "job", job], capture_output=True, text=True, timeout=60).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    found = dict(re.findall(r"\b(JobState|PreemptTime)=(\S+)", shown))
+    return found.get("JobState") == "RUNNING" and found.get("PreemptTime", "None") != "None"

@@ -45,6 +45,9 @@ READERS: dict[str, Callable[[Path], object]] = {
 }
 """Each file that a run owns, and what reads it."""
 
+TIMES = ("wall_seconds", "step_milliseconds", "peak_memory_mib", "finished_at", "command")
+"""Columns of the ledger in which two equal runs differ."""
+
 SEALED = ("checkpoint.pt", "predictions.npz")
 """Those with a checksum, in which any damage is noticed; the others are text that people read and edit."""
 
@@ -85,6 +88,14 @@ def same(one: object, other: object) -> bool:
     if hasattr(one, "tobytes"):
         return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
     return one == other
+
+
+def recorded(root: Path) -> list[dict[str, object]]:
+    """The ledger below `root` without what differs between two equal runs: its rows by their ids, then its problems."""
+    rows, problems = ledger.read(root / ledger.FILE)
+    kept = [{key: value for key, value in row.as_result().items() if key not in TIMES} for row in rows]
+    kept.sort(key=lambda row: str(row["run_id"]))
+    return [*kept, *({"problem": problem} for problem in problems)]
 
 
 def read_damaged(file: Path, expected: object, content: bytes) -> str:

@@ -6,19 +6,9 @@ import signal
 
 import pytest
 
-from experiments.record import ledger
-from tests.faults.injections import SETTINGS, ended, in_child, run_of, use_few_images
+from tests.faults.injections import SETTINGS, ended, in_child, recorded, run_of, use_few_images
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL)
-
-TIMES = ("wall_seconds", "step_milliseconds", "peak_memory_mib", "finished_at", "command")
-
-
-def recorded(root):
-    """The rows of a ledger without what differs between two equal runs."""
-    rows, problems = ledger.read(root / "ledger.csv")
-    assert problems == []
-    return [{key: value for key, value in row.as_result().items() if key not in TIMES} for row in rows]
 
 
 @pytest.fixture

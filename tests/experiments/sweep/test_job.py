@@ -118,3 +118,19 @@ def test_a_pre_empted_job_is_queued_again_after_its_checkpoint(sweep, perform):
     finally:
         signal.signal(signal.SIGUSR2, before)
     assert states == ["stopped"]
+
+
+def test_a_stopped_job_asks_whether_slurm_pre_empts_it(sweep, perform, monkeypatch):
+    asked = []
+    monkeypatch.setattr(job, "requeue_if_preempted", lambda: asked.append(folder.jobs()[0].state))
+    folder = sweep("submitit_slurm")
+    with pytest.raises(SystemExit):
+        perform(folder, lambda: CHECKPOINT)
+    assert asked == ["stopped"]
+
+
+def test_a_job_of_a_sweep_that_is_being_stopped_is_not_queued_again(sweep, perform, monkeypatch):
+    monkeypatch.setattr(job, "requeue_if_preempted", lambda: pytest.fail("asked"))
+    folder = sweep("submitit_slurm")
+    threading.Timer(1.0, folder.request_stop).start()
+    assert perform(folder, run_until_stopped) == CHECKPOINT

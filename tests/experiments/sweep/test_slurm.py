@@ -10,7 +10,7 @@ from hydra.core.utils import JobStatus
 
 from experiments.configuration.composition import ROOT
 from experiments.sweep import PLUGINS
-from experiments.sweep.slurm import prepare_launcher, requeueing
+from experiments.sweep.slurm import prepare_launcher, requeue_if_preempted, requeueing
 from tests.conftest import run_command
 from tests.experiments.sweep.test_coordinator import TINY
 
@@ -103,3 +103,30 @@ def test_a_run_that_was_not_pre_empted_is_not_queued_again(events):
     assert events == []
     signal.raise_signal(signal.SIGUSR2)
     assert events == ["SIGUSR2"]
+
+
+@pytest.mark.parametrize(
+    ("says", "requeued"),
+    [
+        ("JobState=RUNNING Reason=None\n SuspendTime=None PreemptTime=2026-01-02T03:04:05", True),
+        ("JobState=RUNNING Reason=None\n PreemptEligibleTime=2026-01-02T03:04:05 PreemptTime=None", False),
+        ("JobState=CANCELLED Reason=None\n PreemptTime=2026-01-02T03:04:05", False),
+        ("JobState=COMPLETING Reason=BeginTime\n PreemptTime=2026-01-02T03:04:05", False),
+        ("slurm_load_jobs error: Invalid job id specified", False),
+    ],
+    ids=["pre-empted", "signalled by a person", "cancelled", "queued again by Slurm", "unknown"],
+)
+def test_only_a_job_that_slurm_pre_empts_with_grace_is_queued_again(slurm, monkeypatch, events, says, requeued):
+    slurm.with_name("scontrol").write_text(f"#!/bin/bash\n[[ $* == 'show job 12' ]] && echo '{says}'\n")
+    slurm.with_name("scontrol").chmod(0o755)
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    requeue_if_preempted()
+    assert events == ["SIGUSR2"] * requeued
+
+
+def test_without_slurm_nothing_is_queued_again(monkeypatch, tmp_path, events):
+    requeue_if_preempted()
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    requeue_if_preempted()
+    assert events == []
