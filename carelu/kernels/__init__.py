@@ -38,9 +38,14 @@ def _is_scalar(parameter: Tensor, z: Tensor) -> bool:
 
 
 def _as_tensor(value: Tensor | float, z: Tensor) -> Tensor:
-    """A parameter as a tensor; as a scalar if it has one element, whatever its shape."""
+    """A parameter as a tensor."""
     if not isinstance(value, Tensor):
         return torch.tensor(value, dtype=reference.widest(z.device), device=z.device)
+    return value
+
+
+def _without_dimensions(value: Tensor, z: Tensor) -> Tensor:
+    """A parameter of one element as a scalar; costs a view and its gradient."""
     return value.reshape(()) if 0 < value.ndim <= z.ndim and value.numel() == 1 else value
 
 
@@ -71,7 +76,7 @@ def carelu(z: Tensor, alpha: Tensor | float, beta: Tensor | float, settings: Set
         scalars = _as_tensor(alpha, z), _as_tensor(beta, z)
         if _is_scalar(scalars[0], z) and _is_scalar(scalars[1], z):
             if traced:
-                return library.carelu(z, *scalars, *settings)[0]
+                return library.carelu(z, *(_without_dimensions(each, z) for each in scalars), *settings)[0]
             return CAReLUFunction.apply(z, *scalars, settings, choose(z, *scalars, settings))
     competition, dims, gain, eps = settings
     return reference.carelu(z, alpha, beta, competition=competition, gain=gain, over=dims, eps=eps)

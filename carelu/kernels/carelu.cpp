@@ -473,8 +473,10 @@ inline double tanh_of(double u) {
   const double magnitude = std::fabs(u), x = 2 * (magnitude > 20 ? 20 : magnitude);
   const double shifted = x * 1.4426950408889634 + 0x1.8p52, whole = shifted - 0x1.8p52;
   const double r = x - whole * 0.6931471805599453;
-  double series = 1;
-  for (int n = 10; n > 0; --n) series = 1 + series * r * (1.0 / n);
+  constexpr double INVERSE_FACTORIALS[] = {1, 1, 1 / 2.0, 1 / 6.0, 1 / 24.0, 1 / 120.0, 1 / 720.0, 1 / 5040.0, 1 / 40320.0,
+                                           1 / 362880.0};
+  double series = INVERSE_FACTORIALS[9];
+  for (int n = 8; n >= 0; --n) series = INVERSE_FACTORIALS[n] + series * r;
   uint64_t bits;
   std::memcpy(&bits, &shifted, sizeof bits);
   bits = (bits << 52) + 0x3ff0000000000000u;  // the lowest bits of `shifted` are the exponent
