@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from carelu import reference
-from carelu.kernels import cpp, library
+from carelu.kernels import cpp, library, triton
 from carelu.kernels.autograd_function import CAReLUFunction, Settings
 from carelu.kernels.dispatch import choose, forced_kernel, impossible
 from carelu.kernels.measured import MeasuredCAReLUFunction, unsupported_reason
@@ -55,8 +55,10 @@ def measured_carelu(
     """CAReLU of `z` with the share of `measured`, by the fused loops where they support it, else by the reference.
 
     Raises:
-        ValueError: CARELU_KERNEL=cpp, and the loops do not support the input.
+        ValueError: CARELU_KERNEL=cpp, and the loops do not support the input; or CARELU_KERNEL=triton.
     """
+    if forced_kernel() == triton.NAME:
+        raise ValueError(impossible(triton.NAME, "the share is measured on another tensor, which only cpp has fused"))
     if _only_autograd_looks_on() and _is_plain(z, measured, alpha, beta) and forced_kernel() in (None, cpp.NAME):
         scalars = _as_tensor(alpha, z), _as_tensor(beta, z)
         if _is_scalar(scalars[0], z) and _is_scalar(scalars[1], z):
