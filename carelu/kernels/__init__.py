@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from carelu import reference
-from carelu.kernels import cpp, library
+from carelu.kernels import cpp, library, triton
 from carelu.kernels.autograd_function import CAReLUFunction, Settings
 from carelu.kernels.dispatch import choose, forced_kernel, impossible
 from carelu.kernels.measured import MeasuredCAReLUFunction, unsupported_reason
@@ -38,9 +38,14 @@ def _is_scalar(parameter: Tensor, z: Tensor) -> bool:
 
 
 def _as_tensor(value: Tensor | float, z: Tensor) -> Tensor:
-    """A parameter as a tensor; as a scalar if it has one element, whatever its shape."""
+    """A parameter as a tensor."""
     if not isinstance(value, Tensor):
         return torch.tensor(value, dtype=reference.widest(z.device), device=z.device)
+    return value
+
+
+def _without_dimensions(value: Tensor, z: Tensor) -> Tensor:
+    """A parameter of one element as a scalar; costs a view and its gradient."""
     return value.reshape(()) if 0 < value.ndim <= z.ndim and value.numel() == 1 else value
 
 
@@ -50,8 +55,10 @@ def measured_carelu(
     """CAReLU of `z` with the share of `measured`, by the fused loops where they support it, else by the reference.
 
     Raises:
-        ValueError: CARELU_KERNEL=cpp, and the loops do not support the input.
+        ValueError: CARELU_KERNEL=cpp, and the loops do not support the input; or CARELU_KERNEL=triton.
     """
+    if forced_kernel() == triton.NAME:
+        raise ValueError(impossible(triton.NAME, "the share is measured on another tensor, which only cpp has fused"))
     if _only_autograd_looks_on() and _is_plain(z, measured, alpha, beta) and forced_kernel() in (None, cpp.NAME):
         scalars = _as_tensor(alpha, z), _as_tensor(beta, z)
         if _is_scalar(scalars[0], z) and _is_scalar(scalars[1], z):
@@ -71,7 +78,7 @@ def carelu(z: Tensor, alpha: Tensor | float, beta: Tensor | float, settings: Set
         scalars = _as_tensor(alpha, z), _as_tensor(beta, z)
         if _is_scalar(scalars[0], z) and _is_scalar(scalars[1], z):
             if traced:
-                return library.carelu(z, *scalars, *settings)[0]
+                return library.carelu(z, *(_without_dimensions(each, z) for each in scalars), *settings)[0]
             return CAReLUFunction.apply(z, *scalars, settings, choose(z, *scalars, settings))
     competition, dims, gain, eps = settings
     return reference.carelu(z, alpha, beta, competition=competition, gain=gain, over=dims, eps=eps)

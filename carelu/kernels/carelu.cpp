@@ -51,9 +51,10 @@ inline float widen(BFloat16 stored) { return float_of(uint32_t(stored.bits) << 1
 
 template <class Stored> Stored narrow(typename Arithmetic<Stored>::Value value) { return value; }
 
+// A NaN stays one, since its lowest bits are 0: it comes from a bfloat16, or the processor made it, see `read`.
 template <> inline BFloat16 narrow<BFloat16>(float value) {
-  const uint32_t bits = bits_of(value), rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-  return {uint16_t(value != value ? 0x7fc0 : rounded)};
+  const uint32_t bits = bits_of(value);
+  return {uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)};
 }
 
 inline float widen(Half stored) {
@@ -87,38 +88,40 @@ template <class Sum, class Total> struct Lanes {
 // The type that adds up the blocks of `Sum`.
 template <class Sum> using TotalOf = std::conditional_t<std::is_same_v<Sum, float>, double, Sum>;
 
-// What one element adds to the side of its sign; a NaN is on the negative side. The norm is the sum of the two sides,
-// so that rounding can never make the share of one exceed 1.
-template <int competition, class Sum> inline void compete(Sum z, Sum& positive, Sum& negative) {
-  const Sum above = z > 0 ? z : 0, below = z > 0 ? 0 : z;
+// What one element adds to the sum of the positive values and to that of all. Written so that it takes a comparison and
+// two multiply-adds, one of them with a mask.
+template <int competition, class Sum> inline void compete(Sum z, Sum& positive, Sum& all) {
   if (competition == ENERGY) {
-    positive += above * above;
-    negative += below * below;
+    positive = z > 0 ? positive + z * z : positive;
+    all += z * z;
   } else if (competition == L1) {
-    positive += above;
-    negative -= below;
+    positive = z > 0 ? positive + z : positive;
+    all += z < 0 ? -z : z;
   } else {
     positive += z > 0 ? 1 : 0;
   }
 }
 
-template <class Total> struct Sides { Total positive, negative; };
+template <class Total> struct Sums { Total positive, all; };
+
+// Rounding may make the sum of the positive values the larger one.
+inline double share_of(double positive, double all) { return std::min(positive / all, 1.0); }
 
 template <int competition, class Sum, class Stored>
-Sides<TotalOf<Sum>> sides_of(const Stored* z, int64_t length) {
-  Lanes<Sum, TotalOf<Sum>> all_positive, all_negative;
+Sums<TotalOf<Sum>> sums_of(const Stored* z, int64_t length) {
+  Lanes<Sum, TotalOf<Sum>> of_positive, of_all;
   for (int64_t start = 0; start < length; start += BLOCK) {
     const int64_t n = std::min(BLOCK, length - start);
     const Stored* block = z + start;
-    Sum positive[LANES] = {}, negative[LANES] = {};
+    Sum positive[LANES] = {}, all[LANES] = {};
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
-      for (int64_t l = 0; l < LANES; ++l) compete<competition>(Sum(widen(block[i + l])), positive[l], negative[l]);
-    for (int64_t l = 0; i + l < n; ++l) compete<competition>(Sum(widen(block[i + l])), positive[l], negative[l]);
-    all_positive.add(positive);
-    all_negative.add(negative);
+      for (int64_t l = 0; l < LANES; ++l) compete<competition>(Sum(widen(block[i + l])), positive[l], all[l]);
+    for (int64_t l = 0; i + l < n; ++l) compete<competition>(Sum(widen(block[i + l])), positive[l], all[l]);
+    of_positive.add(positive);
+    of_all.add(all);
   }
-  return {all_positive.sum(), all_negative.sum()};
+  return {of_positive.sum(), of_all.sum()};
 }
 
 // Σ g z over the elements that pass, in `Sum`.
@@ -148,10 +151,10 @@ template <class Value> struct Statistics {
   Statistics(void* table, int64_t rows) : share((Value*)table), norm(share + rows), unit(norm + rows) {}
 };
 
-// Share, norm and unit of a row whose sides are known.
+// Share, norm and unit of a row whose sums are known.
 template <int competition, class Wide, class Value>
-void settle(const Sides<Wide>& sides, double eps, Value& share, Value& norm, Value& unit) {
-  const Wide sum = sides.positive + sides.negative + Wide(eps);
+void settle(const Sums<Wide>& sums, double eps, Value& share, Value& norm, Value& unit) {
+  const Wide sum = sums.all + Wide(eps);
   if (!std::isfinite(sum)) {
     share = norm = std::nan("");
     return;
@@ -163,7 +166,7 @@ void settle(const Sides<Wide>& sides, double eps, Value& share, Value& norm, Val
   exponent = sizeof(Value) == 4 ? std::clamp(exponent, -120, 120) : std::clamp(exponent, -1000, 1000);
   unit = std::ldexp(Value(1), exponent);
   norm = Value(std::ldexp(sum, competition == ENERGY ? -2 * exponent : -exponent));
-  share = Value(sides.positive / sum);
+  share = std::min(Value(sums.positive / sum), Value(1));
 }
 
 template <int competition, class Stored, class Value>
@@ -172,19 +175,18 @@ void measure(const Stored* z, int64_t length, double eps, Value& share, Value& n
   unit = 1;
   if (competition == COUNT) {
     norm = Value(length);
-    share = Value(sides_of<competition, Value>(z, length).positive / norm);
+    share = Value(sums_of<competition, Value>(z, length).positive / norm);
     return;
   }
-  Sides<Wide> sides;
-  const auto fast = sides_of<competition, Value>(z, length);
+  Sums<Wide> sums;
+  const auto fast = sums_of<competition, Value>(z, length);
   // Below this some squares have lost digits, and above it sums in Value may have overflowed.
   const double lowest = sizeof(Value) == 4 ? 1e-25 : 1e-270;
-  const auto norm_of_fast = fast.positive + fast.negative;
-  if (norm_of_fast >= lowest && std::isfinite(norm_of_fast))
-    sides = {fast.positive, fast.negative};
+  if (fast.all >= lowest && std::isfinite(fast.all))
+    sums = {fast.positive, fast.all};
   else
-    sides = sides_of<competition, Wide>(z, length);
-  settle<competition>(sides, eps, share, norm, unit);
+    sums = sums_of<competition, Wide>(z, length);
+  settle<competition>(sums, eps, share, norm, unit);
 }
 
 template <class Stored, class Value>
@@ -289,8 +291,10 @@ void backward(const Stored* grad, const Stored* z, Stored* grad_z, const void* t
 constexpr int64_t WIDEST = 1024;  // lanes of a panel
 constexpr int64_t FOLDED = 128;   // lanes that folding aims at
 constexpr int64_t TILE = 32;      // steps that are summed in the arithmetic of single elements
-constexpr int64_t SHORT = 256;    // length from which on rows that follow one another are folded instead
-constexpr int64_t PANEL_BYTES = 3 << 18;
+constexpr int64_t STRIP = 16;     // values of a short row that are processed at a time
+constexpr int64_t SHORT = 512;    // length up to which rows that follow one another are a panel
+constexpr int64_t PANEL_BYTES = 3 << 18;  // of all tensors of a panel
+constexpr int64_t SHORT_BYTES = 3 << 14;  // the same where a step is a row
 
 struct Panel {
   int64_t start;   // of its first value in the tensor
@@ -320,12 +324,13 @@ struct Panels {
   bool one_by_one;
 
   Panels(int64_t outer, int64_t length, int64_t inner, int64_t bytes_of_a_value)
-      : length(length), one_by_one(inner == 1 && length < SHORT) {
+      : length(length), one_by_one(inner == 1 && length <= SHORT) {
     groups = one_by_one ? 1 : outer;
     side_by_side = one_by_one ? outer : inner;
-    const int64_t in_cache = PANEL_BYTES / bytes_of_a_value / length / 64 * 64;
-    const int64_t most = std::clamp<int64_t>(in_cache, 64, WIDEST), parts = (side_by_side + most - 1) / most;
-    rows = std::min(((side_by_side + parts - 1) / parts + 31) / 32 * 32, side_by_side);
+    const int64_t unit = one_by_one ? 8 : 64, bytes = one_by_one ? SHORT_BYTES : PANEL_BYTES;
+    const int64_t in_cache = bytes / bytes_of_a_value / length / unit * unit;
+    const int64_t most = std::clamp<int64_t>(in_cache, unit, WIDEST), parts = (side_by_side + most - 1) / most;
+    rows = std::min(((side_by_side + parts - 1) / parts + unit - 1) / unit * unit, side_by_side);
   }
   int64_t parts() const { return (side_by_side + rows - 1) / rows; }
   int64_t count() const { return groups * parts(); }
@@ -354,33 +359,55 @@ struct Panels {
   }
 };
 
-// Calls work(alone, at, lanes, first) for every step of a panel: `lanes` values from the value `at` on, which belong all
-// to row `first` if `alone` is true_type, else to the lanes from `first` on.
+// Calls work(start, count) for all values of a short row: `count` is a constant but for the last, so that a loop over it
+// is a few instructions. Such a loop needs `omp simd`, or it is unrolled before it can become vectors.
+template <class Work> INLINED inline void in_strips(int64_t length, Work work) {
+  int64_t start = 0;
+  for (; start + STRIP <= length; start += STRIP) work(start, std::integral_constant<int64_t, STRIP>());
+  if (start < length) work(start, length - start);
+}
+
+// Calls work(alone, at, lanes, first) for every step of a panel, or strip of one: `lanes` values from the value `at` on,
+// which belong all to row `first` if `alone` is true_type, else to the lanes from `first` on.
 template <class Work> void every_step(const Panel& panel, Work work) {
   if (panel.one_by_one) {
     for (int64_t row = 0; row < panel.steps; ++row)
-      work(std::true_type(), panel.start + row * panel.stride, panel.stride, row);
+      in_strips(panel.stride, [&](int64_t start, auto count) INLINED {
+        work(std::true_type(), panel.start + row * panel.stride + start, count, row);
+      });
     return;
   }
   for (int64_t step = 0, all = panel.steps + (panel.rest > 0); step < all; ++step)
     work(std::false_type(), panel.start + step * panel.stride, step < panel.steps ? panel.width : panel.rest, 0);
 }
 
+// In halves, each of which is half a vector.
+template <class Sum> INLINED inline Sum sum_of(const Sum (&strip)[STRIP]) {
+  Sum eight[8], four[4];
+#pragma omp simd
+  for (int64_t l = 0; l < 8; ++l) eight[l] = strip[l] + strip[l + 8];
+#pragma omp simd
+  for (int64_t l = 0; l < 4; ++l) four[l] = eight[l] + eight[l + 4];
+  return (four[0] + four[2]) + (four[1] + four[3]);
+}
+
 // As `add_up`, where each step is a row.
 template <int sums, class Sum, class Add>
 void add_up_one_by_one(const Panel& panel, TotalOf<Sum> (&totals)[sums][WIDEST], Add add) {
   for (int64_t row = 0; row < panel.steps; ++row) {
-    const int64_t start = panel.start + row * panel.stride, stop = start + panel.stride;
-    Sum first = 0, second = 0;
-    if constexpr (sums == 1) {
-#pragma omp simd reduction(+ : first)
-      for (int64_t i = start; i < stop; ++i) add(i, row, first);
-    } else {
-#pragma omp simd reduction(+ : first, second)
-      for (int64_t i = start; i < stop; ++i) add(i, row, first, second);
-      totals[1][row] = second;
-    }
-    totals[0][row] = first;
+    Sum first[STRIP] = {}, second[STRIP] = {};
+    const int64_t at = panel.start + row * panel.stride;
+    in_strips(panel.stride, [&](int64_t start, auto count) INLINED {
+      if constexpr (sums == 1) {
+#pragma omp simd
+        for (int64_t l = 0; l < count; ++l) add(at + start + l, row, first[l]);
+      } else {
+#pragma omp simd
+        for (int64_t l = 0; l < count; ++l) add(at + start + l, row, first[l], second[l]);
+      }
+    });
+    totals[0][row] = sum_of(first);
+    if constexpr (sums == 2) totals[1][row] = sum_of(second);
   }
 }
 
@@ -421,11 +448,11 @@ template <class Number> void repeat(const Panel& panel, Number* lanes) {
   for (int64_t l = panel.rows; l < panel.width; ++l) lanes[l] = lanes[l - panel.rows];
 }
 
-// The sides of the rows of a panel, see `sides_of`.
+// As `sums_of`, for the rows of a panel.
 template <int competition, class Sum, class Stored>
-void sides_of_rows(const Panel& panel, const Stored* z, TotalOf<Sum> (&sides)[2][WIDEST]) {
-  add_up<2, Sum>(panel, sides, [=](int64_t i, int64_t, Sum& positive, Sum& negative) INLINED {
-    compete<competition>(Sum(widen(z[i])), positive, negative);
+void sums_of_rows(const Panel& panel, const Stored* z, TotalOf<Sum> (&sums)[2][WIDEST]) {
+  add_up<2, Sum>(panel, sums, [=](int64_t i, int64_t, Sum& positive, Sum& all) INLINED {
+    compete<competition>(Sum(widen(z[i])), positive, all);
   });
 }
 
@@ -433,21 +460,6 @@ void sides_of_rows(const Panel& panel, const Stored* z, TotalOf<Sum> (&sides)[2]
 template <bool writes, class Sum, class Stored, class Value>
 OUTLINED void products_of_rows(const Panel& panel, const Stored* grad, const Stored* z, Stored* __restrict direct,
                       const Value* scale, TotalOf<Sum> (&products)[1][WIDEST]) {
-  if (panel.one_by_one) {
-    for (int64_t row = 0; row < panel.steps; ++row) {
-      const Stored *const grads = grad + panel.start + row * panel.stride, *const from = z + (grads - grad);
-      const Value of_row = scale[row];
-      Sum product = 0;
-#pragma omp simd reduction(+ : product)
-      for (int64_t i = 0; i < panel.stride; ++i) {
-        const Value x = widen(from[i]), g = widen(grads[i]), passed = of_row * x <= 0 ? 0 : g;
-        product += Sum(passed) * x;
-        if (writes) direct[grads - grad + i] = narrow<Stored>(of_row * passed);
-      }
-      products[0][row] = product;
-    }
-    return;
-  }
   add_up<1, Sum>(panel, products, [=](int64_t i, int64_t lane, Sum& product) INLINED {
     const Value x = widen(z[i]), g = widen(grad[i]), passed = scale[lane] * x <= 0 ? 0 : g;
     product += Sum(passed) * x;
@@ -461,8 +473,10 @@ inline double tanh_of(double u) {
   const double magnitude = std::fabs(u), x = 2 * (magnitude > 20 ? 20 : magnitude);
   const double shifted = x * 1.4426950408889634 + 0x1.8p52, whole = shifted - 0x1.8p52;
   const double r = x - whole * 0.6931471805599453;
-  double series = 1;
-  for (int n = 10; n > 0; --n) series = 1 + series * r * (1.0 / n);
+  constexpr double INVERSE_FACTORIALS[] = {1, 1, 1 / 2.0, 1 / 6.0, 1 / 24.0, 1 / 120.0, 1 / 720.0, 1 / 5040.0, 1 / 40320.0,
+                                           1 / 362880.0};
+  double series = INVERSE_FACTORIALS[9];
+  for (int n = 8; n >= 0; --n) series = INVERSE_FACTORIALS[n] + series * r;
   uint64_t bits;
   std::memcpy(&bits, &shifted, sizeof bits);
   bits = (bits << 52) + 0x3ff0000000000000u;  // the lowest bits of `shifted` are the exponent
@@ -478,31 +492,31 @@ template <class Value> double tanh_for(double u) { return sizeof(Value) == 4 ? t
 template <class Value> constexpr double LOWEST = sizeof(Value) == 4 ? 1e-25 : 1e-270;
 template <class Value> constexpr double HIGHEST = sizeof(Value) == 4 ? 1e35 : 1e290;
 
-// Measures the rows again whose fast sums, `sides`, are out of range.
+// Measures the rows again whose fast sums are out of range.
 template <int competition, class Stored, class Value>
-OUTLINED void measure_rows_again(const Panel& panel, const Stored* z, TotalOf<Value> (&sides)[2][WIDEST], double eps,
-                        Value* share, Value* norm, Value* unit) {
+OUTLINED void measure_rows_again(const Panel& panel, const Stored* z, TotalOf<Value> (&sums)[2][WIDEST], double eps,
+                                 Value* share, Value* norm, Value* unit) {
   using Wide = typename Arithmetic<Stored>::Wide;
   alignas(64) TotalOf<Wide> wide[2][WIDEST];
-  sides_of_rows<competition, Wide>(panel, z, wide);
+  sums_of_rows<competition, Wide>(panel, z, wide);
   for (int64_t row = 0; row < panel.rows; ++row) {
-    const double both = sides[0][row] + sides[1][row];
-    if (!(both >= LOWEST<Value> && both + eps <= HIGHEST<Value>))
+    const double all = sums[1][row];
+    if (!(all >= LOWEST<Value> && all + eps <= HIGHEST<Value>))
       settle<competition, Wide>({wide[0][row], wide[1][row]}, eps, share[row], norm[row], unit[row]);
   }
 }
 
 // Writes the statistics of rows from their fast sums; returns whether a row is out of range.
 template <class Value>
-OUTLINED bool statistics_of(int competition, const TotalOf<Value> (&sides)[2][WIDEST], int64_t rows, int64_t length,
+OUTLINED bool statistics_of(int competition, const TotalOf<Value> (&sums)[2][WIDEST], int64_t rows, int64_t length,
                             double eps, Value* __restrict share, Value* __restrict norm, Value* __restrict unit) {
   int outside = 0;
   for (int64_t row = 0; row < rows; ++row) {
-    const double both = sides[0][row] + sides[1][row], sum = competition == COUNT ? double(length) : both + eps;
-    share[row] = Value(sides[0][row] / sum);
+    const double all = sums[1][row], sum = competition == COUNT ? double(length) : all + eps;
+    share[row] = Value(share_of(sums[0][row], sum));
     norm[row] = Value(sum);
     unit[row] = 1;
-    outside |= !(both >= LOWEST<Value> && sum <= HIGHEST<Value>);
+    outside |= !(all >= LOWEST<Value> && sum <= HIGHEST<Value>);
   }
   return competition != COUNT && outside;
 }
@@ -520,10 +534,11 @@ OUTLINED void scales_of(const Value* share, int64_t rows, double alpha, double b
 // As `write_output`, for the rows of a panel.
 template <class Stored, class Value>
 OUTLINED void write_outputs(const Panel& panel, const Stored* z, Stored* y, const Value* scale) {
-  every_step(panel, [=](auto alone, int64_t at, int64_t lanes, int64_t first) {
+  every_step(panel, [=](auto alone, int64_t at, auto lanes, int64_t first) INLINED {
     const Value* const scales = scale + first;
     const Stored* const from = z + at;
     Stored* __restrict to = y + at;
+#pragma omp simd
     for (int64_t l = 0; l < lanes; ++l) {
       const Value scaled = scales[alone ? 0 : l] * widen(from[l]);
       to[l] = narrow<Stored>(0 > scaled ? 0 : scaled);
@@ -536,11 +551,11 @@ void forward_panel(const Panel& panel, const Stored* measured, const Stored* z, 
                    int64_t length, double alpha, double beta, double gain, double eps) {
   Value *const share = table.share + panel.row, *const norm = table.norm + panel.row;
   Value* const unit = table.unit + panel.row;
-  alignas(64) TotalOf<Value> sides[2][WIDEST];
-  sides_of_rows<competition, Value>(panel, measured, sides);
-  const bool outside = statistics_of(competition, sides, panel.rows, length, eps, share, norm, unit);
+  alignas(64) TotalOf<Value> sums[2][WIDEST];
+  sums_of_rows<competition, Value>(panel, measured, sums);
+  const bool outside = statistics_of(competition, sums, panel.rows, length, eps, share, norm, unit);
   if constexpr (competition != COUNT)
-    if (outside) measure_rows_again<competition>(panel, measured, sides, eps, share, norm, unit);
+    if (outside) measure_rows_again<competition>(panel, measured, sums, eps, share, norm, unit);
   alignas(64) double tanh[WIDEST];
   alignas(64) Value scale[WIDEST];
   scales_of(share, panel.rows, alpha, beta, gain, tanh, scale);
@@ -553,11 +568,12 @@ void forward_panel(const Panel& panel, const Stored* measured, const Stored* z, 
 template <int competition, class Sum, class Stored, class Value>
 OUTLINED void write_gradients(const Panel& panel, const Stored* grad, const Stored* z, Stored* grad_z, const Value* scale,
                      const Sum* above, const Sum* below) {
-  const auto write = [=](auto direct, auto alone, int64_t at, int64_t lanes, int64_t first) {
+  const auto write = [=](auto direct, auto alone, int64_t at, auto lanes, int64_t first) INLINED {
     const Stored *const grads = grad + (direct ? at : 0), *const from = z + at;
     const Value* const scales = scale + first;
     const Sum *const aboves = above + first, *const belows = below + first;
     Stored* __restrict to = grad_z + at;
+#pragma omp simd
     for (int64_t l = 0; l < lanes; ++l) {
       const int64_t lane = alone ? 0 : l;
       // All is read before any comparison, so that no branch is in the way of vectors.
@@ -716,13 +732,17 @@ template <class Work> void dispatch(int dtype, int competition, Work call) {
   if (dtype == 3) with_competition<Half>(competition, call);
 }
 
+// Every NaN that is read becomes the usual one, see `narrow`.
 double read(int dtype, const void* scalar) {
-  if (dtype == 0) return *(const float*)scalar;
-  if (dtype == 1) return *(const double*)scalar;
-  return dtype == 2 ? widen(*(const BFloat16*)scalar) : widen(*(const Half*)scalar);
+  const double value = dtype == 0   ? *(const float*)scalar
+                       : dtype == 1 ? *(const double*)scalar
+                       : dtype == 2 ? widen(*(const BFloat16*)scalar)
+                                    : widen(*(const Half*)scalar);
+  return std::isnan(value) ? std::nan("") : value;
 }
 
 void write(int dtype, void* scalar, double value) {
+  if (std::isnan(value)) value = std::nan("");
   if (dtype == 0) *(float*)scalar = float(value);
   if (dtype == 1) *(double*)scalar = value;
   if (dtype == 2) *(BFloat16*)scalar = narrow<BFloat16>(float(value));

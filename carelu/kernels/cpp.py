@@ -15,8 +15,9 @@ from carelu.kernels.panels import DTYPES, threads
 
 NAME: str = "cpp"
 
-SHORT_ROW = 256
-"""Rows of fewer elements go by the loops over panels, even if they are contiguous: many at a time cost less."""
+SHORT_ROW = {2: 512, 4: 255, 8: 255}
+"""Bytes of an element → elements of the longest row that goes by the loops over panels, even if it is contiguous: many
+rows at a time cost less, unless they leave the level 1 cache."""
 
 
 def unsupported_reason(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> str | None:
@@ -36,7 +37,7 @@ def forward(z: Tensor, alpha: Tensor, beta: Tensor, settings: Settings) -> tuple
     """See `carelu.kernels.autograd_function.Kernel`."""
     competition, dims, gain, eps = settings
     layout = rows_of(z, dims)
-    if layout is None or layout[1] < SHORT_ROW:
+    if layout is None or layout[1] <= SHORT_ROW[z.element_size()]:
         return panels.forward(z, alpha, beta, settings)
     rows, length = layout
     output = torch.empty_like(z)
@@ -69,7 +70,7 @@ def backward(
     layout = side_by_side_rows_of(z, dims)
     if layout is None:  # hooks on saved tensors may return z in another layout
         return torch_ops.backward(grad, saved, settings, needs_grad_z)
-    if layout.inner > 1 or layout.length < SHORT_ROW:
+    if layout.inner > 1 or layout.length <= SHORT_ROW[z.element_size()]:
         grad_z, _, grad_alpha, grad_beta = panels.backward(grad, saved, None, settings, needs_grad_z)
         return grad_z, grad_alpha, grad_beta
     grad = laid_out_as(z, grad)

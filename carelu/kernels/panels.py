@@ -15,7 +15,9 @@ GRAIN = 2**15
 """Smallest number of elements per thread, as in torch's own loops."""
 
 VECTOR = 32
-"""Two-byte values that the loops read at once."""
+"""Two-byte values that a vector holds."""
+STRIP = 16
+"""Values of a short row that the loops read at once, as in carelu.cpp."""
 
 
 def threads(z: Tensor) -> int:
@@ -60,9 +62,11 @@ def _call(z: Tensor, settings: Settings, alpha: Tensor, **tensors: Tensor | None
 
 
 def _is_shorter_than_a_vector(z: Tensor, settings: Settings) -> bool:
-    """Whether a row of `z` fills no vector of two-byte values, so that it is computed in float32 at less cost."""
+    """Whether a row of `z` fills neither a vector of two-byte values nor a strip, so that float32 costs less."""
     rows = side_by_side_rows_of(z, settings.dims)
-    return z.element_size() == 2 and rows is not None and rows.inner == 1 and rows.length < VECTOR
+    if rows is None or rows.inner > 1 or z.element_size() > 2:
+        return False
+    return rows.length < VECTOR and rows.length != STRIP
 
 
 def forward(

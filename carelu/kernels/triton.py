@@ -45,7 +45,7 @@ def unsupported_reason(z: Tensor, alpha: Tensor, beta: Tensor, settings: Setting
         return "the package triton is not installed"
     layout = rows_of(z, settings.dims)
     if layout is None:
-        return "the elements that compete are not next to each other in memory, or there are none"
+        return "the elements that compete are not next to each other in memory (as only cpp allows), or there are none"
     if layout[1] > LONGEST_ROW:
         return f"more than {LONGEST_ROW} elements compete with each other"
     return None

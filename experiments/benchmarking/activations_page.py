@@ -152,6 +152,7 @@ def _bound(rows: Sequence[Measurement], cache_bytes: int | None) -> list[str]:
                 f"where a sample stays in the cache of a core until then; here that is a cache {cache}. Where z does "
                 "not fit, forward reads or writes it 3 times instead of 2; where the gradient and z together do not, "
                 "backward 5 times instead of 3. `predicted` follows from that alone, for a kernel limited by memory.",
+                "- PReLU and Mish are PyTorch's own, and so is their cost: no kernel of ours replaces them.",
                 "- Extra memory is the peak of forward and backward beyond z and the incoming gradient. It is at least "
                 "the output and the gradient of z.",
             ]

@@ -186,6 +186,12 @@ def test_other_kernels_leave_it_to_the_reference(kernel, monkeypatch):
     assert not is_fused(carelu(z, ALPHA, BETA, measured=measured))
 
 
+def test_triton_does_not_have_it(monkeypatch):
+    monkeypatch.setenv("CARELU_KERNEL", "triton")
+    with pytest.raises(ValueError, match="CARELU_KERNEL=triton is not possible here: the share is measured"):
+        carelu(random(3, 4), ALPHA, BETA, measured=random(3, 4, seed=1))
+
+
 @pytest.mark.slow
 def test_compiled_function_goes_by_the_reference():
     z, measured = random(2, 3, 5), random(2, 3, 5, seed=1)

@@ -54,6 +54,27 @@ def test_rows_side_by_side_equal_the_reference(competition, dtype, over, layout,
     assert_equals_reference(z, competition=competition, over=over)
 
 
+# Rows that follow one another: shorter than a strip of 16 values, one or more strips, strips and a rest, the longest
+# that are short; most in several panels.
+@every_competition
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(("rows", "length"), [(1100, 4), (1100, 16), (300, 31), (300, 49), (70, 512), (3, 513)])
+def test_short_rows_one_after_another_equal_the_reference(competition, dtype, rows, length):
+    assert_equals_reference(random(rows, length, dtype=dtype), competition=competition)
+
+
+@pytest.mark.parametrize("length", [16, 600])
+def test_every_kind_of_nan_in_a_parameter_reaches_a_bfloat16_result(length):
+    """Rounding would carry the lowest bits of this one into the sign and make it a zero."""
+    alpha = torch.tensor([-1], dtype=torch.int32).view(torch.float32)
+    z = random(8, length, dtype=torch.bfloat16).requires_grad_()
+
+    output = carelu(z, alpha, torch.tensor([BETA]))
+
+    assert output.isnan().all()
+    assert torch.autograd.grad(output.sum(), z)[0].isnan().all()
+
+
 @pytest.mark.parametrize("over", [(0,), (0, 1), (1, 2), (2,)], ids=str)
 def test_rows_over_other_dimensions_equal_the_reference(over):
     assert_equals_reference(random(5, 6, 7, 8, dtype=torch.float32), over=over)
