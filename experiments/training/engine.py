@@ -97,8 +97,8 @@ class Engine:
             raise
         finally:
             outputs.display.stop()
+        self.forward_flops = self.evaluator.forward_flops()
         if self.processes.is_main:
-            self.forward_flops = self.evaluator.forward_flops()
             outputs.directory.write_predictions(self.evaluator.predictions())
             outputs.directory.write_task_state(self.task.state_dict())
             outputs.mirror.show(self.evaluator.write_artifacts(outputs.directory.path / ARTIFACTS))

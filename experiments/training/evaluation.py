@@ -85,7 +85,10 @@ class Evaluator:
         return statistics.result(self.processes.shard)
 
     def forward_flops(self) -> int | None:
-        """Those of the first evaluation example; None where they cannot be counted."""
+        """Those of the first evaluation example; None where they cannot be counted.
+
+        Every process of the run calls it, as the task's evaluation may add up over processes.
+        """
         first = itertools.islice(iter(next(iter(self.splits.evaluation.values()))), 1)
         try:
             with self._evaluation_mode(), torch.compiler.set_stance("force_eager"):
