@@ -27,5 +27,6 @@ def unknown(what: str, word: str, known: Iterable[str], all_shown_by: str = "") 
     """The error for a name that does not exist: the closest names, then all or the command that shows all."""
     known = sorted(known)
     near = difflib.get_close_matches(word, known, n=3)
-    meant = f"did you mean {' or '.join(near)}? " if near else ""
-    return BadInput(f"unknown {what} {word!r}; {meant}{all_shown_by or 'Accepted: ' + ', '.join(known)}")
+    shown = all_shown_by or f"Accepted: {', '.join(known)}"
+    rest = f"did you mean {' or '.join(near)}? {shown}" if near else shown[:1].lower() + shown[1:]
+    return BadInput(f"unknown {what} {word!r}; {rest}")

@@ -4,6 +4,7 @@ import importlib.util
 import inspect
 import itertools
 import json
+import warnings
 from pathlib import Path
 
 import torch
@@ -49,15 +50,17 @@ def write_onnx(run: TrainedRun, file: Path) -> Path:
     sizes = tuple(dict.fromkeys(range(each.ndim), torch.export.Dim.AUTO) for each in inputs)
     names = list(inspect.signature(run.model.forward).parameters)[: len(inputs)]
     try:
-        program = torch.onnx.export(
-            run.model,
-            inputs,
-            dynamo=True,
-            dynamic_shapes=sizes,
-            input_names=names,
-            output_names=["output"],
-            verbose=False,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of the exporter, about PyTorch's own code
+            program = torch.onnx.export(
+                run.model,
+                inputs,
+                dynamo=True,
+                dynamic_shapes=sizes,
+                input_names=names,
+                output_names=["output"],
+                verbose=False,
+            )
     except Exception as error:  # the exporter raises errors of many kinds
         raise BadInput(f"the model cannot be exported: {' '.join(str(error).split())[:300]}") from error
     write_files({file: program.model_proto.SerializeToString()})

@@ -110,7 +110,7 @@ def _settings_of(run: StoredRun) -> dict[str, object]:
     return {
         key: value
         for key, value in found.items()
-        if not any(key == n or key.startswith(f"{n}.") for n in _NOT_COMPARED)
+        if value != {} and not any(key == n or key.startswith(f"{n}.") for n in _NOT_COMPARED)
     }
 
 

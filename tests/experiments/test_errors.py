@@ -9,7 +9,7 @@ def test_the_closest_names_come_before_all_names():
 
 
 def test_where_nothing_is_close_all_names_are_given():
-    assert str(unknown("task", "zzz", ["text", "cifar100"])) == "unknown task 'zzz'; Accepted: cifar100, text"
+    assert str(unknown("task", "zzz", ["text", "cifar100"])) == "unknown task 'zzz'; accepted: cifar100, text"
 
 
 def test_a_command_that_shows_all_names_takes_the_place_of_the_list():

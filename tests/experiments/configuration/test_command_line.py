@@ -1,5 +1,7 @@
 """What a command line may say, and which runs a sweep is made of."""
 
+import shutil
+
 import pytest
 
 from experiments.configuration import command_line
@@ -97,7 +99,10 @@ def test_a_wrong_argument_is_answered_in_one_line_that_names_key_and_accepted_va
         ("-m +experiment=paper_all seed=0,-1", ["seed=-1 is not accepted"]),
     ],
 )
-def test_a_wrong_sweep_is_answered_in_one_line_that_names_key_and_accepted_values(arguments, parts_of_the_answer):
+def test_a_wrong_sweep_is_answered_in_one_line_that_names_key_and_accepted_values(
+    arguments, parts_of_the_answer, monkeypatch
+):
+    monkeypatch.setattr(shutil, "which", lambda name: None)  # whether or not this machine has Slurm
     with pytest.raises(BadInput) as caught:
         check_command(arguments.split())
     assert "\n" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import warnings
 
 import pytest
 import torch
@@ -44,7 +45,9 @@ def test_example_inputs_are_two_evaluation_examples(trained):
 def test_onnx_computes_what_the_model_does(trained, tmp_path):
     import onnxruntime
 
-    file = export.write_onnx(trained, tmp_path / "model.onnx")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)  # what PyTorch warns itself of is no concern of the user
+        file = export.write_onnx(trained, tmp_path / "model.onnx")
     (images,) = export.example_inputs(trained)
     images = torch.cat([images, images, images[:1]])  # a batch of another size
     (found,) = onnxruntime.InferenceSession(str(file)).run(None, {"x": images.numpy()})

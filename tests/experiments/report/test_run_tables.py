@@ -29,7 +29,7 @@ def root(tmp_path):
     for each in rows:
         folder = make_folder(tmp_path, each)
         config = {
-            "act": {"name": each["act"]},
+            "act": {"name": each["act"], "options": {"alpha": 0.0} if each["act"] == "carelu" else {}},
             "seed": each["seed"],
             "recipe": "small",
             "output_root": str(folder),
@@ -59,6 +59,7 @@ def test_two_runs_are_compared_in_settings_metrics_curves_and_pairs(root):
     evidence = read_evidence(root / "ledger.csv")
     settings, metrics, curves, pairs = comparison_tables(runs["carelu", 0], runs["relu", 0], evidence)
     assert "act.name" in shown(settings)
+    assert "act.options.alpha" in shown(settings) and "{}" not in shown(settings)
     assert "output_root" not in shown(settings) and "recipe" not in shown(settings)
     assert "+2.50 points" in shown(metrics)
     assert curves.row_count == 4 and "38.50 %" not in shown(curves) and "39.50 %" in shown(curves)

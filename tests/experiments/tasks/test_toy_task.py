@@ -188,7 +188,7 @@ def test_the_options_of_a_task_of_ones_own_are_checked_and_listed(toy, tmp_path)
     for arguments, answer in (
         (["data.examples=0"], "data.examples=0 is not accepted; accepted: an integer ≥ 1"),
         (["task.nosie=1"], "did you mean task.noise"),
-        (["data=sample"], "unknown data for task=toy: 'sample'; Accepted: line"),
+        (["data=sample"], "unknown data for task=toy: 'sample'; accepted: line"),
     ):
         done = toy("run.py", f"--config-dir={folder}", "task=toy", *arguments)
         assert (done.returncode, answer in done.stderr) == (2, True), done.stderr
