@@ -1,6 +1,7 @@
 """A finished run, loaded from its folder: its model with the trained weights, its task and its configuration."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,6 +16,7 @@ from experiments.configuration.task_spec import task_package
 from experiments.errors import BadInput, one_line
 from experiments.record import checkpoint
 from experiments.record.run_directory import CHECKPOINT, CONFIG, RESULT, TASK_STATE, read_json
+from experiments.record.sums import note_on_altered
 from experiments.tasks.contract import Task, build_task
 from experiments.training.evaluation import autocast
 from experiments.training.resolution import activation_factory
@@ -54,7 +56,7 @@ class TrainedRun:
 
 
 def load_run(folder: str | Path, device: str | None = None) -> TrainedRun:
-    """A finished run: its model, task, configuration and names.
+    """A finished run: its model, task, configuration and names. Files that are not as the run wrote them are warned of.
 
     Args:
         folder: the run's directory, like `outputs/cifar100/small/carelu/s0-1a2b3c4d5e`.
@@ -65,6 +67,8 @@ def load_run(folder: str | Path, device: str | None = None) -> TrainedRun:
     """
     folder = Path(folder)
     result = _finished_result(folder)
+    if note := note_on_altered(folder):
+        warnings.warn(note, stacklevel=3)  # of experiments.load_run
     config = _for_this_machine(read_config(folder), device)
     task = build_task(config)
     task.load_state_dict(read_json(folder / TASK_STATE) or {})

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from experiments.record.run_directory import (
     RESULT,
     RunDirectory,
 )
+from experiments.record.sums import note_on_altered
 
 PUBLISHED = {
     METRICS: "metrics/{run_id}.jsonl",
@@ -83,6 +85,8 @@ def publish(output_root: Path, target: Path, wanted: Mapping[str, str], allow_di
     file = target / ledger.FILE
     ledger.record(file, *(result for _, result in chosen))
     for (folder, result), config in zip(chosen, configs, strict=True):
+        if note := note_on_altered(folder):
+            warnings.warn(note, stacklevel=2)
         for name in PUBLISHED:
             place = published(file, name, result["run_id"])
             if (folder / name).exists():  # a run that failed at once has no metrics, most have no picture

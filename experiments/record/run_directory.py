@@ -21,6 +21,7 @@ from experiments.errors import BadInput, one_line
 from experiments.files import write_atomically
 from experiments.record import checkpoint
 from experiments.record.row import COLUMNS, Damaged, Row
+from experiments.record.sums import SUMS, write_sums
 
 RESULT, METRICS, CHECKPOINT = "result.json", "metrics.jsonl", "checkpoint.pt"
 LOCK = "run.lock"
@@ -173,7 +174,7 @@ class RunDirectory:
     def set_aside(self) -> None:
         """Moves existing files into `replaced/<number>/`, so that the run can restart and nothing is lost."""
         # The result first: after a kill in between, the run then counts as interrupted, not as finished.
-        of_task = (PREDICTIONS, ARTIFACTS, TASK_STATE, EPOCHS, STEPS, EVENTS)
+        of_task = (PREDICTIONS, ARTIFACTS, TASK_STATE, SUMS, EPOCHS, STEPS, EVENTS)
         names = (RESULT, PREVIOUS, CHECKPOINT, METRICS, ENVIRONMENT, CONFIG, TRACEBACK, *of_task)
         old = [self.path / name for name in names if (self.path / name).exists()]
         old += self.path.glob("*.part")
@@ -208,6 +209,7 @@ class RunDirectory:
 
     def write_metrics(self, history: list[dict[str, object]]) -> None:
         """Rewrites metrics.jsonl, one record per line, so that it always agrees with the checkpoint's history."""
+        (self.path / SUMS).unlink(missing_ok=True)  # of a failed end that is tried again
         lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in history]
         write_atomically(self.path / METRICS, "".join(lines).encode())
 
@@ -251,10 +253,12 @@ class RunDirectory:
         return {"reason": "", **result, **{key: typed[key] for key in COLUMNS if key in result}}
 
     def finish(self, result: dict[str, object]) -> None:
-        """Writes result.json, which marks the run as ended."""
+        """Writes result.json, which marks the run as ended, and before it the checksums of the text files."""
         if result["status"] != "failed":
             (self.path / TRACEBACK).unlink(missing_ok=True)
-        write_atomically(self.path / RESULT, to_json(result))
+        content = to_json(result)
+        write_sums(self.path, (CONFIG, ENVIRONMENT, METRICS, TASK_STATE), {RESULT: content})
+        write_atomically(self.path / RESULT, content)
         if result["status"] != "failed":
             (self.path / PREVIOUS).unlink(missing_ok=True)
 

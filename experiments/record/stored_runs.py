@@ -15,11 +15,13 @@ from experiments.record import ledger
 from experiments.record.labels import activation_label
 from experiments.record.row import Damaged, Row
 from experiments.record.run_directory import CONFIG, LOCK, RESULT, RunDirectory, read_json
+from experiments.record.sums import note_on_altered
 
 RUNNING, INTERRUPTED = "running", "interrupted"
 """Statuses of runs without a result: a process holds it, or none does and the same command resumes it."""
 
-STATUSES = ("finished", "diverged", "failed", RUNNING, INTERRUPTED)
+ENDED = ("finished", "diverged", "failed")
+STATUSES = (*ENDED, RUNNING, INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class StoredRun:
 
 
 def stored_runs(output_root: Path) -> tuple[list[StoredRun], list[str]]:
-    """The runs of a ledger and of the folders beside it, and a sentence for each that cannot be read.
+    """The runs of a ledger and of the folders beside it, and a sentence for each that cannot be read or was altered.
 
     Raises:
         BadInput: there is no such folder, or its ledger is not a ledger.
@@ -74,6 +76,8 @@ def stored_runs(output_root: Path) -> tuple[list[StoredRun], list[str]]:
             problems.append(f"{folder} is left out: {one_line(error)}")
             continue
         found[run.run_id] = run
+        if run.status in ENDED and (note := note_on_altered(folder)):
+            problems.append(note)
     found |= {run_id: _from_row(row, None, 0, in_ledger=True) for run_id, row in known.items() if run_id not in found}
     return sorted(found.values(), key=lambda run: run.changed), problems
 

@@ -25,6 +25,7 @@ from experiments.record import ledger
 from experiments.record.environment import describe, peak_memory_mib, reset_peak_memory
 from experiments.record.file_loggers import check_packages
 from experiments.record.run_directory import RESULT, TRACEBACK, ReadOnlyRunDirectory, RunDirectory, damaged
+from experiments.record.sums import note_on_altered
 from experiments.record.tracking import build_mirror
 from experiments.tasks.contract import Splits, Task, build_task
 from experiments.training.activation_check import CheckedActivations
@@ -238,6 +239,8 @@ class Run:
                 f"{self.directory.path} holds the result of the run {result['run_id']}, not of "
                 f"{self.identity.run_id}; move it away, or add force=true to restart"
             )
+        if note := note_on_altered(self.directory.path):
+            self.display.note(f"note: {note}")
         then = self.directory.environment()
         if then and then.get("code_hash") != self.environment["code_hash"]:
             commit = str(then.get("git_commit"))[:10]

@@ -21,6 +21,7 @@ from experiments.errors import BadInput
 from experiments.record import checkpoint, ledger
 from experiments.record.publication import read_config
 from experiments.record.run_directory import RunDirectory, read_json, read_metrics, read_predictions
+from experiments.record.sums import altered
 from experiments.tasks.cifar100 import dataset as cifar100
 from experiments.training.job import answered, run_job
 
@@ -49,7 +50,10 @@ TIMES = ("wall_seconds", "step_milliseconds", "peak_memory_mib", "finished_at", 
 """Columns of the ledger in which two equal runs differ."""
 
 SEALED = ("checkpoint.pt", "predictions.npz")
-"""Those with a checksum, in which any damage is noticed; the others are text that people read and edit."""
+"""Those with a checksum, in which any damage is refused; the others are text that people read and edit."""
+
+SUMMED = ("config.yaml", "environment.json", "metrics.jsonl", "result.json")
+"""Those that are used with a note if they are not what the run wrote."""
 
 
 def use_few_images() -> None:
@@ -99,7 +103,7 @@ def recorded(root: Path) -> list[dict[str, object]]:
 
 
 def read_damaged(file: Path, expected: object, content: bytes) -> str:
-    """What a reader makes of `content` in the place of a file: "refused", "unchanged" or "changed".
+    """What a reader makes of `content` in the place of a file: "refused", "noted", "unchanged" or "changed".
 
     Raises:
         Exception: what a person would see as a traceback.
@@ -108,6 +112,7 @@ def read_damaged(file: Path, expected: object, content: bytes) -> str:
     file.write_bytes(content)
     try:
         found = READERS[file.name](file)
+        noted = file.name in altered(file.parent)
     except BadInput as error:
         if "\n" in str(error) or len(str(error)) > 1000:
             raise AssertionError(f"not one line: {error}") from error
@@ -116,7 +121,9 @@ def read_damaged(file: Path, expected: object, content: bytes) -> str:
         file.write_bytes(whole)
     if file.name == "ledger.csv" and found[1]:
         return "refused"  # of a damaged line, by name; the other lines are used
-    return "unchanged" if same(found, expected) else "changed"
+    if same(found, expected):
+        return "unchanged"
+    return "noted" if noted else "changed"
 
 
 def in_child(action: Callable[[], int], log: Path) -> int:

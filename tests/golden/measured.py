@@ -26,7 +26,7 @@ Values = dict[str, list[float]]
 """Numbers by what they are of."""
 
 MODELS = {
-    "cifar100": {"resnet18": ["model.width=2"]},
+    "cifar100": {"resnet18": ["model.width=8"]},
     "superres": {"edsr": ["model.blocks=1", "model.features=4"], "espcn": []},
     "text": {
         "bert": ["model.layers=1", "model.width=8", "model.head_size=4"],
@@ -35,7 +35,7 @@ MODELS = {
 }
 
 DATA = {
-    "cifar100": ["trainer.batch_size=50", "task.augmentation.rotation_degrees=10"],
+    "cifar100": ["trainer.batch_size=20", "task.augmentation.rotation_degrees=10"],
     "superres": ["task.patch=8", "task.steps_per_epoch=20", "trainer.batch_size=4"],
     "text": ["data.vocabulary_size=500", "data.tokens_per_batch=2048", "trainer.batch_size=20"],
 }

@@ -76,3 +76,9 @@ def test_a_device_that_is_not_here_is_refused_and_that_of_the_record_is_replaced
     assert (loaded.device.type, loaded.config.trainer.precision) == ("cpu", "float32")
     with pytest.raises(BadInput, match="device cuda is not available"):
         load_run(finished, "cuda")
+
+
+def test_an_edited_configuration_is_used_with_a_warning(finished):
+    damage(finished, "config.yaml", lambda config: config.update(force=True))
+    with pytest.warns(UserWarning, match=r"config\.yaml of .* is not as the run wrote it"):
+        load_run(finished)

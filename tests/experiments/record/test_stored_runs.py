@@ -9,6 +9,7 @@ from experiments.errors import BadInput
 from experiments.record import ledger
 from experiments.record.run_directory import RunDirectory
 from experiments.record.stored_runs import choose, named, remove, stored_runs
+from experiments.record.sums import write_sums
 from tests.experiments.ledgers import grid, row, write
 
 
@@ -120,3 +121,13 @@ def test_a_damaged_ledger_removes_nothing(root):
 def test_what_is_no_output_root_is_refused(tmp_path):
     with pytest.raises(BadInput, match="is not a folder; name the output_root of your runs"):
         stored_runs(tmp_path / "nothing")
+
+
+def test_an_edited_run_is_listed_with_a_note_and_an_interrupted_one_without(tmp_path):
+    folder, interrupted = make_folder(tmp_path, row("relu", 0)), make_interrupted(tmp_path)
+    for each in (folder, interrupted):
+        write_sums(each, [], {"result.json": b"another"})
+    runs, problems = stored_runs(tmp_path)
+    assert len(runs) == 2
+    (problem,) = problems
+    assert problem.startswith(f"result.json of {folder} is not as the run wrote it")

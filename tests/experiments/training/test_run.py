@@ -15,6 +15,7 @@ from experiments.errors import BadInput
 from experiments.record import environment, ledger
 from experiments.record.row import COLUMNS, LOCAL_ONLY
 from experiments.record.run_directory import RunDirectory, read_metrics
+from experiments.record.sums import altered
 from experiments.tasks.cifar100 import dataset as cifar100
 from experiments.tasks.cifar100.batches import ImageBatches
 from experiments.tasks.cifar100.task import CIFAR100
@@ -80,7 +81,11 @@ def test_a_finished_run_leaves_its_whole_record(run):
         "checkpoint.pt",
         "predictions.npz",
         "result.json",
+        "sums.sha256",
     }
+    names = [line.split()[1] for line in (folder_of(outcome) / "sums.sha256").read_text().splitlines()]
+    assert names == ["config.yaml", "environment.json", "metrics.jsonl", "result.json"]
+    assert altered(folder_of(outcome)) == []
     result = json.loads((folder_of(outcome) / "result.json").read_text())
     assert result == outcome.result
     assert set(COLUMNS) | {"top1", "top5", "loss"} <= set(result)
@@ -582,3 +587,11 @@ def test_a_record_of_metrics_with_line_breaks_of_unicode_is_read(tmp_path):
 def test_a_model_that_no_memory_holds_is_answered_with_its_size(run):
     with pytest.raises(BadInput, match=r"model=resnet18-w900000000 .* does not fit into memory: .*model\.\*"):
         run("model.width=900000000")
+
+
+def test_a_finished_run_that_was_edited_is_used_with_a_note(run, capsys):
+    folder = folder_of(run())
+    (folder / "metrics.jsonl").write_text((folder / "metrics.jsonl").read_text().replace("0", "1", 1))
+    capsys.readouterr()
+    assert run().again
+    assert f"note: metrics.jsonl of {folder} is not as the run wrote it" in capsys.readouterr().out
