@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from experiments.errors import BadInput
+from experiments.errors import BadInput, one_line
 from experiments.record.wandb_run import destination
 from experiments.report.command import add_subject
 from experiments.report.wandb_comparison import write_comparison
@@ -40,7 +40,7 @@ def main() -> int:
     except BadInput as error:
         return report_error(error)
     except Exception as error:
-        print(f"error: W&B did not accept the comparison: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: W&B did not accept the comparison: {one_line(error)}", file=sys.stderr)
         return FAILED
     return 0
 

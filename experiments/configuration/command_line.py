@@ -47,7 +47,7 @@ from experiments.configuration.sweeper import (
     read_comparisons,
     read_verdict_options,
 )
-from experiments.errors import BadInput, unknown
+from experiments.errors import BadInput, one_line, unknown
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,7 @@ def _read(lines: list[str]) -> list[Override]:
     try:
         return OverridesParser.create().parse_overrides(lines)
     except HydraException as error:
-        raise BadInput(f"the command line cannot be read: {' '.join(str(error).split())}") from error
+        raise BadInput(f"the command line cannot be read: {one_line(error)}") from error
 
 
 def _values(override: Override) -> list[str]:
@@ -320,7 +320,7 @@ def _compose_or_explain(lines: list[str]) -> DictConfig:
         as_dict(without_hydra(cfg))
         return cfg
     except yaml.YAMLError as error:
-        raise BadInput(f"a file of the configuration is not YAML: {' '.join(str(error).split())}") from error
+        raise BadInput(f"a file of the configuration is not YAML: {one_line(error)}") from error
     except (HydraException, OmegaConfBaseException) as error:
         reason = " ".join(str(error if error.__cause__ is None else error.__cause__).split())
         missing = re.search(r"Could not find '(?P<group>[\w/]+)/(?P<option>[^'/]+)'", reason)

@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments.configuration.composition import as_dict, compose, literal, options_of
 from experiments.configuration.schema import Config, validate
-from experiments.errors import BadInput, unknown
+from experiments.errors import BadInput, one_line, unknown
 from experiments.inference.trained_run import TrainedRun
 from experiments.record.run_directory import METRICS, read_metrics
 
@@ -88,7 +88,7 @@ def _parsed(overrides: Sequence[str]) -> dict[str, Any]:
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:
-        raise BadInput(f"the settings cannot be read: {' '.join(str(error).split())}") from error
+        raise BadInput(f"the settings cannot be read: {one_line(error)}") from error
     for override in parsed:
         _refuse_other_than_data(override)
     return {override.key_or_group: override.value() for override in parsed}
@@ -112,7 +112,7 @@ def _data_of(run: TrainedRun, name: str, root: str) -> dict[str, Any]:
         words = [f"task={task}", f"recipe={run.identity.recipe}", f"data={name}", f"data_root={literal(root)}"]
         return as_dict(compose(words)[0])["data"]
     except (HydraException, OmegaConfBaseException) as error:
-        raise BadInput(f"data={name} does not compose: {' '.join(str(error).split())}") from error
+        raise BadInput(f"data={name} does not compose: {one_line(error)}") from error
 
 
 def _moved(data: Mapping[str, Any], before: str, after: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from experiments.configuration.composition import as_dict
-from experiments.errors import BadInput
+from experiments.errors import BadInput, one_line
 from experiments.files import write_files
 from experiments.inference.trained_run import TrainedRun
 from experiments.training.model_cost import inputs_of
@@ -62,7 +62,7 @@ def write_onnx(run: TrainedRun, file: Path) -> Path:
                 verbose=False,
             )
     except Exception as error:  # the exporter raises errors of many kinds
-        raise BadInput(f"the model cannot be exported: {' '.join(str(error).split())[:300]}") from error
+        raise BadInput(f"the model cannot be exported: {one_line(error, 300)}") from error
     write_files({file: program.model_proto.SerializeToString()})
     return file
 

@@ -13,7 +13,7 @@ from experiments.analysis.evidence import Evidence, Setting, read_evidence
 from experiments.analysis.findings import findings, of_subjects
 from experiments.analysis.selection import EACH, with_baseline
 from experiments.analysis.tuning import tune
-from experiments.errors import BadInput
+from experiments.errors import BadInput, one_line
 from experiments.record.wandb_run import COMPARISON, Description, WandbRun, clear_offline_copies, resolve_mode
 from experiments.report.figures import make_figures, write_figures
 from experiments.report.sentences import finding_sentence, summary
@@ -34,7 +34,7 @@ def log_comparison(ledger: Path, logger: DictConfig, say: Callable[[str], None])
     try:
         say(f"comparison in W&B: {write_comparison(ledger, logger, ledger.parent)}")
     except Exception as error:
-        say(f"note: no comparison in W&B ({' '.join(str(error).split())}); python scripts/log_comparison.py makes it")
+        say(f"note: no comparison in W&B ({one_line(error)}); python scripts/log_comparison.py makes it")
 
 
 def write_comparison(

@@ -11,6 +11,7 @@ from types import FrameType
 from hydra.core.utils import JobReturn, JobStatus
 
 from experiments.configuration.composition import ROOT
+from experiments.errors import one_line
 from experiments.sweep import PLUGINS
 
 
@@ -24,7 +25,7 @@ def prepare_launcher() -> None:
         try:
             return results(job)
         except (submitit.core.utils.UncompletedJobError, submitit.core.utils.FailedJobError) as error:
-            print(f"Slurm job {job.job_id} has no result: {' '.join(str(error).split())}", flush=True)
+            print(f"Slurm job {job.job_id} has no result: {one_line(error)}", flush=True)
             return [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
 
     submitit.SlurmJob.results = results_or_none  # Hydra's launcher would exit at the first error

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from carelu import ActivationFactory
-from experiments.errors import BadInput
+from experiments.errors import BadInput, one_line
 from experiments.tasks.activation_sites import activate
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -247,4 +247,4 @@ def _check_finite(factory: ActivationFactory, z: Tensor, values: Tensor, what: s
 
 
 def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"{type(error).__name__}: {one_line(error)}"

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from carelu import ActivationFactory, replace_activations
 from carelu.replacement import TORCH_ACTIVATIONS
-from experiments.errors import BadInput
+from experiments.errors import BadInput, one_line
 from experiments.tasks.activation_sites import TextShape, activation_over_features
 from experiments.tasks.text.hub import where_from
 
@@ -100,7 +100,7 @@ def _pretrained(activation: ActivationFactory, shape: TextShape, name: str) -> T
         )
     except Exception as error:  # the hub's client and the models raise errors of many kinds
         raise BadInput(
-            f"model.pretrained={name}: no model can be loaded from there ({' '.join(str(error).split())}); name a "
+            f"model.pretrained={name}: no model can be loaded from there ({one_line(error)}); name a "
             "folder that holds config.json and the weights, or a model of the Hugging Face hub where there is a network"
         ) from error
     _refuse_too_small(classifier, shape, name)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import filelock
 
-from experiments.errors import BadInput
+from experiments.errors import BadInput, one_line
 from experiments.tasks.text.hub import why_unreachable
 from experiments.tasks.text.labelled_texts import (
     Columns,
@@ -195,7 +195,7 @@ def _fetched(data: TextData, part: str) -> list[Path]:
                     _fetch(data)
             return sorted(Path(data.root).glob(patterns[part]))
         except Exception as error:  # the hub's client raises errors of many kinds
-            reason = f"it cannot be downloaded from the hub ({data.hub}): {' '.join(str(error).split())}"
+            reason = f"it cannot be downloaded from the hub ({data.hub}): {one_line(error)}"
     raise BadInput(f"data.root={data.root}: {data.name} is missing, and {reason}\n{choices}")
 
 

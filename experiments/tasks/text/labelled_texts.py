@@ -11,7 +11,7 @@ import pyarrow as pa
 import torch
 from pyarrow import csv, parquet
 
-from experiments.errors import BadInput, unknown
+from experiments.errors import BadInput, one_line, unknown
 from experiments.randomness import generator
 
 _WHOLE_NUMBER = re.compile(r"[+-]?\d+")
@@ -194,9 +194,7 @@ def _table(file: Path, columns: Columns, labelled: bool = True) -> pa.Table:
         known = table.column_names  # fails where they are not UTF-8
     except (pa.ArrowException, OSError, ValueError) as error:
         kind = "CSV" if file.suffix.lower() == ".csv" else "Parquet"
-        raise BadInput(
-            f"{file} cannot be read as {kind}: {' '.join(str(error).split())}; repair or replace it"
-        ) from error
+        raise BadInput(f"{file} cannot be read as {kind}: {one_line(error)}; repair or replace it") from error
     for key, names in (("data.text", columns.text), ("data.label", [columns.label] if labelled else [])):
         for name in names:
             if name not in known:

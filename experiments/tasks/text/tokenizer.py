@@ -9,7 +9,7 @@ from pathlib import Path
 import tokenizers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-from experiments.errors import BadInput
+from experiments.errors import BadInput, one_line
 from experiments.tasks.text.cache import cached_folder, content_key
 from experiments.tasks.text.hub import where_from
 
@@ -143,7 +143,7 @@ def pretrained_tokenizer(name: str, key: str) -> TextTokenizer:
         backend = Tokenizer.from_str(loaded.backend_tokenizer.to_str())
     except Exception as error:  # the hub's client and the tokenizers raise errors of many kinds
         raise BadInput(
-            f"{key}={name}: no tokenizer can be loaded from there ({' '.join(str(error).split())}); name a folder "
+            f"{key}={name}: no tokenizer can be loaded from there ({one_line(error)}); name a folder "
             "that holds tokenizer.json, or a model of the Hugging Face hub where there is a network"
         ) from error
     backend.no_truncation()

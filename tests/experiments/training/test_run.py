@@ -23,6 +23,7 @@ from experiments.tasks.contract import Task
 from experiments.training.activation_statistics import ActivationStatistics, summary
 from experiments.training.console import Display
 from experiments.training.run import Run
+from tests.faults import injections
 
 SLOW = pytest.mark.slow
 
@@ -43,9 +44,6 @@ def metrics_of(outcome):
     return [{key: value for key, value in record.items() if key not in TIMES} for record in records]
 
 
-DIFFERING = {"wall_seconds", "step_milliseconds", "peak_memory_mib", "finished_at", "host", "command"}  # of equal runs
-
-
 def assert_equal_runs(outcome, expected):
     weights, expected_weights = weights_of(outcome), weights_of(expected)
     assert weights.keys() == expected_weights.keys()
@@ -53,7 +51,7 @@ def assert_equal_runs(outcome, expected):
     assert metrics_of(outcome) == metrics_of(expected)
     assert outcome.result.keys() == expected.result.keys()
     differing = {key for key, value in expected.result.items() if outcome.result[key] != value}
-    assert differing <= DIFFERING, differing
+    assert differing <= set(injections.TIMES), differing
 
 
 def stop_at_step(monkeypatch, number, raised):
