@@ -64,8 +64,8 @@ def _pairings(entries: Sequence[Entry], base: Entry) -> list[str]:
         if entry.paired is not None and not len(entry.values) == len(base.values) == entry.paired.n:
             alike.setdefault((entry.paired.n, len(entry.values)), []).append(activation_name(entry.act))
     return [
-        f"{', '.join(names)}: {plural(pairs, 'pair')}{' each' if len(names) > 1 else ''} "
-        f"from {plural(seeds, 'seed')} of it and {len(base.values)} of {activation_name(base.act)}."
+        f"{', '.join(names)}: {plural(pairs, 'pair')} from {plural(seeds, 'seed')} of "
+        f"{'it' if len(names) == 1 else 'each'} and {len(base.values)} of {activation_name(base.act)}."
         for (pairs, seeds), names in alike.items()
     ]
 

@@ -278,7 +278,7 @@ def test_activations_with_as_many_pairs_are_named_in_one_note(tmp_path):
     )
     notes = [note for note in tables_of(tmp_path / "ledger.csv", rows)["cifar100"].blocks[0].notes if "pair" in note]
     assert notes == [
-        "CAReLU, ELU: 3 pairs each from 3 seeds of it and 4 of ReLU.",
+        "CAReLU, ELU: 3 pairs from 3 seeds of each and 4 of ReLU.",
         f"GELU: 4 pairs from {len(LONG['gelu'])} seeds of it and 4 of ReLU.",
     ]
 
