@@ -10,14 +10,7 @@ from pathlib import Path
 import pytest
 from hydra.core.hydra_config import HydraConfig
 
-from tests.conftest import ROOT
-
-TINY = {
-    "cifar100": ["model.width=2"],
-    "superres": ["model=espcn", "task.patch=8", "trainer.batch_size=2"],
-    "text": ["model=bilstm", "model.width=8"],
-}
-"""What makes the network of a task small."""
+from tests.conftest import ROOT, TINY_NETWORK
 
 LESS = {
     # Every run of a sweep is composed and looked up, none is trained.
@@ -51,7 +44,7 @@ def shortened(command: str) -> list[str]:
         return [*words, *added]
     tasks = [word.removeprefix("task=") for word in [*words, *added] if word.startswith("task=")] or ["cifar100"]
     if "+experiment" not in command:
-        added += ["data=sample", "recipe=small", "trainer.max_steps=1", *TINY[tasks[-1]]]
+        added += ["data=sample", "recipe=small", "trainer.max_steps=1", *TINY_NETWORK[tasks[-1]]]
     if "hydra/sweeper=verdict" not in command and "seed=" in command:
         added.append("seed=0")
     if tasks[-1] != "cifar100":

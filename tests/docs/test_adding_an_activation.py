@@ -16,7 +16,7 @@ from carelu import ActivationFactory, activation_names, registry
 from experiments.configuration import composition
 from experiments.configuration.command_line import check_command
 from experiments.training.activation_check import IMAGES, TOKENS, check_site
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TINY_NETWORK
 from tests.docs.pages import blocks, commands
 from tests.docs.performing import in_folder, perform, shortened
 
@@ -116,7 +116,7 @@ def test_an_activation_of_ones_own_trains_by_the_commands_of_the_page(folder):
     export, *lines = (*commands(first), *commands(with_option))
     variables = dict(word.split("=") for word in shlex.split(export)[1:])
     variables["PYTHONPATH"] += os.pathsep + str(ROOT)
-    small = ["model.width=2", "trainer.max_steps=2", "output_root=outputs"]
+    small = [*TINY_NETWORK["cifar100"], "trainer.max_steps=2", "output_root=outputs"]
     for line in lines:
         _, script, *words = shlex.split(line)
         done = subprocess.run(

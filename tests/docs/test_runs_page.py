@@ -10,18 +10,14 @@ from experiments.configuration.composition import compose
 from experiments.tasks.superres.bsds300 import SAMPLE_DIR
 from experiments.training.console import Display
 from experiments.training.run import Run
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TINY_NETWORK
 from tests.docs.pages import blocks, commands
 
 pytestmark = pytest.mark.slow
 
 PAGE = ROOT / "docs/runs.md"
 
-TINY = {
-    "cifar100": ["model.width=2", "trainer.max_steps=1"],
-    "superres": ["model=espcn", "trainer.max_steps=1", "task.patch=8", "trainer.batch_size=2"],
-    "text": ["model=bilstm", "model.width=8", "trainer.max_steps=1"],
-}
+TINY = {task: [*settings, "trainer.max_steps=1"] for task, settings in TINY_NETWORK.items()}
 
 OF_TASK = {"set14": "superres", "data=folder": "superres", "data=csv": "text", "texts.txt": "text", "photo": "superres"}
 """A part of a command that only the run of one task can answer; the others are of CIFAR-100."""

@@ -9,6 +9,7 @@ from experiments.errors import BadInput
 from experiments.randomness import generator
 from experiments.training.console import Display
 from experiments.training.run import Run
+from tests.conftest import TINY_NETWORK
 
 DATA = {
     "cifar100": ["data=sample", "trainer.batch_size=100"],
@@ -16,7 +17,7 @@ DATA = {
     "text": ["data=sample", "data.vocabulary_size=500", "data.tokens_per_batch=2048", "trainer.batch_size=20"],
 }
 SIZE = {
-    "resnet18": ["model.width=2"],
+    "resnet18": TINY_NETWORK["cifar100"],
     "edsr": ["model.blocks=1", "model.features=4"],
     "edsr_small": ["model.blocks=1", "model.features=4"],
     "bert": ["model.layers=1", "model.width=8", "model.head_size=4"],

@@ -22,7 +22,8 @@ CLASSES, IMAGES, SEEDS, MARGIN = 4, 5, 4, 30.0
 """Of the images of the sample that are learned by heart, until ReLU has most of them right; chance is 25 %."""
 
 SETTINGS = [
-    *("task=cifar100", "data=sample", "recipe=small", "model.width=4", "trainer.threads=1", "trainer.device=cpu"),
+    *("task=cifar100", "data=sample", "recipe=small", "trainer.threads=1", "trainer.device=cpu"),
+    *("model.width=4", "trainer.channels_last=false"),
     *(f"trainer.batch_size={CLASSES * IMAGES}", "trainer.epochs=52", "trainer.evaluate_every=52"),
     *("optim.optimizer.lr=0.1", "task.augmentation.flip=false", "task.augmentation.crop_padding=0"),
 ]

@@ -6,10 +6,7 @@ Nothing here knows what should happen then: that is asserted by who uses it.
 import os
 import random
 import resource
-import signal
-import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,12 +21,14 @@ from experiments.record.run_directory import RunDirectory, read_json, read_metri
 from experiments.record.sums import altered
 from experiments.tasks.cifar100 import dataset as cifar100
 from experiments.training.job import answered, run_job
+from tests import forked
 
 SETTINGS = (
     "task=cifar100",
     "data=sample",
     "recipe=small",
     "model.width=2",
+    "trainer.channels_last=false",
     "trainer.epochs=3",
     "trainer.batch_size=100",
 )
@@ -128,21 +127,13 @@ def read_damaged(file: Path, expected: object, content: bytes) -> str:
 
 def in_child(action: Callable[[], int], log: Path) -> int:
     """Starts a process that ends with the exit code of `action`; its output goes to a file. Returns its number."""
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        for descriptor in (1, 2):
-            os.dup2(output, descriptor)
-        sys.stdout, sys.stderr = (open(each, "w", buffering=1, closefd=False) for each in (1, 2))  # noqa: SIM115
+
+    def lenient() -> int:
         make_output_lenient()
-        code = action()
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(code)
+        return action()
+
+    with log.open("ab") as output:
+        return forked.in_child(lenient, output.fileno(), output.fileno())
 
 
 def ended(child: int, seconds: float) -> int | None:
@@ -161,7 +152,6 @@ def run_of(settings: Sequence[str], largest_file: int | None = None) -> Callable
     """A run as the command line makes it, for `in_child`; `largest_file` in bytes stands for a full disk."""
 
     def action() -> int:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started this in the background
         if largest_file is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
         return answered(lambda: run_job(*compose(list(settings))).code)

@@ -3,8 +3,12 @@
 import pytest
 
 from experiments.benchmarking.timed_run import PHASES, EvaluateBatches, TrainSteps, train_on_request
+from tests.conftest import TINY_NETWORK
 
-TINY = ["task=cifar100", "data=sample", "recipe=small", "model.width=2", "trainer.batch_size=100", "trainer.device=cpu"]
+TINY = [
+    *("task=cifar100", "data=sample", "recipe=small", *TINY_NETWORK["cifar100"]),
+    *("trainer.batch_size=100", "trainer.device=cpu"),
+]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, run_command
+from tests.conftest import ROOT, TINY_NETWORK, run_command
 
 LENIENT = "from experiments.configuration.standard_streams import make_output_lenient; make_output_lenient()\n"
 
@@ -74,7 +74,7 @@ def test_help_ends_quietly_where_only_its_head_is_read():
 @pytest.mark.slow
 def test_a_run_finishes_where_nothing_can_be_shown(tmp_path):
     with Path("/dev/full").open("w") as full:
-        settings = ["data=sample", "recipe=small", "model.width=2", "trainer.epochs=1", "trainer.max_steps=1"]
+        settings = ["data=sample", "recipe=small", *TINY_NETWORK["cifar100"], "trainer.epochs=1", "trainer.max_steps=1"]
         command = [sys.executable, "run.py", *settings, f"output_root={tmp_path}"]
         assert subprocess.run(command, cwd=ROOT, stdout=full, stderr=full, timeout=300).returncode == 0
     assert len(list(tmp_path.rglob("result.json"))) == 1

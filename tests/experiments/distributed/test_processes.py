@@ -31,13 +31,13 @@ from experiments.tasks.text import dataset as text_sets
 from experiments.tasks.text.task import TextClassification
 from experiments.training.console import Display
 from experiments.training.run import Run
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TINY_NETWORK
 from tests.experiments.tasks.superres.test_task import save_images
 
 GROUPS_BY_TASK = {
     "cifar100": [
         "data=sample",
-        "model.width=2",
+        *TINY_NETWORK["cifar100"],
         "trainer.batch_size=101",
         "trainer.epochs=1",
         "optim.optimizer.lr=1e-3",

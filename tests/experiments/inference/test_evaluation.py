@@ -14,15 +14,19 @@ from experiments.tasks.superres.bsds300 import SAMPLE_DIR
 from experiments.tasks.text import dataset
 from experiments.training.console import Display
 from experiments.training.run import Run
-
-TINY = {
-    "superres": ["model=espcn", "trainer.max_steps=2", "task.patch=8", "trainer.batch_size=2"],
-    "text": ["model=bilstm", "model.width=8", "trainer.max_steps=2"],
-}
+from tests.conftest import TINY_NETWORK
 
 
 def trained(task, folder, *further):
-    settings = [f"task={task}", "data=sample", "recipe=small", *TINY[task], f"output_root={folder}", *further]
+    settings = [
+        f"task={task}",
+        "data=sample",
+        "recipe=small",
+        "trainer.max_steps=2",
+        *TINY_NETWORK[task],
+        f"output_root={folder}",
+        *further,
+    ]
     return load_run(Run(*compose(settings), Display(quiet=True)).complete().identity.directory)
 
 

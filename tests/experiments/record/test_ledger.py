@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -11,7 +9,7 @@ from experiments.errors import BadInput
 from experiments.record import ledger
 from experiments.record.row import ADDED, COLUMNS, Row, to_text
 from experiments.record.run_directory import RESULT
-from tests.conftest import ROOT
+from tests import forked
 from tests.experiments.ledgers import row
 
 AWKWARD = (
@@ -237,8 +235,7 @@ def test_where_there_is_no_ledger_there_are_no_rows(file):
 
 @pytest.mark.slow
 def test_the_script_lists_what_it_rebuilt(runs):
-    command = [sys.executable, str(ROOT / "scripts" / "rebuild_ledger.py"), "--output-root", str(runs)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = forked.run(["scripts/rebuild_ledger.py", "--output-root", runs])
     assert done.returncode == 0, done.stderr
     assert "3 runs" in done.stdout
     assert "relu-s1" in done.stdout

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 import yaml
@@ -14,6 +12,7 @@ from experiments.errors import BadInput
 from experiments.record import ledger
 from experiments.record.publication import publish, restore
 from experiments.record.run_directory import METRICS, RESULT, RunDirectory
+from tests import forked
 from tests.conftest import ROOT
 from tests.experiments.ledgers import row
 
@@ -149,9 +148,8 @@ def test_only_a_ledger_is_restored(tmp_path):
     ],
 )
 def test_the_script_says_what_it_did(runs, tmp_path, arguments, returncode, said):
-    command = [sys.executable, str(ROOT / "scripts" / "publish_results.py"), *arguments]
-    options = ["--output-root", str(runs), "--out", str(tmp_path / "results")]
-    done = subprocess.run([*command, *options], capture_output=True, text=True)
+    options = ["--output-root", runs, "--out", tmp_path / "results"]
+    done = forked.run(["scripts/publish_results.py", *arguments, *options])
     assert done.returncode == returncode
     assert said in done.stdout + done.stderr
 

@@ -1,14 +1,10 @@
 """The results on the front page: tables, sentences, and the marks around them."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from experiments.errors import BadInput
 from experiments.report.front_page import BEGIN, END, Study, results_block, with_results
-from tests.conftest import ROOT
+from tests import forked
 from tests.experiments.ledgers import grid, row, write
 
 PAGE = f"before\n\n{BEGIN}\nold\n{END}\nafter\n"
@@ -90,9 +86,7 @@ def test_a_page_without_the_two_marks_is_refused(page):
 
 
 def make_readme(*arguments):
-    command = [sys.executable, str(ROOT / "scripts" / "make_readme.py"), *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    return forked.run(["scripts/make_readme.py", *arguments])
 
 
 @pytest.mark.slow

@@ -1,8 +1,6 @@
 """The page: it holds what the ledger allows, fetches nothing, and is the same for the same ledger."""
 
 import re
-import subprocess
-import sys
 from collections import Counter
 from html.parser import HTMLParser
 
@@ -12,7 +10,7 @@ from experiments.analysis.evidence import read_evidence
 from experiments.report.figures import make_figures
 from experiments.report.page import render_page
 from experiments.report.tables import build_tables
-from tests.conftest import ROOT
+from tests import forked
 from tests.experiments.ledgers import grid, row, write
 
 VOID = {"meta", "img", "path", "use", "rect", "br"}
@@ -244,8 +242,7 @@ def test_only_the_recipe_that_was_asked_for_is_reported(tmp_path):
 @pytest.mark.slow
 def test_the_command_writes_the_same_page_as_before(evidence, html, tmp_path):
     file = tmp_path / "new" / "report.html"
-    command = [sys.executable, ROOT / "scripts" / "make_report.py", "--ledger", evidence.file, "--out", file]
-    done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True)
+    done = forked.run(["scripts/make_report.py", "--ledger", evidence.file, "--out", file])
     assert done.stdout.strip() == str(file)
     assert file.read_text() == html
     assert len(html) < 5_000_000
@@ -254,16 +251,14 @@ def test_the_command_writes_the_same_page_as_before(evidence, html, tmp_path):
 @pytest.mark.slow
 def test_a_folder_gets_the_page_under_its_usual_name(tmp_path):
     ledger = write(tmp_path / "ledger.csv", grid(("relu", "gelu"), range(2)))
-    command = [sys.executable, ROOT / "scripts" / "make_report.py", "--ledger", ledger, "--out", tmp_path / "out"]
-    subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, check=True)
+    assert forked.run(["scripts/make_report.py", "--ledger", ledger, "--out", tmp_path / "out"]).returncode == 0
     assert (tmp_path / "out" / "report.html").is_file()
 
 
 @pytest.mark.slow
 def test_the_command_answers_a_mistake_in_one_line(tmp_path, evidence):
     (tmp_path / "file").write_text("")
-    command = [sys.executable, ROOT / "scripts" / "make_report.py", "--ledger", evidence.file]
-    command += ["--out", tmp_path / "file" / "report.html"]
-    done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    out = tmp_path / "file" / "report.html"
+    done = forked.run(["scripts/make_report.py", "--ledger", evidence.file, "--out", out])
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and "--out" in done.stderr and "Traceback" not in done.stderr

@@ -1,12 +1,9 @@
 """Seeds are added until each comparison is decided, whatever happens to its runs and to the sweep itself."""
 
-import os
 import random
 import re
 import shlex
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -20,7 +17,8 @@ from experiments.sweep.adaptive import AdaptiveSweep, seeds_before_a_verdict
 from experiments.sweep.record import SweepFolder
 from experiments.tasks.contract import build_task
 from experiments.training.job import Ending
-from tests.conftest import ROOT, run_command
+from tests import forked
+from tests.conftest import ROOT
 from tests.docs.pages import blocks, commands
 from tests.experiments.ledgers import row, write
 
@@ -258,14 +256,11 @@ TINY = shlex.split(EXAMPLE)[4:]
 
 
 def started(output_root):
-    command = [sys.executable, str(ROOT / "run.py"), *arguments(output_root)]
-    return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
+    return forked.Command(arguments(output_root))
 
 
 def arguments(output_root):
-    return ["-m", "hydra/sweeper=verdict", *TINY, f"output_root={output_root}"]
+    return ["run.py", "-m", "hydra/sweeper=verdict", *TINY, f"output_root={output_root}"]
 
 
 def ending(done, output_root):
@@ -281,9 +276,9 @@ def until_runs(count, output_root, process):
 
 
 @pytest.mark.slow
-def test_killed_twice_and_asked_for_again_it_ends_as_an_undisturbed_one(tmp_path):
+def test_killed_twice_and_asked_for_again_it_ends_as_an_undisturbed_one(tmp_path, tiny_cifar100):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    expected = ending(run_command(*arguments(whole)), whole)
+    expected = ending(forked.run(arguments(whole)), whole)
     assert "CAReLU vs ReLU on CIFAR-100 (sample)" in expected
     assert "decided: 1 of 1 comparison, with 4 seeds at most" in expected
     chance = random.Random()
@@ -292,10 +287,10 @@ def test_killed_twice_and_asked_for_again_it_ends_as_an_undisturbed_one(tmp_path
         process = started(killed)
         until_runs(len(list(killed.rglob("metrics.jsonl"))) + chance.randrange(1, 3), killed, process)
         time.sleep(chance.uniform(0, 1))
-        os.kill(process.pid, kill)
-        output, _ = process.communicate(timeout=120)
-        assert process.returncode in (-signal.SIGKILL, 75), f"chance was {state}: {output}"
-    last = run_command(*arguments(killed))
+        process.send_signal(kill)
+        code = process.wait(timeout=120)
+        assert code in (-signal.SIGKILL, 75), f"chance was {state}: {process.stdout}{process.stderr}"
+    last = forked.run(arguments(killed))
     assert ending(last, killed) == expected, f"chance was {state}"
     assert "skipped" in last.stdout
     assert {file.parent.name for file in killed.rglob("result.json")} == planned_runs(killed)
@@ -316,14 +311,14 @@ def planned_run(cfg, choices):
 
 @pytest.mark.slow
 def test_in_a_pool_it_ends_by_itself_as_well(tmp_path):
-    done = run_command(*arguments(tmp_path), "hydra/launcher=pool", "hydra.launcher.workers=2")
+    done = forked.run([*arguments(tmp_path), "hydra/launcher=pool", "hydra.launcher.workers=2"])
     assert "decided: 1 of 1 comparison, with 4 seeds at most" in ending(done, tmp_path)
     assert len(re.findall(r"^pool: 2 at once on ", done.stdout, re.M)) == 1
 
 
 @pytest.mark.slow
-def test_a_run_that_diverges_ends_the_sweep_with_its_code_and_no_verdict(tmp_path):
-    done = run_command(*arguments(tmp_path), "optim.optimizer.lr=1e9")
+def test_a_run_that_diverges_ends_the_sweep_with_its_code_and_no_verdict(tmp_path, tiny_cifar100):
+    done = forked.run([*arguments(tmp_path), "optim.optimizer.lr=1e9"])
     assert done.returncode == 3, done.stdout
     assert "act=carelu has no verdict: act=relu seed=0 diverged: " in done.stdout
     assert "decided: 0 of 1 comparison" in done.stdout

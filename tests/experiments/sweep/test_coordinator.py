@@ -5,7 +5,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,9 +17,10 @@ from experiments.report import wandb_comparison
 from experiments.sweep import coordinator
 from experiments.sweep.record import SweepFolder
 from experiments.training.job import Ending
-from tests.conftest import ROOT, run_command
+from tests import forked
+from tests.conftest import TINY_NETWORK
 
-TINY = ["data=sample", "recipe=small", "model.width=2", "trainer.epochs=1", "trainer.max_steps=2"]
+TINY = ["data=sample", "recipe=small", *TINY_NETWORK["cifar100"], "trainer.epochs=1", "trainer.max_steps=2"]
 
 TIMES = ("wall_seconds", "step_milliseconds", "peak_memory_mib", "finished_at")
 """The columns of the ledger that differ between two sweeps of one command."""
@@ -47,7 +47,7 @@ def test_a_sweep_that_logs_to_wandb_ends_with_its_comparison(tmp_path, monkeypat
 def test_a_failed_run_stops_no_other_and_the_summary_shows_each_outcome(tmp_path, slurm, launcher):
     swept = ["act=carelu", "optim.optimizer.name=SGDD,SGD"]
     command = ["-m", *swept, *TINY, f"output_root={tmp_path}", f"hydra/launcher={launcher}"]
-    done = run_command(*command, *(["hydra.launcher.partition=gpu"] if launcher == "submitit_slurm" else []))
+    done = forked.run(["run.py", *command, *(["hydra.launcher.partition=gpu"] if launcher == "submitit_slurm" else [])])
     failed, finished = done.stdout[done.stdout.index("sweep of 2 runs in ") :].splitlines()[1:3]
     assert failed.split()[1] == "failed"
     assert "SGDD" in failed.split("failed")[1]
@@ -75,28 +75,18 @@ def test_a_signal_stops_a_sweep_with_checkpoints(tmp_path, launcher, number):
         settings.append("hydra.launcher.workers=2")
     process = started(settings)
     running = 2 if launcher == "pool" else 1
-    until(lambda: len(list(tmp_path.rglob("metrics.jsonl"))) == running, process)
+    process.wait_until(lambda: len(list(tmp_path.rglob("metrics.jsonl"))) == running)
     if number == signal.SIGINT:  # as a terminal does: to every process of the command
         os.killpg(process.pid, number)
     else:
         process.send_signal(number)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 75, output
-    assert f"{running} stopped, {3 - running} not run" in output
+    assert process.wait(timeout=120) == 75, process.stdout + process.stderr
+    assert f"{running} stopped, {3 - running} not run" in process.stdout
     assert len(list(tmp_path.rglob("checkpoint.pt"))) == running
 
 
 def started(settings):
-    command = [sys.executable, str(ROOT / "run.py"), "-m", *settings]
-    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, cwd=ROOT, start_new_session=True, **output)
-
-
-def until(condition, process):
-    """Waits for `condition`, at most while `process` lives."""
-    while not condition():
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.05)
+    return forked.Command(["run.py", "-m", *settings], group=True)
 
 
 def ledger_of(output_root):
@@ -105,10 +95,10 @@ def ledger_of(output_root):
 
 
 @pytest.mark.slow
-def test_a_sweep_killed_twice_at_random_and_repeated_has_the_ledger_of_an_undisturbed_one(tmp_path):
-    settings = ["act=relu,carelu", "seed=0,1", *TINY[:-1], "trainer.max_steps=10", "trainer.batch_size=64"]
+def test_a_sweep_killed_twice_at_random_and_repeated_has_the_ledger_of_an_undisturbed_one(tmp_path, tiny_cifar100):
+    settings = ["act=relu,carelu", "seed=0,1", *TINY[:-2], "trainer.epochs=2", "trainer.batch_size=64"]
     settings.append("trainer.checkpoint_minutes=0.0001")
-    assert run_command("-m", *settings, f"output_root={tmp_path / 'whole'}").returncode == 0
+    assert forked.run(["run.py", "-m", *settings, f"output_root={tmp_path / 'whole'}"]).returncode == 0
     chance = random.Random()
     state = chance.getstate()[1][:2]
     killed = [*settings, f"output_root={tmp_path / 'killed'}"]
@@ -116,11 +106,11 @@ def test_a_sweep_killed_twice_at_random_and_repeated_has_the_ledger_of_an_undist
         process = started(killed)
         before = len(list((tmp_path / "killed").rglob("metrics.jsonl")))
         target = before + chance.randrange(1, 3)
-        until(lambda target=target: len(list((tmp_path / "killed").rglob("metrics.jsonl"))) == target, process)
-        time.sleep(chance.uniform(0, 2))
-        process.kill()
-        process.communicate()
-    last = run_command("-m", *killed)
+        process.wait_until(lambda target=target: len(list((tmp_path / "killed").rglob("metrics.jsonl"))) == target)
+        time.sleep(chance.uniform(0, 1))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    last = forked.run(["run.py", "-m", *killed])
     assert last.returncode == 0, last.stderr
     assert "skipped" in last.stdout
     assert ledger_of(tmp_path / "killed") == ledger_of(tmp_path / "whole"), f"chance was {state}"
@@ -132,11 +122,11 @@ def test_the_runs_of_a_killed_parallel_sweep_stop_and_are_resumed(tmp_path):
     settings = ["act=relu", "seed=0,1", *TINY[:-1], "trainer.max_steps=12", f"output_root={tmp_path}"]
     settings += ["hydra/launcher=pool", "hydra.launcher.workers=2"]
     process = started(settings)
-    until(lambda: len(list(tmp_path.rglob("metrics.jsonl"))) == 2, process)
-    process.kill()
-    process.communicate(timeout=60)
+    process.wait_until(lambda: len(list(tmp_path.rglob("metrics.jsonl"))) == 2)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=60)
     until_free(tmp_path)
-    again = run_command("-m", *settings)
+    again = forked.run(["run.py", "-m", *settings])
     assert again.returncode == 0, again.stdout
     assert "2 resumed" in again.stdout
 

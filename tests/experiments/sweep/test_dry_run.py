@@ -9,6 +9,7 @@ from experiments.errors import BadInput
 from experiments.record import ledger
 from experiments.sweep import dry_run
 from experiments.sweep.dry_run import expectations, expected_seconds, text
+from tests import forked
 
 
 @pytest.fixture
@@ -95,10 +96,11 @@ def test_what_cannot_be_foreseen_is_refused(plan, tiny_overrides):
 
 
 @pytest.mark.slow
-def test_the_command_line_takes_it(command_line, tmp_path):
-    done = command_line("-m", "seed=0,1", "data=sample", "recipe=small", "--dry-run", f"output_root={tmp_path}")
+def test_the_command_line_takes_it(tmp_path):
+    words = ["data=sample", "recipe=small", "--dry-run", f"output_root={tmp_path}"]
+    done = forked.run(["run.py", "-m", "seed=0,1", *words])
     assert done.returncode == 0, done.stderr
     assert "sweep of 2 runs: 2 not begun" in done.stdout and "nothing was started" in done.stdout
     assert list(tmp_path.iterdir()) == []
-    alone = command_line("seed=0", "data=sample", "recipe=small", "--dry-run", f"output_root={tmp_path}")
+    alone = forked.run(["run.py", "seed=0", *words])
     assert alone.returncode == 2 and "python run.py -m … --dry-run" in alone.stderr

@@ -11,7 +11,7 @@ from hydra.core.utils import JobStatus
 from experiments.configuration.composition import ROOT
 from experiments.sweep import PLUGINS
 from experiments.sweep.slurm import prepare_launcher, requeue_if_preempted, requeueing
-from tests.conftest import run_command
+from tests import forked
 from tests.experiments.sweep.test_coordinator import TINY
 
 JOB = SimpleNamespace(job_id="9_0")
@@ -22,7 +22,7 @@ def test_a_slurm_job_that_dies_stops_no_other(tmp_path, slurm):
     srun, sacct = slurm.with_name("srun"), slurm.with_name("sacct")
     srun.write_text(srun.read_text().replace("exec", "[[ $SLURM_ARRAY_TASK_ID == 0 ]] && exit 137\nexec", 1))
     sacct.write_text(sacct.read_text() + "\necho '9_0|OUT_OF_MEMORY|here'\n")
-    done = run_command("-m", "seed=0,1", *TINY, f"output_root={tmp_path}", "hydra/launcher=submitit_slurm")
+    done = forked.run(["run.py", "-m", "seed=0,1", *TINY, f"output_root={tmp_path}", "hydra/launcher=submitit_slurm"])
     assert "Slurm job 9_0 has no result" in done.stdout
     assert "1 done, 1 not run" in done.stdout, done.stdout + done.stderr
     assert done.returncode == 1
@@ -30,7 +30,7 @@ def test_a_slurm_job_that_dies_stops_no_other(tmp_path, slurm):
 
 def test_an_error_of_slurm_is_one_line(tmp_path, slurm):
     slurm.with_name("sbatch").write_text("#!/bin/bash\necho 'sbatch: error: invalid partition: gqu' >&2\nexit 1\n")
-    done = run_command("-m", "seed=0,1", *TINY, f"output_root={tmp_path}", "hydra/launcher=submitit_slurm")
+    done = forked.run(["run.py", "-m", "seed=0,1", *TINY, f"output_root={tmp_path}", "hydra/launcher=submitit_slurm"])
     line = done.stderr.splitlines()[-1]  # after the output of sbatch itself
     assert "Traceback" not in done.stderr
     assert line.startswith("error: hydra/launcher=submitit_slurm failed: sbatch: error: invalid partition: gqu (see ")

@@ -17,9 +17,11 @@ from experiments.tasks.cifar100 import spec
 from experiments.tasks.cifar100.spec import SPEC
 from experiments.tasks.cifar100.task import CIFAR100
 from experiments.training.job import Ending
-from tests.conftest import ROOT, run_command
+from tests import forked
+from tests.conftest import ROOT, TINY_NETWORK, run_command
+from tests.experiments.tasks.superres.test_task import save_images
 
-TINY = ["data=sample", "recipe=small", "model.width=2", "trainer.epochs=1", "trainer.max_steps=2"]
+TINY = ["data=sample", "recipe=small", *TINY_NETWORK["cifar100"], "trainer.epochs=1", "trainer.max_steps=2"]
 
 
 def test_a_mistyped_activation_is_answered_in_one_line_before_torch_is_imported():
@@ -140,37 +142,43 @@ def test_a_run_with_a_traceback_has_failed(run_in_sweep, monkeypatch):
 
 
 KILLED = {
-    "cifar100": [*TINY, "trainer.epochs=3", "trainer.max_steps=100"],
+    "cifar100": [*TINY, "trainer.epochs=12", "trainer.max_steps=null"],
     "superres": [
-        *("data=sample", "recipe=small", "model.blocks=1", "model.features=4", "task.patch=8"),
-        *("task.steps_per_epoch=40", "trainer.epochs=3", "trainer.evaluate_every=1"),
+        *("data=folder", "recipe=small", "model.blocks=1", "model.features=4", "task.patch=8"),
+        *("task.steps_per_epoch=60", "trainer.epochs=3", "trainer.evaluate_every=1"),
     ],
-    "text": ["data=sample", "recipe=small", "model.layers=1", "model.width=64", "data.tokens_per_batch=2048"],
+    "text": [
+        *("data=sample", "data.vocabulary_size=500", "data.tokens_per_batch=4096", "recipe=small"),
+        *("model.layers=1", "model.width=16", "model.head_size=8"),
+    ],
 }
-"""Small runs of three epochs each."""
+"""Small runs of some seconds."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("task", "moments"),
-    [("cifar100", (0.2, 0.9, 1.7)), ("superres", (0.3, 1.5)), ("text", (0.3, 1.5))],
+    ("task", "moments", "epochs"),
+    [("cifar100", (0.2, 0.7, 1.2), 12), ("superres", (0.3, 1.5), 3), ("text", (0.3, 1.5), 3)],
 )
-def test_a_killed_run_ends_equal_to_one_that_was_never_killed(tmp_path, task, moments):
+def test_a_killed_run_ends_equal_to_one_that_was_never_killed(tmp_path, tiny_cifar100, task, moments, epochs):
     """SIGKILL some seconds after the header, in set-up, training and evaluation; the same command each time."""
     settings = [f"task={task}", "act=carelu", *KILLED[task], "trainer.checkpoint_minutes=0.005"]
     if task == "text":
         settings.append(f"data.cache={tmp_path / 'tokens'}")
-    assert run_command(*settings, f"output_root={tmp_path / 'whole'}").returncode == 0
-    command = [sys.executable, str(ROOT / "run.py"), *settings, f"output_root={tmp_path / 'killed'}"]
+    if task == "superres":
+        save_images(tmp_path / "train", [(60, 70)])
+        save_images(tmp_path / "test", [(60, 70), (70, 60)])
+        settings.extend([f"data.train={tmp_path / 'train'}", f"data.test={tmp_path / 'test'}"])
+    whole = forked.run(["run.py", *settings, f"output_root={tmp_path / 'whole'}"])
+    assert whole.returncode == 0, whole.stderr
+    command = ["run.py", *settings, f"output_root={tmp_path / 'killed'}"]
     for seconds in moments:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        for line in process.stdout:
-            if line.startswith("directory"):
-                break
+        process = forked.Command(command)
+        process.wait_until(lambda process=process: "\ndirectory" in process.stdout)
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)
-        process.communicate()
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        process.wait()
+    done = forked.run(command)
     assert done.returncode == 0, done.stderr
     weights, records = [], []
     for name in ("whole", "killed"):
@@ -180,25 +188,16 @@ def test_a_killed_run_ends_equal_to_one_that_was_never_killed(tmp_path, task, mo
         records.append([{key: value for key, value in line.items() if key != "seconds"} for line in lines])
     assert all(torch.equal(weights[1][name], value) for name, value in weights[0].items())
     assert records[1] == records[0]
-    assert [record["epoch"] for record in records[0]] == [0, 1, 2, 3]
+    assert [record["epoch"] for record in records[0]] == list(range(epochs + 1))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_ends_a_run_with_its_own_exit_code(tmp_path, number):
+def test_a_signal_ends_a_run_with_its_own_exit_code(tmp_path, tiny_cifar100, number):
     settings = ["act=relu", *TINY, "trainer.epochs=100", "trainer.max_steps=null", f"output_root={tmp_path}"]
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "run.py"), *settings],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    for line in process.stdout:
-        if line.startswith("epoch"):
-            break
+    process = forked.Command(["run.py", *settings])
+    process.wait_until(lambda: "\nepoch" in process.stdout)
     process.send_signal(number)
-    said, complained = process.communicate(timeout=60)
-    assert process.returncode == 75, complained
-    assert "repeat the same command" in said
+    assert process.wait(timeout=60) == 75, process.stderr
+    assert "repeat the same command" in process.stdout
     assert len(list(tmp_path.rglob("checkpoint.pt"))) == 1

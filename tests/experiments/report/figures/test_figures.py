@@ -12,6 +12,7 @@ from PIL import Image
 
 from experiments.errors import BadInput
 from experiments.report.figures import write_figures
+from tests import forked
 from tests.conftest import ROOT
 from tests.experiments.ledgers import grid
 from tests.experiments.simulated import drawn, write_metrics
@@ -143,8 +144,7 @@ def test_damaged_metrics_are_named(tmp_path, line, answer):
 @pytest.mark.slow
 def test_the_command_answers_a_mistake_in_one_line(tmp_path):
     shutil.copy(ROOT / "README.md", tmp_path / "ledger.csv")
-    command = [sys.executable, ROOT / "scripts" / "make_figures.py", "--ledger", tmp_path / "ledger.csv"]
-    done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    done = forked.run(["scripts/make_figures.py", "--ledger", tmp_path / "ledger.csv"])
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and "is not a ledger" in done.stderr
     assert "Traceback" not in done.stderr
