@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import os
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -54,6 +55,26 @@ def write_files(contents: Mapping[Path, bytes]) -> list[Path]:
             ) from error
         write_atomically(file, content)
     return list(contents)
+
+
+def check_writable(key: str, folder: Path | str) -> None:
+    """Checks, before work starts, that a folder can be written or made; makes nothing.
+
+    Args:
+        key: the setting or option that names the folder, for the message.
+        folder: the folder.
+
+    Raises:
+        BadInput: it cannot be written, or that is no name of a folder.
+    """
+    path = Path(folder).absolute()
+    try:
+        there = next(each for each in (path, *path.parents) if each.exists())
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise BadInput(f"{key}={folder} cannot be written: {error.strerror}; name another folder") from error
+    except ValueError as error:  # a null character
+        raise BadInput(f"{key}={str(folder)!r} is no name of a folder: {error}; name another folder") from error
 
 
 def csv_text(rows: Iterable[Sequence[object]]) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from experiments.benchmarking import options
 from experiments.errors import unknown
+from experiments.files import check_writable
 
 
 def _arguments() -> argparse.Namespace:
@@ -71,7 +72,7 @@ def _measure(arguments: argparse.Namespace) -> Path:
     from experiments.benchmarking.results import write_results
     from experiments.training.allocator import keep_freed_memory
 
-    options.check_writable(arguments.out)
+    check_writable("--out", arguments.out)
     known = [*activation_names(), *VARIANTS]
     device = options.find_device(arguments.device)
     for word, names, kind in (

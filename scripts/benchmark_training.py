@@ -21,6 +21,7 @@ from experiments.configuration.command_line import check_command
 from experiments.configuration.composition import options_of
 from experiments.configuration.task_spec import spec_of
 from experiments.errors import BadInput
+from experiments.files import check_writable
 
 if TYPE_CHECKING:
     import torch
@@ -93,7 +94,7 @@ def _measure(arguments: argparse.Namespace) -> None:
             f"{' '.join(arguments.task)}; accepted: "
             + ", ".join(f"{name} of {' and '.join(options.BENCHMARKS[name])}" for name in arguments.benchmark)
         )
-    options.check_writable(arguments.out)
+    check_writable("--out", arguments.out)
     device = options.find_device(arguments.device)
     recipe = arguments.recipe or ("fast" if device.type == "cuda" else "small")
     common = [f"recipe={recipe}", f"trainer.device={device.type}", *arguments.set]

@@ -5,7 +5,6 @@ torch is imported only to find a device, so that `--help` and errors are shown a
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,19 +69,6 @@ def find_device(word: str) -> "torch.device":
     if word not in here:
         raise BadInput(f"--device={word} is not available on this machine; accepted here: {', '.join(['auto', *here])}")
     return torch.device(word)
-
-
-def check_writable(folder: Path) -> None:
-    """Makes the folder of `--out` if it is missing.
-
-    Raises:
-        BadInput: it cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise BadInput(f"--out={folder} cannot be written: {error.strerror}; name another folder") from error
 
 
 def exit_code_of(work: Callable[[], None]) -> int:

@@ -6,7 +6,6 @@ Imports neither torch nor data, so that a typing error is reported at once.
 import itertools
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -48,6 +47,7 @@ from experiments.configuration.sweeper import (
     read_verdict_options,
 )
 from experiments.errors import BadInput, one_line, unknown
+from experiments.files import check_writable
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ def check_command(args: list[str]) -> SweepPlan | None:
         settings = without_hydra(cfg)
         check_choices(dict(cfg.hydra.runtime.choices))
         validate(settings)
-        _check_writable("output_root", settings.output_root)
-        _check_writable("hydra.run.dir", cfg.hydra.run.dir)
+        check_writable("output_root", settings.output_root)
+        check_writable("hydra.run.dir", cfg.hydra.run.dir)
         devices.add(settings.trainer.device)
     if not sweeping:
         return None
@@ -125,7 +125,7 @@ def check_command(args: list[str]) -> SweepPlan | None:
     lines = [[_line(override, value) for value in _values(override)] for override in overrides]
     cfg = _compose_or_explain([*map(_first_line, of_hydra), *(each[0] for each in lines if len(each) == 1)])
     launcher = cfg.hydra.runtime.choices[LAUNCHER]
-    _check_writable("hydra.sweep.dir", str(Path(cfg.hydra.sweep.dir).parent))
+    check_writable("hydra.sweep.dir", str(Path(cfg.hydra.sweep.dir).parent))
     plan = SweepPlan(
         jobs=[list(job) for job in itertools.product(*lines)] if sweeper == BASIC else None,
         folder=Path(cfg.hydra.sweep.dir),
@@ -257,18 +257,6 @@ def _check_keys(overrides: list[Override]) -> None:
         is_node = any(name.startswith(f"{key}.") for name in known)
         if override not in chosen and key not in known and not is_node:
             raise unknown("key", key, known, SHOW_KEYS)
-
-
-def _check_writable(key: str, folder: str) -> None:
-    """Raises `BadInput` where the folder could not be made or written; makes nothing."""
-    path = Path(folder).absolute()
-    try:
-        there = next(each for each in (path, *path.parents) if each.exists())
-        tempfile.TemporaryFile(dir=there).close()
-    except OSError as error:
-        raise BadInput(f"{key}={folder} cannot be written: {error.strerror}; name another folder") from error
-    except ValueError as error:  # a null character
-        raise BadInput(f"{key}={folder!r} is no name of a folder: {error}; name another folder") from error
 
 
 def _parse(args: list[str]) -> list[Override]:

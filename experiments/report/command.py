@@ -9,6 +9,7 @@ from pathlib import Path
 from experiments.analysis.evidence import Evidence, read_evidence
 from experiments.analysis.selection import EACH, select, with_baseline
 from experiments.errors import BadInput
+from experiments.files import check_writable
 from experiments.training.job import report_error
 
 
@@ -73,6 +74,8 @@ def write_from(given: argparse.Namespace, write: Callable[[Evidence], Iterable[P
         The exit code.
     """
     try:
+        if given.out:
+            check_writable("--out", given.out.parent if given.out.suffix else given.out)
         evidence = select(read_evidence(given.ledger), given.recipe, given.select, getattr(given, "tuned", None))
         if given.recipe == EACH:
             evidence = with_baseline(evidence, given.baseline)

@@ -256,7 +256,8 @@ def test_a_folder_gets_the_page_under_its_usual_name(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_command_answers_a_mistake_in_one_line(tmp_path, evidence):
+def test_the_command_answers_a_mistake_in_one_line_before_it_draws(tmp_path, evidence, monkeypatch):
+    monkeypatch.setattr("experiments.report.figures.make_figures", lambda *_: pytest.fail("it draws"))
     (tmp_path / "file").write_text("")
     out = tmp_path / "file" / "report.html"
     done = forked.run(["scripts/make_report.py", "--ledger", evidence.file, "--out", out])
