@@ -182,12 +182,6 @@ def _reason(messages: str) -> str:
 
 
 def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
-    pointer, size, number, integer = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double, ctypes.c_int
-    rows, parameters = [size, size], [integer, pointer, pointer]
-    loaded.carelu_forward.argtypes = [integer, integer, *[pointer] * 3, *rows, *parameters, number, number, integer]
-    loaded.carelu_backward.argtypes = [
-        *[integer, integer, *[pointer] * 4, *rows, *parameters, pointer, pointer, number, integer]
-    ]
     for function in (loaded.carelu_forward, loaded.carelu_backward):
-        function.restype = None
+        function.argtypes, function.restype = [ctypes.c_void_p], None
     return loaded

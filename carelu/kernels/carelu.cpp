@@ -51,11 +51,14 @@ inline float widen(BFloat16 stored) { return float_of(uint32_t(stored.bits) << 1
 
 template <class Stored> Stored narrow(typename Arithmetic<Stored>::Value value) { return value; }
 
-// A NaN stays one, since its lowest bits are 0: it comes from a bfloat16, or the processor made it, see `read`.
-template <> inline BFloat16 narrow<BFloat16>(float value) {
+// The bits of a bfloat16 in the upper half, and others in the lower one. A NaN stays one, since its lowest bits are 0: it
+// comes from a bfloat16, or the processor made it, see `read`.
+inline uint32_t rounded(float value) {
   const uint32_t bits = bits_of(value);
-  return {uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)};
+  return bits + 0x7fff + ((bits >> 16) & 1);
 }
+
+template <> inline BFloat16 narrow<BFloat16>(float value) { return {uint16_t(rounded(value) >> 16)}; }
 
 inline float widen(Half stored) {
   const uint32_t word = uint32_t(stored.bits) << 16, twice = word + word;
@@ -70,6 +73,44 @@ template <> inline Half narrow<Half>(float value) {
   const float base = std::fabs(value) * 0x1p+112f * 0x1p-110f + float_of((bias >> 1) + 0x07800000u);
   const uint32_t bits = bits_of(base), magnitude = ((bits >> 13) & 0x7c00u) + (bits & 0x0fffu);
   return {uint16_t(((word & 0x80000000u) >> 16) | (twice > 0xff000000u ? 0x7e00u : magnitude))};
+}
+
+// Inlined wherever it is called, since only then loops around it become vectors.
+#define INLINED __attribute__((always_inline))
+
+// What the lanes of a vector hold: one value each, or two of bfloat16, which are then widened in place, without moving
+// between lanes, and narrowed by half as many operations. A loop over words gives the values of a word as an array.
+template <class Stored> struct Single {
+  static constexpr int COUNT = 1;
+  using Value = typename Arithmetic<Stored>::Value;
+  struct Values { Value of[COUNT]; };
+  static Values load(const Stored* from) { return {{widen(*from)}}; }
+  static void store(Stored* to, Values values) { *to = narrow<Stored>(values.of[0]); }
+};
+
+template <class Stored> struct Word : Single<Stored> {};
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+template <> struct Word<BFloat16> {
+  static constexpr int COUNT = 2;
+  using Value = float;
+  typedef uint32_t __attribute__((may_alias, aligned(2))) Bits;
+  struct Values { Value of[COUNT]; };
+  static Values load(const BFloat16* from) {
+    const uint32_t bits = *(const Bits*)from;
+    return {{float_of(bits << 16), float_of(bits & 0xffff0000u)}};
+  }
+  static void store(BFloat16* to, Values values) {
+    *(Bits*)to = rounded(values.of[0]) >> 16 | (rounded(values.of[1]) & 0xffff0000u);
+  }
+};
+#endif
+
+// Calls work(word, at) for every word of a row: `word` is its type, and `at` its first value.
+template <class Stored, class Work> INLINED inline void every_word(int64_t length, Work work) {
+  constexpr int64_t COUNT = Word<Stored>::COUNT;
+  for (int64_t word = 0; word < length / COUNT; ++word) work(Word<Stored>(), COUNT * word);
+  if (COUNT > 1 && length % COUNT) work(Single<Stored>(), length - 1);
 }
 
 // Lanes of sums: a block in `Sum`, all blocks of a row in `Total`.
@@ -107,43 +148,64 @@ template <class Total> struct Sums { Total positive, all; };
 // Rounding may make the sum of the positive values the larger one.
 inline double share_of(double positive, double all) { return std::min(positive / all, 1.0); }
 
+// Calls work(word, at, lane) for every word of the values from `start` to `stop`, as `every_word` does: the value k of
+// the word belongs to the lane `lane` + k · LANES / COUNT.
+template <class Stored, class Work> INLINED inline void in_lanes(int64_t start, int64_t stop, Work work) {
+  constexpr int64_t COUNT = Word<Stored>::COUNT;
+  for (; start + LANES <= stop; start += LANES)
+    for (int64_t l = 0; l < LANES / COUNT; ++l) work(Word<Stored>(), start + COUNT * l, l);
+  for (int64_t l = 0; start + l < stop; ++l) work(Single<Stored>(), start + l, l);
+}
+
 template <int competition, class Sum, class Stored>
 Sums<TotalOf<Sum>> sums_of(const Stored* z, int64_t length) {
   Lanes<Sum, TotalOf<Sum>> of_positive, of_all;
   for (int64_t start = 0; start < length; start += BLOCK) {
-    const int64_t n = std::min(BLOCK, length - start);
-    const Stored* block = z + start;
     Sum positive[LANES] = {}, all[LANES] = {};
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-      for (int64_t l = 0; l < LANES; ++l) compete<competition>(Sum(widen(block[i + l])), positive[l], all[l]);
-    for (int64_t l = 0; i + l < n; ++l) compete<competition>(Sum(widen(block[i + l])), positive[l], all[l]);
+    in_lanes<Stored>(start, std::min(start + BLOCK, length), [&](auto word, int64_t at, int64_t lane) INLINED {
+      const auto x = word.load(z + at);
+      for (int k = 0; k < word.COUNT; ++k, lane += LANES / word.COUNT)
+        compete<competition>(Sum(x.of[k]), positive[lane], all[lane]);
+    });
     of_positive.add(positive);
     of_all.add(all);
   }
   return {of_positive.sum(), of_all.sum()};
 }
 
-// Σ g z over the elements that pass, in `Sum`.
-template <class Sum, class Stored, class Value>
-TotalOf<Sum> passed_product(const Stored* grad, const Stored* z, int64_t length, Value scale) {
+// Σ g z over the elements that pass, in `Sum`; with `writes`, also writes scale · passed gradient to `direct`.
+template <bool writes, class Sum, class Stored, class Value>
+TotalOf<Sum> passed_product(const Stored* grad, const Stored* z, Stored* __restrict direct, int64_t length,
+                            Value scale) {
   Lanes<Sum, TotalOf<Sum>> total;
   for (int64_t start = 0; start < length; start += BLOCK) {
-    const int64_t n = std::min(BLOCK, length - start);
     Sum lanes[LANES] = {};
-    const auto add = [&](int64_t i, int64_t l) {
-      const Value x = widen(z[start + i]);
-      const Sum passed = scale * x <= 0 ? 0 : widen(grad[start + i]);
-      lanes[l] += passed * x;
-    };
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-      for (int64_t l = 0; l < LANES; ++l) add(i + l, l);
-    for (int64_t l = 0; i + l < n; ++l) add(i + l, l);
+    in_lanes<Stored>(start, std::min(start + BLOCK, length), [&](auto word, int64_t at, int64_t lane) INLINED {
+      const auto x = word.load(z + at);
+      auto g = word.load(grad + at);
+      for (int k = 0; k < word.COUNT; ++k, lane += LANES / word.COUNT) {
+        const Value passed = scale * x.of[k] <= 0 ? 0 : g.of[k];
+        lanes[lane] += Sum(passed) * x.of[k];
+        g.of[k] = scale * passed;
+      }
+      if (writes) word.store(direct + at, g);
+    });
     total.add(lanes);
   }
   return total.sum();
 }
+
+// A call of the loops, as carelu.kernels.panels makes it. `measured` is null if the share is measured on z, and a gradient
+// that is not wanted is null. alpha and beta are scalars of the type `parameters`.
+struct Call {
+  int64_t outer, length, inner;
+  const void *z, *measured, *grad;
+  void *y, *grad_z, *grad_measured, *statistics;
+  const void *alpha, *beta;
+  void *grad_alpha, *grad_beta;
+  double gain, eps;
+  int dtype, competition, parameters, threads;
+};
 
 // share, norm and unit of each row, as carelu.kernels.autograd_function.Kernel describes them: three tables of `rows` numbers.
 template <class Value> struct Statistics {
@@ -190,84 +252,104 @@ void measure(const Stored* z, int64_t length, double eps, Value& share, Value& n
 }
 
 template <class Stored, class Value>
-void write_output(const Stored* z, Stored* y, int64_t length, Value scale) {
-  for (int64_t i = 0; i < length; ++i) {
-    const Value scaled = scale * widen(z[i]);
-    y[i] = narrow<Stored>(0 > scaled ? 0 : scaled);  // a NaN stays
-  }
+void write_output(const Stored* z, Stored* __restrict y, int64_t length, Value scale) {
+  every_word<Stored>(length, [=](auto word, int64_t at) INLINED {
+    auto values = word.load(z + at);
+    for (Value& value : values.of) {
+      value *= scale;
+      value = 0 > value ? 0 : value;  // a NaN stays
+    }
+    word.store(y + at, values);
+  });
 }
 
 // dz = scale · g where the output passed, plus the way through the share: above · z or below · z by the side of z
-// (L1: above or below alone). `Sum` is the arithmetic: the elements' own, or a wider one.
-template <int competition, class Sum, class Stored, class Value>
-void write_gradient(const Stored* grad, const Stored* z, Stored* grad_z, int64_t length, Value scale, Sum above,
-                    Sum below) {
-  for (int64_t i = 0; i < length; ++i) {
-    const Value x = widen(z[i]), direct = scale * widen(grad[i]);
-    const Sum passed = scale * x <= 0 ? 0 : direct, side = x > 0 ? above : below;
-    Sum result = passed;
-    if (competition == ENERGY) result += side * x;
-    if (competition == L1) result += x == 0 ? 0 : side;
-    grad_z[i] = narrow<Stored>(Value(result));
-  }
+// (L1: above or below alone). `Sum` is the arithmetic: the elements' own, or a wider one. Without `direct`, only the way
+// through the share.
+template <int competition, bool direct, class Sum, class Stored, class Value>
+void write_gradient(const Stored* grad, const Stored* z, Stored* __restrict grad_z, int64_t length, Value scale,
+                    Sum above, Sum below) {
+  every_word<Stored>(length, [=](auto word, int64_t at) INLINED {
+    const auto values = word.load(z + at);
+    auto gradients = direct ? word.load(grad + at) : values;
+    for (int k = 0; k < word.COUNT; ++k) {
+      const Value x = values.of[k], passed = scale * gradients.of[k];
+      const Sum side = x > 0 ? above : below;
+      Sum result = !direct || scale * x <= 0 ? 0 : passed;
+      if (competition == ENERGY) result += side * x;
+      if (competition == L1) result += x == 0 ? 0 : side;
+      gradients.of[k] = Value(result);
+    }
+    word.store(grad_z + at, gradients);
+  });
 }
 
-template <int competition, class Stored>
-void forward(const Stored* z, Stored* y, void* table, int64_t rows, int64_t length, double alpha, double beta,
-             double gain, double eps, int threads) {
+template <int competition, class Stored> void forward_rows(const Call& call, double alpha, double beta) {
   using Value = typename Arithmetic<Stored>::Value;
-  Statistics<Value> statistics(table, rows);
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-  for (int64_t row = 0; row < rows; ++row) {
+  const Statistics<Value> statistics(call.statistics, call.outer);
+  const auto* const measured = (const Stored*)(call.measured ? call.measured : call.z);
+#pragma omp parallel for num_threads(call.threads) schedule(static) if (call.threads > 1)
+  for (int64_t row = 0; row < call.outer; ++row) {
+    const int64_t start = row * call.length;
     Value share, norm, unit;
-    measure<competition>(z + row * length, length, eps, share, norm, unit);
-    write_output(z + row * length, y + row * length, length, Value(gain * std::tanh(alpha * share + beta)));
+    measure<competition>(measured + start, call.length, call.eps, share, norm, unit);
+    const Value scale = Value(call.gain * std::tanh(alpha * share + beta));
+    write_output((const Stored*)call.z + start, (Stored*)call.y + start, call.length, scale);
     statistics.share[row] = share;
     statistics.norm[row] = norm;
     statistics.unit[row] = unit;
   }
 }
 
-// Returns the gradient of u = α p + β of one row.
-template <int competition, class Stored, class Value>
-double backward_row(const Stored* grad, const Stored* z, Stored* grad_z, int64_t length, Value share, Value norm,
-                    Value unit, double alpha, double beta, double gain) {
-  using Wide = typename Arithmetic<Stored>::Wide;
-  const double tanh = std::tanh(alpha * share + beta);
-  const Value scale = Value(gain * tanh);
-  Wide product = passed_product<Value>(grad, z, length, scale);
-  if (!std::isfinite(product)) product = passed_product<Wide>(grad, z, length, scale);
-  const Wide grad_u = Wide(gain * (1 - tanh * tanh)) * product;
-  if (!grad_z) return double(grad_u);
-  Wide factor = alpha * grad_u / norm / unit;
-  if (competition == ENERGY) factor *= 2 / Wide(unit);
+// The way through the share, of one row whose factor, see `backward_row`, is known.
+template <int competition, bool direct, class Stored, class Value, class Wide>
+void write_gradient_of(const Stored* grad, const Stored* z, Stored* grad_z, int64_t length, Value scale, Value share,
+                       Wide factor) {
   const Wide above = factor * (1 - Wide(share)), below = (competition == L1 ? factor : -factor) * share;
   // Outside this range the factor would lose digits, or overflow, as a Value.
   const double lowest = sizeof(Value) == 4 ? 1e-35 : 1e-300, magnitude = std::abs(factor);
   if (competition == COUNT || magnitude == 0 || (magnitude > lowest && magnitude < 1 / lowest))
-    write_gradient<competition, Value>(grad, z, grad_z, length, scale, Value(above), Value(below));
+    write_gradient<competition, direct>(grad, z, grad_z, length, scale, Value(above), Value(below));
   else
-    write_gradient<competition, Wide>(grad, z, grad_z, length, scale, above, below);
+    write_gradient<competition, direct>(grad, z, grad_z, length, scale, above, below);
+}
+
+// Returns the gradient of u = α p + β of one row, which begins at the value `start`.
+template <int competition, class Stored, class Value>
+double backward_row(const Call& call, int64_t start, Value share, Value norm, Value unit, double alpha, double beta) {
+  using Wide = typename Arithmetic<Stored>::Wide;
+  const auto at = [start](const void* tensor) { return tensor ? (Stored*)tensor + start : nullptr; };
+  const Stored *const grad = at(call.grad), *const z = at(call.z), *const measured = at(call.measured);
+  Stored *const grad_z = at(call.grad_z), *const grad_measured = at(call.grad_measured), *const none = nullptr;
+  const double tanh = std::tanh(alpha * share + beta);
+  const Value scale = Value(call.gain * tanh);
+  Wide product = measured && grad_z ? passed_product<true, Value>(grad, z, grad_z, call.length, scale)
+                                    : passed_product<false, Value>(grad, z, none, call.length, scale);
+  if (!std::isfinite(product)) product = passed_product<false, Wide>(grad, z, none, call.length, scale);
+  const Wide grad_u = Wide(call.gain * (1 - tanh * tanh)) * product;
+  Wide factor = alpha * grad_u / norm / unit;
+  if (competition == ENERGY) factor *= 2 / Wide(unit);
+  if (!measured && grad_z)
+    write_gradient_of<competition, true>(grad, z, grad_z, call.length, scale, share, factor);
+  if (competition != COUNT && measured && grad_measured)
+    write_gradient_of<competition, false>(none, measured, grad_measured, call.length, scale, share, factor);
   return double(grad_u);
 }
 
+// Gives the gradients of α and β in `sums`.
 template <int competition, class Stored>
-void backward(const Stored* grad, const Stored* z, Stored* grad_z, const void* table, double* sums, int64_t rows,
-              int64_t length, double alpha, double beta, double gain, int threads) {
-  using Value = typename Arithmetic<Stored>::Value;
-  const Statistics<Value> statistics((void*)table, rows);
-  double* grad_u = new double[rows];
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-  for (int64_t row = 0; row < rows; ++row)
-    grad_u[row] = backward_row<competition>(grad + row * length, z + row * length,
-                                            grad_z ? grad_z + row * length : nullptr, length, statistics.share[row],
-                                            statistics.norm[row], statistics.unit[row], alpha, beta, gain);
+void backward_rows(const Call& call, double alpha, double beta, double* sums) {
+  const Statistics<typename Arithmetic<Stored>::Value> statistics(call.statistics, call.outer);
+  std::vector<double> grad_u(call.outer);  // so that the order of the sum does not depend on the threads
+#pragma omp parallel for num_threads(call.threads) schedule(static) if (call.threads > 1)
+  for (int64_t row = 0; row < call.outer; ++row)
+    grad_u[row] = backward_row<competition, Stored>(call, row * call.length, statistics.share[row],
+                                                    statistics.norm[row], statistics.unit[row], alpha, beta);
   sums[0] = sums[1] = 0;
-  for (int64_t row = 0; row < rows; ++row) {
+  for (int64_t row = 0; row < call.outer; ++row) {
     sums[0] += statistics.share[row] * grad_u[row];
     sums[1] += grad_u[row];
   }
-  delete[] grad_u;
 }
 
 // Panels: many rows at a time.
@@ -283,8 +365,6 @@ void backward(const Stored* grad, const Stored* z, Stored* grad_z, const void* t
 // reads that, z and writes y (3 d), and backward reads the gradient, z and the other tensor and writes two gradients
 // (5 d): 8 d where ReLU moves 5 d, so 1.6 times ReLU.
 
-// Inlined wherever it is called, since only then loops around it become vectors.
-#define INLINED __attribute__((always_inline))
 // Compiled once, which shortens the build.
 #define OUTLINED __attribute__((noinline))
 
@@ -678,18 +758,6 @@ void backward_panel(const Panel& panel, const Stored* grad, const Stored* measur
       }
 }
 
-// A call of the loops over panels: the arguments of the functions below. `measured` is null if the share is measured on
-// z, and a gradient that is not wanted is null.
-struct Call {
-  int64_t outer, length, inner;
-  const void *z, *measured, *grad;
-  void *y, *grad_z, *grad_measured, *statistics;
-  const void *alpha, *beta;
-  void *grad_alpha, *grad_beta;
-  double gain, eps;
-  int dtype, competition, parameters, threads;
-};
-
 template <int competition, class Stored> void forward_panels(const Call& call, double alpha, double beta) {
   const Statistics<typename Arithmetic<Stored>::Value> statistics(call.statistics, call.outer * call.inner);
   const Panels panels(call.outer, call.length, call.inner, (call.measured ? 3 : 2) * sizeof(Stored));
@@ -716,6 +784,12 @@ void backward_panels(const Call& call, double alpha, double beta, double* sums) 
     sums[0] += of_panels[2 * index];
     sums[1] += of_panels[2 * index + 1];
   }
+}
+
+// Whether the loops over rows take less than those over panels: many rows at a time cost less, even if each is
+// contiguous, unless they leave the level 1 cache.
+template <class Stored> bool are_long_rows(const Call& call) {
+  return call.inner == 1 && call.length > (sizeof(Stored) == 2 ? SHORT : SHORT / 2 - 1);
 }
 
 template <class Stored, class Work> void with_competition(int competition, Work call) {
@@ -751,48 +825,28 @@ void write(int dtype, void* scalar, double value) {
 
 }  // namespace
 
-// Element types: 0 float32, 1 float64, 2 bfloat16, 3 float16. alpha and beta are scalars of the type `parameters`.
-extern "C" void carelu_forward(int dtype, int competition, const void* z, void* y, void* statistics, int64_t rows,
-                               int64_t length, int parameters, const void* alpha, const void* beta, double gain,
-                               double eps, int threads) {
-  const double a = read(parameters, alpha), b = read(parameters, beta);
-  dispatch(dtype, competition, [=](auto which, auto* element) {
-    using Stored = std::remove_pointer_t<decltype(element)>;
-    forward<which.value>((const Stored*)z, (Stored*)y, statistics, rows, length, a, b, gain, eps, threads);
-  });
-}
-
-// grad_z may be null.
-extern "C" void carelu_backward(int dtype, int competition, const void* grad, const void* z, void* grad_z,
-                                const void* statistics, int64_t rows, int64_t length, int parameters,
-                                const void* alpha, const void* beta, void* grad_alpha, void* grad_beta, double gain,
-                                int threads) {
-  const double a = read(parameters, alpha), b = read(parameters, beta);
-  double sums[2];
-  double* const sums_at = sums;
-  dispatch(dtype, competition, [=](auto which, auto* element) {
-    using Stored = std::remove_pointer_t<decltype(element)>;
-    backward<which.value>((const Stored*)grad, (const Stored*)z, (Stored*)grad_z, statistics, sums_at, rows, length, a,
-                          b, gain, threads);
-  });
-  write(parameters, grad_alpha, sums[0]);
-  write(parameters, grad_beta, sums[1]);
-}
-
-// The same for rows that lie side by side, and for a share that is measured on another tensor.
-extern "C" void carelu_forward_panels(const Call* call) {
+// Element types: 0 float32, 1 float64, 2 bfloat16, 3 float16.
+extern "C" void carelu_forward(const Call* call) {
   const double a = read(call->parameters, call->alpha), b = read(call->parameters, call->beta);
   dispatch(call->dtype, call->competition, [=](auto which, auto* element) {
-    forward_panels<which.value, std::remove_pointer_t<decltype(element)>>(*call, a, b);
+    using Stored = std::remove_pointer_t<decltype(element)>;
+    if (are_long_rows<Stored>(*call))
+      forward_rows<which.value, Stored>(*call, a, b);
+    else
+      forward_panels<which.value, Stored>(*call, a, b);
   });
 }
 
-extern "C" void carelu_backward_panels(const Call* call) {
+extern "C" void carelu_backward(const Call* call) {
   const double a = read(call->parameters, call->alpha), b = read(call->parameters, call->beta);
   double sums[2];
   double* const sums_at = sums;
   dispatch(call->dtype, call->competition, [=](auto which, auto* element) {
-    backward_panels<which.value, std::remove_pointer_t<decltype(element)>>(*call, a, b, sums_at);
+    using Stored = std::remove_pointer_t<decltype(element)>;
+    if (are_long_rows<Stored>(*call))
+      backward_rows<which.value, Stored>(*call, a, b, sums_at);
+    else
+      backward_panels<which.value, Stored>(*call, a, b, sums_at);
   });
   write(call->parameters, call->grad_alpha, sums[0]);
   write(call->parameters, call->grad_beta, sums[1]);
