@@ -11,6 +11,7 @@
 // The order of every sum depends on the row alone, never on the threads.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -106,9 +107,11 @@ template <> struct Word<BFloat16> {
 };
 #endif
 
-// Calls work(word, at) for every word of a row: `word` is its type, and `at` its first value.
-template <class Stored, class Work> INLINED inline void every_word(int64_t length, Work work) {
+// Calls work(word, at) for every word of `length` values: `word` is its type, and `at` its first value. If `length` is a
+// constant, this is a few instructions; it needs `omp simd`, or it is unrolled before it can become vectors.
+template <class Stored, class Length, class Work> INLINED inline void every_word(Length length, Work work) {
   constexpr int64_t COUNT = Word<Stored>::COUNT;
+#pragma omp simd
   for (int64_t word = 0; word < length / COUNT; ++word) work(Word<Stored>(), COUNT * word);
   if (COUNT > 1 && length % COUNT) work(Single<Stored>(), length - 1);
 }
@@ -148,51 +151,96 @@ template <class Total> struct Sums { Total positive, all; };
 // Rounding may make the sum of the positive values the larger one.
 inline double share_of(double positive, double all) { return std::min(positive / all, 1.0); }
 
-// Calls work(word, at, lane) for every word of the values from `start` to `stop`, as `every_word` does: the value k of
-// the word belongs to the lane `lane` + k · LANES / COUNT.
-template <class Stored, class Work> INLINED inline void in_lanes(int64_t start, int64_t stop, Work work) {
+// The four steps of one word: `word` is its type. What belongs to a row comes from scale(k), above(k) and below(k) for the
+// value k of the word, and its sums are sum(which, k).
+
+template <int competition, class Sum, class Word, class Stored, class SumOf>
+INLINED inline void add_competing(Word word, const Stored* z, SumOf sum) {
+  const auto x = word.load(z);
+  for (int k = 0; k < word.COUNT; ++k) compete<competition>(Sum(x.of[k]), sum(0, k), sum(1, k));
+}
+
+// Adds g z if the value passes; with `writes`, also writes scale · passed gradient to `direct`.
+template <bool writes, class Sum, class Word, class Stored, class Scale, class SumOf>
+INLINED inline void add_product(Word word, const Stored* grad, const Stored* z, Stored* direct, Scale scale, SumOf sum) {
+  const auto x = word.load(z);
+  auto g = word.load(grad);
+  for (int k = 0; k < word.COUNT; ++k) {
+    const auto passed = scale(k) * x.of[k] <= 0 ? 0 : g.of[k];
+    sum(0, k) += Sum(passed) * x.of[k];
+    g.of[k] = scale(k) * passed;
+  }
+  if (writes) word.store(direct, g);
+}
+
+template <class Word, class Stored, class Scale>
+INLINED inline void put_output(Word word, const Stored* z, Stored* y, Scale scale) {
+  auto values = word.load(z);
+  for (int k = 0; k < word.COUNT; ++k) {
+    const auto scaled = scale(k) * values.of[k];
+    values.of[k] = 0 > scaled ? 0 : scaled;  // a NaN stays
+  }
+  word.store(y, values);
+}
+
+// dz = scale · g where the output passed, plus the way through the share: above · z or below · z by the side of z
+// (L1: above or below alone). `Sum` is the arithmetic: the elements' own, or a wider one. Without `direct`, only the way
+// through the share.
+template <int competition, bool direct, class Sum, class Word, class Stored, class Scale, class Factor>
+INLINED inline void put_gradient(Word word, const Stored* grad, const Stored* z, Stored* grad_z, Scale scale,
+                                 Factor above, Factor below) {
+  using Value = typename Word::Value;
+  const auto values = word.load(z);
+  auto gradients = direct ? word.load(grad) : values;
+  for (int k = 0; k < word.COUNT; ++k) {
+    // All is read before any comparison, so that no branch is in the way of vectors.
+    const Value x = values.of[k], passed = direct ? scale(k) * gradients.of[k] : 0;
+    const Sum over = above(k), under = below(k), side = x > 0 ? over : under;
+    Sum result = direct && scale(k) * x <= 0 ? 0 : passed;
+    if (competition == ENERGY) result += side * x;
+    if (competition == L1) result += x == 0 ? 0 : side;
+    gradients.of[k] = Value(result);
+  }
+  word.store(grad_z, gradients);
+}
+
+// One or two sums over a long row: add(word, at, sum) adds those of a word, which begins at the value `at`.
+template <int sums, class Sum, class Stored, class Add>
+std::array<TotalOf<Sum>, sums> sums_over(int64_t length, Add add) {
   constexpr int64_t COUNT = Word<Stored>::COUNT;
-  for (; start + LANES <= stop; start += LANES)
-    for (int64_t l = 0; l < LANES / COUNT; ++l) work(Word<Stored>(), start + COUNT * l, l);
-  for (int64_t l = 0; start + l < stop; ++l) work(Single<Stored>(), start + l, l);
+  Lanes<Sum, TotalOf<Sum>> totals[sums];
+  for (int64_t start = 0; start < length; start += BLOCK) {
+    const int64_t stop = std::min(start + BLOCK, length);
+    Sum block[sums][COUNT][LANES / COUNT] = {};
+    int64_t at = start;
+    for (; at + LANES <= stop; at += LANES)
+      every_word<Stored>(std::integral_constant<int64_t, LANES>(), [&](auto word, int64_t i) INLINED {
+        add(word, at + i, [&](int s, int k) INLINED -> Sum& { return block[s][k][i / COUNT]; });
+      });
+    every_word<Stored>(stop - at, [&](auto word, int64_t i) INLINED {
+      add(word, at + i, [&](int s, int k) INLINED -> Sum& { return block[s][k][i / COUNT]; });
+    });
+    for (int s = 0; s < sums; ++s) totals[s].add(block[s][0]);
+  }
+  std::array<TotalOf<Sum>, sums> result;
+  for (int s = 0; s < sums; ++s) result[s] = totals[s].sum();
+  return result;
 }
 
 template <int competition, class Sum, class Stored>
 Sums<TotalOf<Sum>> sums_of(const Stored* z, int64_t length) {
-  Lanes<Sum, TotalOf<Sum>> of_positive, of_all;
-  for (int64_t start = 0; start < length; start += BLOCK) {
-    Sum positive[LANES] = {}, all[LANES] = {};
-    in_lanes<Stored>(start, std::min(start + BLOCK, length), [&](auto word, int64_t at, int64_t lane) INLINED {
-      const auto x = word.load(z + at);
-      for (int k = 0; k < word.COUNT; ++k, lane += LANES / word.COUNT)
-        compete<competition>(Sum(x.of[k]), positive[lane], all[lane]);
-    });
-    of_positive.add(positive);
-    of_all.add(all);
-  }
-  return {of_positive.sum(), of_all.sum()};
+  const auto sums = sums_over<2, Sum, Stored>(length, [=](auto word, int64_t at, auto sum) INLINED {
+    add_competing<competition, Sum>(word, z + at, sum);
+  });
+  return {sums[0], sums[1]};
 }
 
 // Σ g z over the elements that pass, in `Sum`; with `writes`, also writes scale · passed gradient to `direct`.
 template <bool writes, class Sum, class Stored, class Value>
-TotalOf<Sum> passed_product(const Stored* grad, const Stored* z, Stored* __restrict direct, int64_t length,
-                            Value scale) {
-  Lanes<Sum, TotalOf<Sum>> total;
-  for (int64_t start = 0; start < length; start += BLOCK) {
-    Sum lanes[LANES] = {};
-    in_lanes<Stored>(start, std::min(start + BLOCK, length), [&](auto word, int64_t at, int64_t lane) INLINED {
-      const auto x = word.load(z + at);
-      auto g = word.load(grad + at);
-      for (int k = 0; k < word.COUNT; ++k, lane += LANES / word.COUNT) {
-        const Value passed = scale * x.of[k] <= 0 ? 0 : g.of[k];
-        lanes[lane] += Sum(passed) * x.of[k];
-        g.of[k] = scale * passed;
-      }
-      if (writes) word.store(direct + at, g);
-    });
-    total.add(lanes);
-  }
-  return total.sum();
+TotalOf<Sum> passed_product(const Stored* grad, const Stored* z, Stored* direct, int64_t length, Value scale) {
+  return sums_over<1, Sum, Stored>(length, [=](auto word, int64_t at, auto sum) INLINED {
+    add_product<writes, Sum>(word, grad + at, z + at, direct + at, [=](int) { return scale; }, sum);
+  })[0];
 }
 
 // A call of the loops, as carelu.kernels.panels makes it. `measured` is null if the share is measured on z, and a gradient
@@ -252,35 +300,19 @@ void measure(const Stored* z, int64_t length, double eps, Value& share, Value& n
 }
 
 template <class Stored, class Value>
-void write_output(const Stored* z, Stored* __restrict y, int64_t length, Value scale) {
+void write_output(const Stored* z, Stored* y, int64_t length, Value scale) {
   every_word<Stored>(length, [=](auto word, int64_t at) INLINED {
-    auto values = word.load(z + at);
-    for (Value& value : values.of) {
-      value *= scale;
-      value = 0 > value ? 0 : value;  // a NaN stays
-    }
-    word.store(y + at, values);
+    put_output(word, z + at, y + at, [=](int) { return scale; });
   });
 }
 
-// dz = scale · g where the output passed, plus the way through the share: above · z or below · z by the side of z
-// (L1: above or below alone). `Sum` is the arithmetic: the elements' own, or a wider one. Without `direct`, only the way
-// through the share.
 template <int competition, bool direct, class Sum, class Stored, class Value>
-void write_gradient(const Stored* grad, const Stored* z, Stored* __restrict grad_z, int64_t length, Value scale,
-                    Sum above, Sum below) {
+void write_gradient(const Stored* grad, const Stored* z, Stored* grad_z, int64_t length, Value scale, Sum above,
+                    Sum below) {
+  const auto constant = [](auto number) { return [=](int) { return number; }; };
   every_word<Stored>(length, [=](auto word, int64_t at) INLINED {
-    const auto values = word.load(z + at);
-    auto gradients = direct ? word.load(grad + at) : values;
-    for (int k = 0; k < word.COUNT; ++k) {
-      const Value x = values.of[k], passed = scale * gradients.of[k];
-      const Sum side = x > 0 ? above : below;
-      Sum result = !direct || scale * x <= 0 ? 0 : passed;
-      if (competition == ENERGY) result += side * x;
-      if (competition == L1) result += x == 0 ? 0 : side;
-      gradients.of[k] = Value(result);
-    }
-    word.store(grad_z + at, gradients);
+    put_gradient<competition, direct, Sum>(word, grad + at, z + at, grad_z + at, constant(scale), constant(above),
+                                           constant(below));
   });
 }
 
@@ -371,7 +403,8 @@ void backward_rows(const Call& call, double alpha, double beta, double* sums) {
 constexpr int64_t WIDEST = 1024;  // lanes of a panel
 constexpr int64_t FOLDED = 128;   // lanes that folding aims at
 constexpr int64_t TILE = 32;      // steps that are summed in the arithmetic of single elements
-constexpr int64_t STRIP = 16;     // values of a short row that are processed at a time
+constexpr int64_t STRIP = 16;     // words of a short row that are processed at a time
+constexpr int64_t BATCH = 64;     // short rows whose lanes are added up together
 constexpr int64_t SHORT = 512;    // length up to which rows that follow one another are a panel
 constexpr int64_t PANEL_BYTES = 3 << 18;  // of all tensors of a panel
 constexpr int64_t SHORT_BYTES = 3 << 14;  // the same where a step is a row
@@ -439,111 +472,177 @@ struct Panels {
   }
 };
 
-// Calls work(start, count) for all values of a short row: `count` is a constant but for the last, so that a loop over it
-// is a few instructions. Such a loop needs `omp simd`, or it is unrolled before it can become vectors.
-template <class Work> INLINED inline void in_strips(int64_t length, Work work) {
+// Calls work(length) with the length of a panel's rows that follow one another: if it is a usual one of an image's
+// channel or position, a constant, so that sums stay in registers.
+template <class Stored, class Work> INLINED inline void with_length(const Panel& panel, Work work) {
+  constexpr bool IN_TWOS = Word<Stored>::COUNT == 2;
+  if (IN_TWOS && panel.stride == STRIP)
+    work(std::integral_constant<int64_t, STRIP>());
+  else if (IN_TWOS && panel.stride == 64)
+    work(std::integral_constant<int64_t, 64>());
+  else
+    work(panel.stride);
+}
+
+// Calls work(start, count) for all values of such a row, a strip at a time: `count` is a constant but for the last.
+template <class Stored, class Length, class Work> INLINED inline void in_strips(Length length, Work work) {
+  constexpr int64_t WHOLE = STRIP * Word<Stored>::COUNT;
   int64_t start = 0;
-  for (; start + STRIP <= length; start += STRIP) work(start, std::integral_constant<int64_t, STRIP>());
+  for (; start + WHOLE <= length; start += WHOLE) work(start, std::integral_constant<int64_t, WHOLE>());
+  if (WHOLE > STRIP && start + STRIP <= length) {
+    work(start, std::integral_constant<int64_t, STRIP>());
+    start += STRIP;
+  }
   if (start < length) work(start, length - start);
 }
 
-// Calls work(alone, at, lanes, first) for every step of a panel, or strip of one: `lanes` values from the value `at` on,
-// which belong all to row `first` if `alone` is true_type, else to the lanes from `first` on.
-template <class Work> void every_step(const Panel& panel, Work work) {
-  if (panel.one_by_one) {
-    for (int64_t row = 0; row < panel.steps; ++row)
-      in_strips(panel.stride, [&](int64_t start, auto count) INLINED {
-        work(std::true_type(), panel.start + row * panel.stride + start, count, row);
+// Lanes of a panel are in the order of the words that they are read in: first the first values of all words.
+template <class Stored> constexpr int64_t PLANE = WIDEST / Word<Stored>::COUNT;
+
+// Calls work(word, at, of) for every word of a panel: `at` is its first value, and of(table) gives the numbers of its
+// values in a table by lanes, see `in_lanes`.
+template <class Stored, class Work> void every_step(const Panel& panel, Work work) {
+  if (panel.one_by_one)
+    return with_length<Stored>(panel, [&](auto length) INLINED {
+      for (int64_t row = 0; row < panel.steps; ++row)
+        in_strips<Stored>(length, [&](int64_t start, auto count) INLINED {
+          const int64_t first = panel.start + row * length + start;
+          every_word<Stored>(count, [=](auto word, int64_t i) INLINED {
+            work(word, first + i, [=](const auto* table) { return [=](int) { return table[row]; }; });
+          });
+        });
+    });
+  for (int64_t step = 0, all = panel.steps + (panel.rest > 0); step < all; ++step) {
+    const int64_t first = panel.start + step * panel.stride;
+    every_word<Stored>(step < panel.steps ? panel.width : panel.rest, [=](auto word, int64_t i) INLINED {
+      const int64_t lane = i / Word<Stored>::COUNT;
+      work(word, first + i, [=](const auto* table) {
+        return [=](int k) { return table[lane + k * PLANE<Stored>]; };
       });
-    return;
+    });
   }
-  for (int64_t step = 0, all = panel.steps + (panel.rest > 0); step < all; ++step)
-    work(std::false_type(), panel.start + step * panel.stride, step < panel.steps ? panel.width : panel.rest, 0);
 }
 
-// In halves, each of which is half a vector.
-template <class Sum> INLINED inline Sum sum_of(const Sum (&strip)[STRIP]) {
-  Sum eight[8], four[4];
+// The sums of `width` numbers each, by halves of vectors of many rows.
+template <int64_t WIDTH, class Sum> void add_up_lanes(Sum* lanes, int64_t rows) {
+  alignas(64) Sum halves[BATCH * WIDTH / 2];
+  Sum *from = lanes, *to = halves;
+  for (int64_t width = WIDTH / 2; width > 0; width /= 2) {
 #pragma omp simd
-  for (int64_t l = 0; l < 8; ++l) eight[l] = strip[l] + strip[l + 8];
-#pragma omp simd
-  for (int64_t l = 0; l < 4; ++l) four[l] = eight[l] + eight[l + 4];
-  return (four[0] + four[2]) + (four[1] + four[3]);
+    for (int64_t i = 0; i < rows * width; ++i) to[i] = from[2 * i] + from[2 * i + 1];
+    std::swap(from, to);
+  }
+  if (from != lanes) std::copy_n(from, rows, lanes);
 }
 
 // As `add_up`, where each step is a row.
-template <int sums, class Sum, class Add>
-void add_up_one_by_one(const Panel& panel, TotalOf<Sum> (&totals)[sums][WIDEST], Add add) {
-  for (int64_t row = 0; row < panel.steps; ++row) {
-    Sum first[STRIP] = {}, second[STRIP] = {};
-    const int64_t at = panel.start + row * panel.stride;
-    in_strips(panel.stride, [&](int64_t start, auto count) INLINED {
-      if constexpr (sums == 1) {
+template <int sums, class Sum, class Stored, class Length, class Add>
+void add_up_one_by_one(const Panel& panel, Length length, TotalOf<Sum> (&totals)[sums][WIDEST], Add add) {
+  constexpr int COUNT = Word<Stored>::COUNT;
+  constexpr int64_t WIDTH = std::is_same_v<Length, std::integral_constant<int64_t, STRIP>> ? STRIP / COUNT : STRIP;
+  alignas(64) Sum lanes[sums][BATCH * WIDTH];
+  for (int64_t batch = 0; batch < panel.rows; batch += BATCH) {
+    const int64_t rows = std::min(BATCH, panel.rows - batch);
+    for (int64_t row = 0; row < rows; ++row) {
+      Sum strip[sums][COUNT][WIDTH] = {};
+      in_strips<Stored>(length, [&](int64_t start, auto count) INLINED {
+        const int64_t first = panel.start + (batch + row) * length + start;
+        every_word<Stored>(count, [&](auto word, int64_t i) INLINED {
+          add(word, first + i, [&](const auto* table) { return [=](int) { return table[batch + row]; }; },
+              [&](int s, int k) INLINED -> Sum& { return strip[s][k][i / COUNT]; });
+        });
+      });
+      for (int s = 0; s < sums; ++s)
 #pragma omp simd
-        for (int64_t l = 0; l < count; ++l) add(at + start + l, row, first[l]);
-      } else {
-#pragma omp simd
-        for (int64_t l = 0; l < count; ++l) add(at + start + l, row, first[l], second[l]);
-      }
-    });
-    totals[0][row] = sum_of(first);
-    if constexpr (sums == 2) totals[1][row] = sum_of(second);
+        for (int64_t l = 0; l < WIDTH; ++l)
+          lanes[s][row * WIDTH + l] = COUNT == 1 ? strip[s][0][l] : strip[s][0][l] + strip[s][COUNT - 1][l];
+    }
+    for (int s = 0; s < sums; ++s) {
+      add_up_lanes<WIDTH>(lanes[s], rows);
+      for (int64_t row = 0; row < rows; ++row) totals[s][batch + row] = lanes[s][row];
+    }
   }
 }
 
-// Adds up one or two numbers for every row of a panel: add(i, lane, first[, second]) adds those of the value i, which is
-// in this lane. The order of a row's addition depends on the sizes of the tensor alone.
-template <int sums, class Sum, class Add>
+// Adds the first `lanes` lanes of `STEPS` steps to `block`, whose sums are in registers meanwhile.
+template <int64_t STEPS, int sums, class Sum, class Stored, class Add>
+INLINED inline void add_steps(const Panel& panel, int64_t step, int64_t lanes, Sum (&block)[sums][WIDEST], Add add) {
+  every_word<Stored>(lanes, [&](auto word, int64_t i) INLINED {
+    const int64_t lane = i / Word<Stored>::COUNT, first = panel.start + step * panel.stride + i;
+    Sum of_word[sums][word.COUNT];
+    for (int s = 0; s < sums; ++s)
+      for (int k = 0; k < word.COUNT; ++k) of_word[s][k] = block[s][lane + k * PLANE<Stored>];
+    for (int64_t next = 0; next < STEPS; ++next)
+      add(word, first + next * panel.stride,
+          [=](const auto* table) { return [=](int k) { return table[lane + k * PLANE<Stored>]; }; },
+          [&](int s, int k) INLINED -> Sum& { return of_word[s][k]; });
+    for (int s = 0; s < sums; ++s)
+      for (int k = 0; k < word.COUNT; ++k) block[s][lane + k * PLANE<Stored>] = of_word[s][k];
+  });
+}
+
+// Adds up one or two numbers for every row of a panel: add(word, at, of, sum) adds those of a word, see `every_step`. The
+// order of a row's addition depends on the sizes of the tensor alone.
+template <int sums, class Sum, class Stored, class Add>
 void add_up(const Panel& panel, TotalOf<Sum> (&totals)[sums][WIDEST], Add add) {
-  if (panel.one_by_one) return add_up_one_by_one<sums, Sum>(panel, totals, add);
+  if (panel.one_by_one)
+    return with_length<Stored>(panel, [&](auto length) {
+      add_up_one_by_one<sums, Sum, Stored>(panel, length, totals, add);
+    });
+  // Steps of two tensors would evict one another from the level 1 cache where their stride is a power of two.
+  constexpr int64_t COUNT = Word<Stored>::COUNT, GROUP = sums == 2 ? 4 : 1;
+  const int64_t words = (panel.width + COUNT - 1) / COUNT;
   alignas(64) Sum block[sums][WIDEST];
-  for (int s = 0; s < sums; ++s) {
-    std::fill_n(block[s], panel.width, Sum(0));
-    std::fill_n(totals[s], panel.width, TotalOf<Sum>(0));
-  }
+  for (int s = 0; s < sums; ++s) std::fill_n(totals[s], COUNT * words, TotalOf<Sum>(0));
   const int64_t all = panel.steps + (panel.rest > 0);
   for (int64_t start = 0; start < all; start += TILE) {
-    const int64_t stop = std::min(start + TILE, all);
-    for (int64_t step = start; step < stop; ++step) {
-      const int64_t at = panel.start + step * panel.stride, lanes = step < panel.steps ? panel.width : panel.rest;
-      Sum *__restrict first = block[0], *__restrict second = block[sums - 1];
-      if constexpr (sums == 1)
-        for (int64_t l = 0; l < lanes; ++l) add(at + l, l, first[l]);
-      else
-        for (int64_t l = 0; l < lanes; ++l) add(at + l, l, first[l], second[l]);
-    }
     for (int s = 0; s < sums; ++s)
-      for (int64_t l = 0; l < panel.width; ++l) {
-        totals[s][l] += block[s][l];
-        block[s][l] = 0;
-      }
+      for (int k = 0; k < COUNT; ++k) std::fill_n(block[s] + k * PLANE<Stored>, words, Sum(0));
+    const int64_t stop = std::min(start + TILE, all);
+    int64_t step = start;
+    for (; step + GROUP <= std::min(stop, panel.steps); step += GROUP)
+      add_steps<GROUP, sums, Sum, Stored>(panel, step, panel.width, block, add);
+    for (; step < stop; ++step)
+      add_steps<1, sums, Sum, Stored>(panel, step, step < panel.steps ? panel.width : panel.rest, block, add);
+    for (int s = 0; s < sums; ++s)
+      for (int64_t w = 0; w < words; ++w)
+        for (int k = 0; k < COUNT; ++k) totals[s][COUNT * w + k] += block[s][w + k * PLANE<Stored>];
   }
   for (int s = 0; s < sums; ++s)
     for (int64_t half = panel.width / 2; half >= panel.rows; half /= 2)
       for (int64_t l = 0; l < half; ++l) totals[s][l] += totals[s][l + half];
 }
 
-// Repeats a number of each row in all lanes of the row.
-template <class Number> void repeat(const Panel& panel, Number* lanes) {
-  for (int64_t l = panel.rows; l < panel.width; ++l) lanes[l] = lanes[l - panel.rows];
-}
+// A number of each row.
+template <class Number> struct OfRows {
+  alignas(64) Number of[WIDEST], lanes[WIDEST];
+
+  // The same by lanes; where each step is a row, these are the rows.
+  template <class Stored> const Number* in_lanes(const Panel& panel) {
+    constexpr int COUNT = Word<Stored>::COUNT;
+    if (panel.one_by_one) return of;
+    for (int64_t l = panel.rows; l < panel.width; ++l) of[l] = of[l - panel.rows];
+    if (COUNT == 1) return of;
+    for (int64_t w = 0; w < (panel.width + COUNT - 1) / COUNT; ++w)
+      for (int k = 0; k < COUNT; ++k) lanes[w + k * PLANE<Stored>] = of[COUNT * w + k];
+    return lanes;
+  }
+};
 
 // As `sums_of`, for the rows of a panel.
 template <int competition, class Sum, class Stored>
 void sums_of_rows(const Panel& panel, const Stored* z, TotalOf<Sum> (&sums)[2][WIDEST]) {
-  add_up<2, Sum>(panel, sums, [=](int64_t i, int64_t, Sum& positive, Sum& all) INLINED {
-    compete<competition>(Sum(widen(z[i])), positive, all);
+  add_up<2, Sum, Stored>(panel, sums, [=](auto word, int64_t at, auto, auto sum) INLINED {
+    add_competing<competition, Sum>(word, z + at, sum);
   });
 }
 
-// As `passed_product`, for the rows of a panel; with `writes`, also writes scale · passed gradient to `direct`.
+// As `passed_product`, for the rows of a panel.
 template <bool writes, class Sum, class Stored, class Value>
-OUTLINED void products_of_rows(const Panel& panel, const Stored* grad, const Stored* z, Stored* __restrict direct,
-                      const Value* scale, TotalOf<Sum> (&products)[1][WIDEST]) {
-  add_up<1, Sum>(panel, products, [=](int64_t i, int64_t lane, Sum& product) INLINED {
-    const Value x = widen(z[i]), g = widen(grad[i]), passed = scale[lane] * x <= 0 ? 0 : g;
-    product += Sum(passed) * x;
-    if (writes) direct[i] = narrow<Stored>(scale[lane] * passed);
+OUTLINED void products_of_rows(const Panel& panel, const Stored* grad, const Stored* z, Stored* direct,
+                               const Value* scale, TotalOf<Sum> (&products)[1][WIDEST]) {
+  add_up<1, Sum, Stored>(panel, products, [=](auto word, int64_t at, auto of, auto sum) INLINED {
+    add_product<writes, Sum>(word, grad + at, z + at, direct + at, of(scale), sum);
   });
 }
 
@@ -614,15 +713,8 @@ OUTLINED void scales_of(const Value* share, int64_t rows, double alpha, double b
 // As `write_output`, for the rows of a panel.
 template <class Stored, class Value>
 OUTLINED void write_outputs(const Panel& panel, const Stored* z, Stored* y, const Value* scale) {
-  every_step(panel, [=](auto alone, int64_t at, auto lanes, int64_t first) INLINED {
-    const Value* const scales = scale + first;
-    const Stored* const from = z + at;
-    Stored* __restrict to = y + at;
-#pragma omp simd
-    for (int64_t l = 0; l < lanes; ++l) {
-      const Value scaled = scales[alone ? 0 : l] * widen(from[l]);
-      to[l] = narrow<Stored>(0 > scaled ? 0 : scaled);
-    }
+  every_step<Stored>(panel, [=](auto word, int64_t at, auto of) INLINED {
+    put_output(word, z + at, y + at, of(scale));
   });
 }
 
@@ -637,38 +729,26 @@ void forward_panel(const Panel& panel, const Stored* measured, const Stored* z, 
   if constexpr (competition != COUNT)
     if (outside) measure_rows_again<competition>(panel, measured, sums, eps, share, norm, unit);
   alignas(64) double tanh[WIDEST];
-  alignas(64) Value scale[WIDEST];
-  scales_of(share, panel.rows, alpha, beta, gain, tanh, scale);
-  repeat(panel, scale);
-  write_outputs(panel, z, y, scale);
+  OfRows<Value> scale;
+  scales_of(share, panel.rows, alpha, beta, gain, tanh, scale.of);
+  write_outputs(panel, z, y, scale.template in_lanes<Stored>(panel));
 }
 
 // As `write_gradient`, for the rows of a panel, whose factors are in tables; without a gradient that comes directly if
 // `grad` is null.
 template <int competition, class Sum, class Stored, class Value>
-OUTLINED void write_gradients(const Panel& panel, const Stored* grad, const Stored* z, Stored* grad_z, const Value* scale,
-                     const Sum* above, const Sum* below) {
-  const auto write = [=](auto direct, auto alone, int64_t at, auto lanes, int64_t first) INLINED {
-    const Stored *const grads = grad + (direct ? at : 0), *const from = z + at;
-    const Value* const scales = scale + first;
-    const Sum *const aboves = above + first, *const belows = below + first;
-    Stored* __restrict to = grad_z + at;
-#pragma omp simd
-    for (int64_t l = 0; l < lanes; ++l) {
-      const int64_t lane = alone ? 0 : l;
-      // All is read before any comparison, so that no branch is in the way of vectors.
-      const Value x = widen(from[l]), passed = direct ? scales[lane] * widen(grads[l]) : 0;
-      const Sum over = aboves[lane], under = belows[lane], side = x > 0 ? over : under;
-      Sum result = direct && scales[lane] * x <= 0 ? 0 : passed;
-      if (competition == ENERGY) result += side * x;
-      if (competition == L1) result += x == 0 ? 0 : side;
-      to[l] = narrow<Stored>(Value(result));
-    }
+OUTLINED void write_gradients(const Panel& panel, const Stored* grad, const Stored* z, Stored* grad_z,
+                              const Value* scale, const Sum* above, const Sum* below) {
+  const auto write = [=](auto direct) {
+    every_step<Stored>(panel, [=](auto word, int64_t at, auto of) INLINED {
+      const Stored* const from = direct ? grad + at : nullptr;
+      put_gradient<competition, direct.value, Sum>(word, from, z + at, grad_z + at, of(scale), of(above), of(below));
+    });
   };
   if (grad)
-    every_step(panel, [=](auto... step) { write(std::true_type(), step...); });
+    write(std::true_type());
   else if constexpr (competition != COUNT)
-    every_step(panel, [=](auto... step) { write(std::false_type(), step...); });
+    write(std::false_type());
 }
 
 // Σ g z over the elements of each row that pass; also writes scale · passed gradient to `direct`, if that is not null.
@@ -695,7 +775,7 @@ OUTLINED void totals_of(const Panel& panel, const Stored* grad, const Stored* z,
 // What `write_gradients` needs for each row, see `backward_row`.
 template <class Value, class Wide> struct Factors {
   alignas(64) Wide factor[WIDEST];
-  alignas(64) Value above[WIDEST], below[WIDEST];
+  OfRows<Value> above, below;
   int outside = 0;  // whether a row does not fit
 
   // Otherwise the factor would lose digits, or overflow, as a Value.
@@ -706,7 +786,7 @@ template <class Value, class Wide> struct Factors {
   }
 };
 
-// The factors of the rows whose Σ g z are `totals`, and their parts of the gradients of α and β, added to `sums`.
+// The factors of the rows whose Σ g z are `totals`, and the gradients of α and β that they give, in `sums`.
 template <class Value, class Wide>
 OUTLINED void factors_of(int competition, int64_t rows, Wide* totals, const double* tanh, const Value* share,
                          const Value* norm, const Value* unit, double alpha, double gain, double* sums,
@@ -717,17 +797,21 @@ OUTLINED void factors_of(int competition, int64_t rows, Wide* totals, const doub
     const Wide squared = competition == ENERGY ? Wide(unit[row]) * unit[row] : unit[row];
     factors.factor[row] = twice * totals[row] / (norm[row] * squared);
     const Wide below = factors.factor[row] * share[row];
-    factors.above[row] = Value(factors.factor[row] * (1 - Wide(share[row])));
-    factors.below[row] = Value(competition == L1 ? below : -below);
+    factors.above.of[row] = Value(factors.factor[row] * (1 - Wide(share[row])));
+    factors.below.of[row] = Value(competition == L1 ? below : -below);
     factors.outside |= !factors.fits(row);
   }
+  double of_alpha = 0, of_beta = 0;
+#pragma omp simd reduction(+ : of_alpha, of_beta)
   for (int64_t row = 0; row < rows; ++row) {
-    sums[0] += double(share[row] * totals[row]);
-    sums[1] += double(totals[row]);
+    of_alpha += double(share[row] * totals[row]);
+    of_beta += double(totals[row]);
   }
+  sums[0] = of_alpha;
+  sums[1] = of_beta;
 }
 
-// Adds the gradients of α and β to `sums`. `measured` is null if the share is measured on z.
+// Gives the gradients of α and β in `sums`. `measured` is null if the share is measured on z.
 template <int competition, class Stored, class Value>
 void backward_panel(const Panel& panel, const Stored* grad, const Stored* measured, const Stored* z, Stored* grad_z,
                     Stored* grad_measured, const Statistics<Value>& table, int64_t length, double* sums, double alpha,
@@ -735,25 +819,24 @@ void backward_panel(const Panel& panel, const Stored* grad, const Stored* measur
   using Wide = typename Arithmetic<Stored>::Wide;
   const Value *const share = table.share + panel.row, *const norm = table.norm + panel.row;
   alignas(64) double tanh[WIDEST];
-  alignas(64) Value scale[WIDEST];
-  scales_of(share, panel.rows, alpha, beta, gain, tanh, scale);
-  repeat(panel, scale);
+  OfRows<Value> scale;
+  scales_of(share, panel.rows, alpha, beta, gain, tanh, scale.of);
+  const Value* const scales = scale.template in_lanes<Stored>(panel);
   alignas(64) Wide totals[WIDEST];
-  totals_of(panel, grad, z, measured ? grad_z : nullptr, scale, totals);
+  totals_of(panel, grad, z, measured ? grad_z : nullptr, scales, totals);
   Factors<Value, Wide> factors;
   factors_of(competition, panel.rows, totals, tanh, share, norm, table.unit + panel.row, alpha, gain, sums, factors);
   Stored* const written = measured ? grad_measured : grad_z;
   if (!written) return;
-  repeat(panel, factors.above);
-  repeat(panel, factors.below);
   const Stored *const direct = measured ? nullptr : grad, *const source = measured ? measured : z;
-  write_gradients<competition>(panel, direct, source, written, scale, factors.above, factors.below);
+  write_gradients<competition>(panel, direct, source, written, scales, factors.above.template in_lanes<Stored>(panel),
+                               factors.below.template in_lanes<Stored>(panel));
   if constexpr (competition != COUNT)
     for (int64_t row = 0; factors.outside && row < panel.rows; ++row)
       if (!factors.fits(row)) {
         const Wide above = factors.factor[row] * (1 - Wide(share[row])), below = factors.factor[row] * share[row];
         const Wide of_negative = competition == L1 ? below : -below;
-        write_gradients<competition>(panel.row_at(row, length), direct, source, written, scale + row, &above,
+        write_gradients<competition>(panel.row_at(row, length), direct, source, written, scale.of + row, &above,
                                      &of_negative);
       }
 }
