@@ -82,9 +82,9 @@ template <> inline Half narrow<Half>(float value) {
 // What the lanes of a vector hold: one value each, or two of bfloat16, which are then widened in place, without moving
 // between lanes, and narrowed by half as many operations. A loop over words gives the values of a word as an array.
 template <class Stored> struct Single {
-  static constexpr int COUNT = 1;
+  static constexpr int SIZE = 1;
   using Value = typename Arithmetic<Stored>::Value;
-  struct Values { Value of[COUNT]; };
+  struct Values { Value of[SIZE]; };
   static Values load(const Stored* from) { return {{widen(*from)}}; }
   static void store(Stored* to, Values values) { *to = narrow<Stored>(values.of[0]); }
 };
@@ -93,10 +93,10 @@ template <class Stored> struct Word : Single<Stored> {};
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 template <> struct Word<BFloat16> {
-  static constexpr int COUNT = 2;
+  static constexpr int SIZE = 2;
   using Value = float;
   typedef uint32_t __attribute__((may_alias, aligned(2))) Bits;
-  struct Values { Value of[COUNT]; };
+  struct Values { Value of[SIZE]; };
   static Values load(const BFloat16* from) {
     const uint32_t bits = *(const Bits*)from;
     return {{float_of(bits << 16), float_of(bits & 0xffff0000u)}};
@@ -110,10 +110,10 @@ template <> struct Word<BFloat16> {
 // Calls work(word, at) for every word of `length` values: `word` is its type, and `at` its first value. If `length` is a
 // constant, this is a few instructions; it needs `omp simd`, or it is unrolled before it can become vectors.
 template <class Stored, class Length, class Work> INLINED inline void every_word(Length length, Work work) {
-  constexpr int64_t COUNT = Word<Stored>::COUNT;
+  constexpr int64_t SIZE = Word<Stored>::SIZE;
 #pragma omp simd
-  for (int64_t word = 0; word < length / COUNT; ++word) work(Word<Stored>(), COUNT * word);
-  if (COUNT > 1 && length % COUNT) work(Single<Stored>(), length - 1);
+  for (int64_t word = 0; word < length / SIZE; ++word) work(Word<Stored>(), SIZE * word);
+  if (SIZE > 1 && length % SIZE) work(Single<Stored>(), length - 1);
 }
 
 // Lanes of sums: a block in `Sum`, all blocks of a row in `Total`.
@@ -157,7 +157,7 @@ inline double share_of(double positive, double all) { return std::min(positive /
 template <int competition, class Sum, class Word, class Stored, class SumOf>
 INLINED inline void add_competing(Word word, const Stored* z, SumOf sum) {
   const auto x = word.load(z);
-  for (int k = 0; k < word.COUNT; ++k) compete<competition>(Sum(x.of[k]), sum(0, k), sum(1, k));
+  for (int k = 0; k < word.SIZE; ++k) compete<competition>(Sum(x.of[k]), sum(0, k), sum(1, k));
 }
 
 // Adds g z if the value passes; with `writes`, also writes scale · passed gradient to `direct`.
@@ -165,7 +165,7 @@ template <bool writes, class Sum, class Word, class Stored, class Scale, class S
 INLINED inline void add_product(Word word, const Stored* grad, const Stored* z, Stored* direct, Scale scale, SumOf sum) {
   const auto x = word.load(z);
   auto g = word.load(grad);
-  for (int k = 0; k < word.COUNT; ++k) {
+  for (int k = 0; k < word.SIZE; ++k) {
     const auto passed = scale(k) * x.of[k] <= 0 ? 0 : g.of[k];
     sum(0, k) += Sum(passed) * x.of[k];
     g.of[k] = scale(k) * passed;
@@ -176,7 +176,7 @@ INLINED inline void add_product(Word word, const Stored* grad, const Stored* z, 
 template <class Word, class Stored, class Scale>
 INLINED inline void put_output(Word word, const Stored* z, Stored* y, Scale scale) {
   auto values = word.load(z);
-  for (int k = 0; k < word.COUNT; ++k) {
+  for (int k = 0; k < word.SIZE; ++k) {
     const auto scaled = scale(k) * values.of[k];
     values.of[k] = 0 > scaled ? 0 : scaled;  // a NaN stays
   }
@@ -192,7 +192,7 @@ INLINED inline void put_gradient(Word word, const Stored* grad, const Stored* z,
   using Value = typename Word::Value;
   const auto values = word.load(z);
   auto gradients = direct ? word.load(grad) : values;
-  for (int k = 0; k < word.COUNT; ++k) {
+  for (int k = 0; k < word.SIZE; ++k) {
     // All is read before any comparison, so that no branch is in the way of vectors.
     const Value x = values.of[k], passed = direct ? scale(k) * gradients.of[k] : 0;
     const Sum over = above(k), under = below(k), side = x > 0 ? over : under;
@@ -207,18 +207,18 @@ INLINED inline void put_gradient(Word word, const Stored* grad, const Stored* z,
 // One or two sums over a long row: add(word, at, sum) adds those of a word, which begins at the value `at`.
 template <int sums, class Sum, class Stored, class Add>
 std::array<TotalOf<Sum>, sums> sums_over(int64_t length, Add add) {
-  constexpr int64_t COUNT = Word<Stored>::COUNT;
+  constexpr int64_t SIZE = Word<Stored>::SIZE;
   Lanes<Sum, TotalOf<Sum>> totals[sums];
   for (int64_t start = 0; start < length; start += BLOCK) {
     const int64_t stop = std::min(start + BLOCK, length);
-    Sum block[sums][COUNT][LANES / COUNT] = {};
+    Sum block[sums][SIZE][LANES / SIZE] = {};
     int64_t at = start;
     for (; at + LANES <= stop; at += LANES)
       every_word<Stored>(std::integral_constant<int64_t, LANES>(), [&](auto word, int64_t i) INLINED {
-        add(word, at + i, [&](int s, int k) INLINED -> Sum& { return block[s][k][i / COUNT]; });
+        add(word, at + i, [&](int s, int k) INLINED -> Sum& { return block[s][k][i / SIZE]; });
       });
     every_word<Stored>(stop - at, [&](auto word, int64_t i) INLINED {
-      add(word, at + i, [&](int s, int k) INLINED -> Sum& { return block[s][k][i / COUNT]; });
+      add(word, at + i, [&](int s, int k) INLINED -> Sum& { return block[s][k][i / SIZE]; });
     });
     for (int s = 0; s < sums; ++s) totals[s].add(block[s][0]);
   }
@@ -475,7 +475,7 @@ struct Panels {
 // Calls work(length) with the length of a panel's rows that follow one another: if it is a usual one of an image's
 // channel or position, a constant, so that sums stay in registers.
 template <class Stored, class Work> INLINED inline void with_length(const Panel& panel, Work work) {
-  constexpr bool IN_TWOS = Word<Stored>::COUNT == 2;
+  constexpr bool IN_TWOS = Word<Stored>::SIZE == 2;
   if (IN_TWOS && panel.stride == STRIP)
     work(std::integral_constant<int64_t, STRIP>());
   else if (IN_TWOS && panel.stride == 64)
@@ -486,7 +486,7 @@ template <class Stored, class Work> INLINED inline void with_length(const Panel&
 
 // Calls work(start, count) for all values of such a row, a strip at a time: `count` is a constant but for the last.
 template <class Stored, class Length, class Work> INLINED inline void in_strips(Length length, Work work) {
-  constexpr int64_t WHOLE = STRIP * Word<Stored>::COUNT;
+  constexpr int64_t WHOLE = STRIP * Word<Stored>::SIZE;
   int64_t start = 0;
   for (; start + WHOLE <= length; start += WHOLE) work(start, std::integral_constant<int64_t, WHOLE>());
   if (WHOLE > STRIP && start + STRIP <= length) {
@@ -497,7 +497,7 @@ template <class Stored, class Length, class Work> INLINED inline void in_strips(
 }
 
 // Lanes of a panel are in the order of the words that they are read in: first the first values of all words.
-template <class Stored> constexpr int64_t PLANE = WIDEST / Word<Stored>::COUNT;
+template <class Stored> constexpr int64_t PLANE = WIDEST / Word<Stored>::SIZE;
 
 // Calls work(word, at, of) for every word of a panel: `at` is its first value, and of(table) gives the numbers of its
 // values in a table by lanes, see `in_lanes`.
@@ -515,7 +515,7 @@ template <class Stored, class Work> void every_step(const Panel& panel, Work wor
   for (int64_t step = 0, all = panel.steps + (panel.rest > 0); step < all; ++step) {
     const int64_t first = panel.start + step * panel.stride;
     every_word<Stored>(step < panel.steps ? panel.width : panel.rest, [=](auto word, int64_t i) INLINED {
-      const int64_t lane = i / Word<Stored>::COUNT;
+      const int64_t lane = i / Word<Stored>::SIZE;
       work(word, first + i, [=](const auto* table) {
         return [=](int k) { return table[lane + k * PLANE<Stored>]; };
       });
@@ -523,7 +523,17 @@ template <class Stored, class Work> void every_step(const Panel& panel, Work wor
   }
 }
 
-// The sums of `width` numbers each, by halves of vectors of many rows.
+// In halves, each of which is half a vector.
+template <class Sum> INLINED inline Sum sum_of(const Sum (&strip)[STRIP]) {
+  Sum eight[8], four[4];
+#pragma omp simd
+  for (int64_t l = 0; l < 8; ++l) eight[l] = strip[l] + strip[l + 8];
+#pragma omp simd
+  for (int64_t l = 0; l < 4; ++l) four[l] = eight[l] + eight[l + 4];
+  return (four[0] + four[2]) + (four[1] + four[3]);
+}
+
+// The sums of `WIDTH` numbers each of many rows, to the first `rows` places, by halves of vectors that several rows share.
 template <int64_t WIDTH, class Sum> void add_up_lanes(Sum* lanes, int64_t rows) {
   alignas(64) Sum halves[BATCH * WIDTH / 2];
   Sum *from = lanes, *to = halves;
@@ -538,26 +548,28 @@ template <int64_t WIDTH, class Sum> void add_up_lanes(Sum* lanes, int64_t rows) 
 // As `add_up`, where each step is a row.
 template <int sums, class Sum, class Stored, class Length, class Add>
 void add_up_one_by_one(const Panel& panel, Length length, TotalOf<Sum> (&totals)[sums][WIDEST], Add add) {
-  constexpr int COUNT = Word<Stored>::COUNT;
-  constexpr int64_t WIDTH = std::is_same_v<Length, std::integral_constant<int64_t, STRIP>> ? STRIP / COUNT : STRIP;
+  constexpr int SIZE = Word<Stored>::SIZE;
+  constexpr int64_t WIDTH = std::is_same_v<Length, std::integral_constant<int64_t, STRIP>> ? STRIP / SIZE : STRIP;
   alignas(64) Sum lanes[sums][BATCH * WIDTH];
   for (int64_t batch = 0; batch < panel.rows; batch += BATCH) {
     const int64_t rows = std::min(BATCH, panel.rows - batch);
     for (int64_t row = 0; row < rows; ++row) {
-      Sum strip[sums][COUNT][WIDTH] = {};
+      Sum strip[sums][SIZE][WIDTH] = {};
       in_strips<Stored>(length, [&](int64_t start, auto count) INLINED {
         const int64_t first = panel.start + (batch + row) * length + start;
         every_word<Stored>(count, [&](auto word, int64_t i) INLINED {
           add(word, first + i, [&](const auto* table) { return [=](int) { return table[batch + row]; }; },
-              [&](int s, int k) INLINED -> Sum& { return strip[s][k][i / COUNT]; });
+              [&](int s, int k) INLINED -> Sum& { return strip[s][k][i / SIZE]; });
         });
       });
-      for (int s = 0; s < sums; ++s)
+      for (int s = 0; s < sums; ++s) {
+        if constexpr (SIZE == 1) totals[s][batch + row] = sum_of(strip[s][0]);
 #pragma omp simd
-        for (int64_t l = 0; l < WIDTH; ++l)
-          lanes[s][row * WIDTH + l] = COUNT == 1 ? strip[s][0][l] : strip[s][0][l] + strip[s][COUNT - 1][l];
+        for (int64_t l = 0; l < (SIZE > 1 ? WIDTH : 0); ++l)
+          lanes[s][row * WIDTH + l] = strip[s][0][l] + strip[s][SIZE - 1][l];
+      }
     }
-    for (int s = 0; s < sums; ++s) {
+    for (int s = 0; SIZE > 1 && s < sums; ++s) {
       add_up_lanes<WIDTH>(lanes[s], rows);
       for (int64_t row = 0; row < rows; ++row) totals[s][batch + row] = lanes[s][row];
     }
@@ -568,16 +580,16 @@ void add_up_one_by_one(const Panel& panel, Length length, TotalOf<Sum> (&totals)
 template <int64_t STEPS, int sums, class Sum, class Stored, class Add>
 INLINED inline void add_steps(const Panel& panel, int64_t step, int64_t lanes, Sum (&block)[sums][WIDEST], Add add) {
   every_word<Stored>(lanes, [&](auto word, int64_t i) INLINED {
-    const int64_t lane = i / Word<Stored>::COUNT, first = panel.start + step * panel.stride + i;
-    Sum of_word[sums][word.COUNT];
+    const int64_t lane = i / Word<Stored>::SIZE, first = panel.start + step * panel.stride + i;
+    Sum of_word[sums][word.SIZE];
     for (int s = 0; s < sums; ++s)
-      for (int k = 0; k < word.COUNT; ++k) of_word[s][k] = block[s][lane + k * PLANE<Stored>];
+      for (int k = 0; k < word.SIZE; ++k) of_word[s][k] = block[s][lane + k * PLANE<Stored>];
     for (int64_t next = 0; next < STEPS; ++next)
       add(word, first + next * panel.stride,
           [=](const auto* table) { return [=](int k) { return table[lane + k * PLANE<Stored>]; }; },
           [&](int s, int k) INLINED -> Sum& { return of_word[s][k]; });
     for (int s = 0; s < sums; ++s)
-      for (int k = 0; k < word.COUNT; ++k) block[s][lane + k * PLANE<Stored>] = of_word[s][k];
+      for (int k = 0; k < word.SIZE; ++k) block[s][lane + k * PLANE<Stored>] = of_word[s][k];
   });
 }
 
@@ -589,24 +601,26 @@ void add_up(const Panel& panel, TotalOf<Sum> (&totals)[sums][WIDEST], Add add) {
     return with_length<Stored>(panel, [&](auto length) {
       add_up_one_by_one<sums, Sum, Stored>(panel, length, totals, add);
     });
-  // Steps of two tensors would evict one another from the level 1 cache where their stride is a power of two.
-  constexpr int64_t COUNT = Word<Stored>::COUNT, GROUP = sums == 2 ? 4 : 1;
-  const int64_t words = (panel.width + COUNT - 1) / COUNT;
+  constexpr int64_t SIZE = Word<Stored>::SIZE;
+  // Steps are read together only if they are near and of one tensor: the processor fetches no more streams ahead.
+  constexpr int64_t GROUP = 4;
+  const bool near = sums == 2 && panel.stride * sizeof(Stored) <= 256;
+  const int64_t words = (panel.width + SIZE - 1) / SIZE;
   alignas(64) Sum block[sums][WIDEST];
-  for (int s = 0; s < sums; ++s) std::fill_n(totals[s], COUNT * words, TotalOf<Sum>(0));
+  for (int s = 0; s < sums; ++s) std::fill_n(totals[s], SIZE * words, TotalOf<Sum>(0));
   const int64_t all = panel.steps + (panel.rest > 0);
   for (int64_t start = 0; start < all; start += TILE) {
     for (int s = 0; s < sums; ++s)
-      for (int k = 0; k < COUNT; ++k) std::fill_n(block[s] + k * PLANE<Stored>, words, Sum(0));
+      for (int k = 0; k < SIZE; ++k) std::fill_n(block[s] + k * PLANE<Stored>, words, Sum(0));
     const int64_t stop = std::min(start + TILE, all);
     int64_t step = start;
-    for (; step + GROUP <= std::min(stop, panel.steps); step += GROUP)
+    for (; near && step + GROUP <= std::min(stop, panel.steps); step += GROUP)
       add_steps<GROUP, sums, Sum, Stored>(panel, step, panel.width, block, add);
     for (; step < stop; ++step)
       add_steps<1, sums, Sum, Stored>(panel, step, step < panel.steps ? panel.width : panel.rest, block, add);
     for (int s = 0; s < sums; ++s)
       for (int64_t w = 0; w < words; ++w)
-        for (int k = 0; k < COUNT; ++k) totals[s][COUNT * w + k] += block[s][w + k * PLANE<Stored>];
+        for (int k = 0; k < SIZE; ++k) totals[s][SIZE * w + k] += block[s][w + k * PLANE<Stored>];
   }
   for (int s = 0; s < sums; ++s)
     for (int64_t half = panel.width / 2; half >= panel.rows; half /= 2)
@@ -619,12 +633,12 @@ template <class Number> struct OfRows {
 
   // The same by lanes; where each step is a row, these are the rows.
   template <class Stored> const Number* in_lanes(const Panel& panel) {
-    constexpr int COUNT = Word<Stored>::COUNT;
+    constexpr int SIZE = Word<Stored>::SIZE;
     if (panel.one_by_one) return of;
     for (int64_t l = panel.rows; l < panel.width; ++l) of[l] = of[l - panel.rows];
-    if (COUNT == 1) return of;
-    for (int64_t w = 0; w < (panel.width + COUNT - 1) / COUNT; ++w)
-      for (int k = 0; k < COUNT; ++k) lanes[w + k * PLANE<Stored>] = of[COUNT * w + k];
+    if (SIZE == 1) return of;
+    for (int64_t w = 0; w < (panel.width + SIZE - 1) / SIZE; ++w)
+      for (int k = 0; k < SIZE; ++k) lanes[w + k * PLANE<Stored>] = of[SIZE * w + k];
     return lanes;
   }
 };
