@@ -26,7 +26,7 @@ import torch
 logger = logging.getLogger("carelu")
 
 TIME_LIMIT = 300
-"""Seconds for one command of the compiler; compiling takes about ten."""
+"""Seconds for one command of the compiler; compiling takes about twenty."""
 COMPILE = ["-std=c++17", "-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-fPIC"]
 
 _lock = threading.Lock()

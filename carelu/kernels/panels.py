@@ -17,7 +17,7 @@ GRAIN = 2**15
 VECTOR = 32
 """Two-byte values that a vector holds."""
 STRIP = 16
-"""Values of a short row that the loops read at once, as in carelu.cpp."""
+"""Values of a short row for which carelu.cpp has loops of its own."""
 
 
 def threads(z: Tensor) -> int:
