@@ -26,7 +26,7 @@ def threads(z: Tensor) -> int:
 
 
 class Call(ctypes.Structure):
-    """The struct of the same name in carelu.cpp."""
+    """The struct of the same name in arithmetic.h."""
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in Rows._fields),
