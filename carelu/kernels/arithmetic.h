@@ -1,4 +1,5 @@
-// The arithmetic of CAReLU on the processor: types of elements, words of them, the steps of one word, and what a call holds.
+// The arithmetic of CAReLU on the processor: types of elements, words of them, the steps of one word, and what a call
+// holds.
 
 #pragma once
 
@@ -43,8 +44,8 @@ inline float widen(BFloat16 stored) { return float_of(uint32_t(stored.bits) << 1
 
 template <class Stored> Stored narrow(typename Arithmetic<Stored>::Value value) { return value; }
 
-// The bits of a bfloat16 in the upper half, and others in the lower one. A NaN stays one, since its lowest bits are 0: it
-// comes from a bfloat16, or the processor made it, see `read`.
+// The bits of a bfloat16 in the upper half, and others in the lower one. A NaN stays one, since its lowest bits are 0:
+// it comes from a bfloat16, or the processor made it, see `read`.
 inline uint32_t rounded(float value) {
   const uint32_t bits = bits_of(value);
   return bits + 0x7fff + ((bits >> 16) & 1);
@@ -98,8 +99,8 @@ template <> struct Word<BFloat16> {
 };
 #endif
 
-// Calls work(word, at) for every word of `length` values: `word` is its type, and `at` its first value. If `length` is a
-// constant, this is a few instructions; it needs `omp simd`, or it is unrolled before it can become vectors.
+// Calls work(word, at) for every word of `length` values: `word` is its type, and `at` its first value. If `length` is
+// a constant, this is a few instructions; it needs `omp simd`, or it is unrolled before it can become vectors.
 template <class Stored, class Length, class Work> INLINED inline void every_word(Length length, Work work) {
   constexpr int64_t SIZE = Word<Stored>::SIZE;
 #pragma omp simd
@@ -142,8 +143,8 @@ template <class Total> struct Sums { Total positive, all; };
 // Rounding may make the sum of the positive values the larger one.
 inline double share_of(double positive, double all) { return std::min(positive / all, 1.0); }
 
-// The four steps of one word: `word` is its type. What belongs to a row comes from scale(k), above(k) and below(k) for the
-// value k of the word, and its sums are sum(which, k).
+// The four steps of one word: `word` is its type. What belongs to a row comes from scale(k), above(k) and below(k) for
+// the value k of the word, and its sums are sum(which, k).
 
 template <int competition, class Sum, class Word, class Stored, class SumOf>
 INLINED inline void add_competing(Word word, const Stored* z, SumOf sum) {
@@ -153,7 +154,8 @@ INLINED inline void add_competing(Word word, const Stored* z, SumOf sum) {
 
 // Adds g z if the value passes; with `writes`, also writes scale · passed gradient to `direct`.
 template <bool writes, class Sum, class Word, class Stored, class Scale, class SumOf>
-INLINED inline void add_product(Word word, const Stored* grad, const Stored* z, Stored* direct, Scale scale, SumOf sum) {
+INLINED inline void add_product(Word word, const Stored* grad, const Stored* z, Stored* direct, Scale scale,
+                                SumOf sum) {
   const auto x = word.load(z);
   auto g = word.load(grad);
   for (int k = 0; k < word.SIZE; ++k) {
@@ -174,8 +176,8 @@ INLINED inline void put_output(Word word, const Stored* z, Stored* y, Scale scal
   word.store(y, values);
 }
 
-// dz = scale · g where the output passed, plus the way through the share: above · z or below · z by the side of z
-// (L1: above or below alone). `Sum` is the arithmetic: the elements' own, or a wider one. Without `direct`, only the way
+// dz = scale · g where the output passed, plus the way through the share: above · z or below · z by the side of z (L1:
+// above or below alone). `Sum` is the arithmetic: the elements' own, or a wider one. Without `direct`, only the way
 // through the share.
 template <int competition, bool direct, class Sum, class Word, class Stored, class Scale, class Factor>
 INLINED inline void put_gradient(Word word, const Stored* grad, const Stored* z, Stored* grad_z, Scale scale,
@@ -195,8 +197,8 @@ INLINED inline void put_gradient(Word word, const Stored* grad, const Stored* z,
   word.store(grad_z, gradients);
 }
 
-// A call of the loops, as carelu.kernels.panels makes it. `measured` is null if the share is measured on z, and a gradient
-// that is not wanted is null. alpha and beta are scalars of the type `parameters`.
+// A call of the loops, as carelu.kernels.panels makes it. `measured` is null if the share is measured on z, and a
+// gradient that is not wanted is null. alpha and beta are scalars of the type `parameters`.
 struct Call {
   int64_t outer, length, inner;
   const void *z, *measured, *grad;
@@ -207,7 +209,8 @@ struct Call {
   int dtype, competition, parameters, threads;
 };
 
-// share, norm and unit of each row, as carelu.kernels.autograd_function.Kernel describes them: three tables of `rows` numbers.
+// share, norm and unit of each row, as carelu.kernels.autograd_function.Kernel describes them: three tables of `rows`
+// numbers.
 template <class Value> struct Statistics {
   Value *share, *norm, *unit;
   Statistics(void* table, int64_t rows) : share((Value*)table), norm(share + rows), unit(norm + rows) {}

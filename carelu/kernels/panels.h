@@ -7,9 +7,9 @@
 // values of each, so that the lanes repeat the rows. Short rows that follow one another (inner = 1) are a panel too: a
 // step is then one row, and what is computed once per row is computed for many rows in vectors.
 //
-// The memory traffic is that of long rows: forward 2 d, backward 3 d. If the share is measured on another tensor, forward
-// reads that, z and writes y (3 d), and backward reads the gradient, z and the other tensor and writes two gradients
-// (5 d): 8 d where ReLU moves 5 d, so 1.6 times ReLU.
+// The memory traffic is that of long rows: forward 2 d, backward 3 d. If the share is measured on another tensor,
+// forward reads that, z and writes y (3 d), and backward reads the gradient, z and the other tensor and writes two
+// gradients (5 d): 8 d where ReLU moves 5 d, so 1.6 times ReLU.
 
 #pragma once
 
@@ -155,7 +155,8 @@ template <class Sum> INLINED inline Sum sum_of(const Sum (&strip)[STRIP]) {
   return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
-// The sums of `WIDTH` numbers each of many rows, to the first `rows` places, by halves of vectors that several rows share.
+// The sums of `WIDTH` numbers each of many rows, to the first `rows` places, by halves of vectors that several rows
+// share.
 template <int64_t WIDTH, class Sum> void add_up_lanes(Sum* lanes, int64_t rows) {
   alignas(64) Sum halves[BATCH * WIDTH / 2];
   Sum *from = lanes, *to = halves;
@@ -215,8 +216,8 @@ INLINED inline void add_steps(const Panel& panel, int64_t step, int64_t lanes, S
   });
 }
 
-// Adds up one or two numbers for every row of a panel: add(word, at, of, sum) adds those of a word, see `every_step`. The
-// order of a row's addition depends on the sizes of the tensor alone.
+// Adds up one or two numbers for every row of a panel: add(word, at, of, sum) adds those of a word, see `every_step`.
+// The order of a row's addition depends on the sizes of the tensor alone.
 template <int sums, class Sum, class Stored, class Add>
 void add_up(const Panel& panel, TotalOf<Sum> (&totals)[sums][WIDEST], Add add) {
   if (panel.one_by_one)
