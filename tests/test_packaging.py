@@ -10,6 +10,7 @@ import zipfile
 
 import pytest
 
+from carelu.kernels import build
 from tests.conftest import ROOT
 
 BLOCKED = ("torchvision", "hydra", "omegaconf", "wandb", "datasets", "transformers", "rich", "experiments")
@@ -31,7 +32,7 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_only_the_library(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"carelu"}
-    assert {"carelu/functional.py", "carelu/kernels/carelu.cpp"} <= set(names)
+    assert {"carelu/functional.py", *(f"carelu/kernels/{source}" for source in build.SOURCES)} <= set(names)
 
 
 def test_the_wheel_needs_only_torch(wheel):

@@ -8,7 +8,7 @@ from torch import Tensor
 from carelu import reference
 
 COMPETITIONS = {"energy": 0, "l1": 1, "count": 2}
-"""Competition → its code in carelu.cpp and in triton_loops."""
+"""Competition → its code in arithmetic.h and in triton_loops."""
 
 
 class Settings(NamedTuple):

@@ -1,4 +1,4 @@
-"""The loops of carelu.cpp over panels: rows that lie side by side, and a share that is measured on another tensor."""
+"""Calls of the loops of carelu.cpp through ctypes."""
 
 import ctypes
 
@@ -17,7 +17,7 @@ GRAIN = 2**15
 VECTOR = 32
 """Two-byte values that a vector holds."""
 STRIP = 16
-"""Values of a short row that the loops read at once, as in carelu.cpp."""
+"""Values of a short row for which carelu.cpp has loops of its own."""
 
 
 def threads(z: Tensor) -> int:
@@ -26,7 +26,7 @@ def threads(z: Tensor) -> int:
 
 
 class Call(ctypes.Structure):
-    """The struct of the same name in carelu.cpp."""
+    """The struct of the same name in arithmetic.h."""
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in Rows._fields),
@@ -83,7 +83,7 @@ def forward(
     wide = torch.float64 if z.dtype == torch.float64 else torch.float32
     statistics = torch.empty(statistics_shape(z.shape, settings.dims), dtype=wide)
     call = _call(z, settings, alpha, beta=beta, measured=measured, y=output, statistics=statistics)
-    built_library().carelu_forward_panels(ctypes.byref(call))
+    built_library().carelu_forward(ctypes.byref(call))
     return output, statistics
 
 
@@ -112,5 +112,5 @@ def backward(
     }
     grad = laid_out_as(z, grad)  # held until the loops are done
     call = _call(z, settings, alpha, beta=beta, measured=measured, grad=grad, statistics=statistics, **gradients)
-    built_library().carelu_backward_panels(ctypes.byref(call))
+    built_library().carelu_backward(ctypes.byref(call))
     return gradients["grad_z"], gradients["grad_measured"], gradients["grad_alpha"], gradients["grad_beta"]

@@ -46,7 +46,7 @@ def code_hash(task_package: str) -> str:
         files |= {f"{task_package}/{file.relative_to(folder).as_posix()}": file for file in folder.rglob("*")}
     digest = hashlib.sha256()
     for name, file in sorted(files.items()):
-        if file.suffix in (".py", ".cpp"):
+        if file.suffix in (".py", ".cpp", ".h"):
             digest.update(name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 

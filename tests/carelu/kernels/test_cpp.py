@@ -35,7 +35,6 @@ def test_without_the_built_library_nothing_is_supported(monkeypatch):
 
 
 def test_rows_that_are_not_evenly_spaced_never_reach_the_loops(monkeypatch):
-    for module in (cpp, panels):
-        monkeypatch.setattr(module, "built_library", lambda: pytest.fail("it would read the wrong elements"))
+    monkeypatch.setattr(panels, "built_library", lambda: pytest.fail("it would read the wrong elements"))
     with pytest.raises(ValueError, match=r"strides \(6, 2\) over \(1,\) are not evenly spaced"):
         cpp.forward(torch.ones(2, 6)[:, ::2], *SCALARS, settings(1))

@@ -111,9 +111,10 @@ def test_first_and_second_gradients_agree_with_finite_differences(competition, o
     assert torch.autograd.gradgradcheck(function, inputs)
 
 
+@pytest.mark.parametrize("length", [5, 600])
 @pytest.mark.parametrize("needed", ["z", "measured", "alpha", "beta"])
-def test_only_the_asked_gradient_is_given(needed):
-    values = {"z": random(3, 5), "measured": random(3, 5, seed=1)}
+def test_only_the_asked_gradient_is_given(needed, length):
+    values = {"z": random(3, length), "measured": random(3, length, seed=1)}
     values |= {"alpha": torch.tensor(ALPHA).double(), "beta": torch.tensor(BETA).double()}
     gradients = []
     for function in (carelu, reference):

@@ -58,7 +58,9 @@ def test_rows_side_by_side_equal_the_reference(competition, dtype, over, layout,
 # that are short; most in several panels.
 @every_competition
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-@pytest.mark.parametrize(("rows", "length"), [(1100, 4), (1100, 16), (300, 31), (300, 49), (70, 512), (3, 513)])
+@pytest.mark.parametrize(
+    ("rows", "length"), [(1100, 4), (1100, 16), (300, 31), (300, 49), (300, 64), (70, 512), (3, 513)]
+)
 def test_short_rows_one_after_another_equal_the_reference(competition, dtype, rows, length):
     assert_equals_reference(random(rows, length, dtype=dtype), competition=competition)
 

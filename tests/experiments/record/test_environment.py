@@ -29,6 +29,7 @@ def checkout(tmp_path, monkeypatch):
     [
         ("carelu/functional.py", True),
         ("carelu/kernels/carelu.cpp", True),
+        ("carelu/kernels/panels.h", True),
         ("experiments/training/engine.py", True),
         ("experiments/distributed/sharding.py", True),
         ("experiments/randomness.py", True),
