@@ -3,7 +3,7 @@
 Eager code uses `CAReLUFunction` instead, which costs tens of microseconds less per call.
 """
 
-from collections.abc import Sequence
+from typing import Sequence  # noqa: UP035 (torch 2.6 reads no other into the schema of an operator)
 
 import torch
 from torch import Tensor

@@ -175,7 +175,7 @@ def compose_with_hydra(overrides: list[str]) -> DictConfig:
     return copy.deepcopy(_composed(tuple(overrides), os.getcwd(), _state_of_files()))
 
 
-@functools.lru_cache(maxsize=64)  # checking a command line asks for some configurations several times
+@functools.lru_cache(maxsize=8)  # checking a command line asks for one several times; each takes 150 kB
 def _composed(overrides: tuple[str, ...], _working_directory: str, _files: object) -> DictConfig:
     with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         return hydra.compose("config", list(overrides), return_hydra_config=True)

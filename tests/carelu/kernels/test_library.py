@@ -85,6 +85,7 @@ def test_compiled_function_accepts_batches_of_any_size():
         torch.testing.assert_close(compiled(z), module(z))
 
 
+@pytest.mark.skipif(torch.__version__ < (2, 7), reason="torch 2.6 does not say that it is exporting")
 def test_exported_program_needs_only_torch():
     module, z = CAReLU(alpha=0.7), torch.randn(3, 4, 5)
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from carelu.kernels.autograd_function import COMPETITIONS
 from tests.conftest import ROOT
@@ -23,6 +24,7 @@ def test_kernels_equal_the_reference_in_the_interpreter():
     assert run.returncode == 0, run.stderr
 
 
+@pytest.mark.skipif(torch.__version__ < (2, 7), reason="the compiler of torch 2.6 is called in another way")
 @pytest.mark.parametrize("splits", [1, 8])
 @pytest.mark.parametrize("dtype", ["fp32", "fp16", "bf16"])
 def test_kernels_compile_for_a_gpu_that_is_not_there_and_move_16_bytes_at_once(tmp_path, monkeypatch, dtype, splits):
