@@ -165,8 +165,10 @@ def test_values_that_are_not_finite_are_refused_by_name(value):
         summarise([1.0, value])
     with pytest.raises(ValueError, match=f"gelu has the value {value}"):
         mean_ranks({"relu": [1.0], "gelu": [value]})
-    with pytest.raises(ValueError, match=str(value)):
+    with pytest.raises(ValueError, match=f"treatment and baseline has the value {value}"):
         normalised_gain(value, 1.0, 100)
+    with pytest.raises(ValueError, match=str(value)):
+        normalised_gain(1.0, value, 100)
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 10])
@@ -225,11 +227,22 @@ def test_power_at_its_limits():
     assert power(5, 1.0, 1e-200) == power(5, 1e300, 1.0) == 0.05
     assert power(5, 0.0, 0.1) == power(5, 1e-320, 1.0) == 1.0
     assert power(1, 1.0, 100.0) == 0.0
+    assert power(2, 1.0, 1e12) == 1.0
+    assert 0 < power(5, 1.0, 1.0, 1e-6) < power(5, 1.0, 1.0) < 1
     assert detectable_difference(1, 1.0) is detectable_difference(5, 0.0) is None
 
 
 @pytest.mark.parametrize(
-    ("sd", "difference", "alpha"), [(-1, 1, 0.05), (math.nan, 1, 0.05), (1, math.inf, 0.05), (1, 1, 0)]
+    ("sd", "difference", "alpha"),
+    [
+        (-1, 1, 0.05),
+        (math.nan, 1, 0.05),
+        (math.inf, 1, 0.05),
+        (1, math.inf, 0.05),
+        (1, 1, 0),
+        (1, 1, 0.9e-6),
+        (1, 1, 1),
+    ],
 )
 def test_power_refuses_impossible_numbers(sd, difference, alpha):
     with pytest.raises(ValueError, match="power needs"):
