@@ -112,6 +112,22 @@ def test_the_psnr_of_images_is_compared_in_decibels(tmp_path):
     assert compared(evidence, "ssim_y") == ({}, ())
 
 
+@pytest.mark.parametrize(("away", "used"), [(0.02, True), (0.05, False)])
+def test_decibels_may_be_a_thousandth_away_from_the_ledger(tmp_path, away, used):
+    results = {(act, seed): np.full(14, 31.0) for act in ("relu", "gelu") for seed in (0, 1)}
+    rows = [row(act, seed, 31.0 + away, "superres") for act, seed in results]
+    found, problems = compared(published(tmp_path, rows, results, "test/psnr_y"), "psnr_y")
+    assert (len(found), len(problems)) == ((1, 0) if used else (0, 4))
+
+
+@pytest.mark.parametrize(("wrong", "used"), [(3, True), (4, False)])
+def test_an_accuracy_may_be_three_examples_away_from_the_ledger(tmp_path, wrong, used):
+    results = {(act, seed): np.arange(200) < 100 for act in ("relu", "gelu") for seed in (0, 1)}
+    rows = [row(act, seed, 50.0 + wrong / 2) for act, seed in results]
+    found, problems = compared(published(tmp_path, rows, results))
+    assert (len(found), len(problems)) == ((1, 0) if used else (0, 4))
+
+
 def test_predictions_of_run_directories_are_found_as_well(tmp_path):
     rows, results = runs()
     for each in rows:

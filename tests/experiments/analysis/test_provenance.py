@@ -22,6 +22,11 @@ def test_runs_that_differ_in_activation_and_seed_are_one_sweep(tmp_path):
     assert commands_of(tmp_path, commands) == ("python run.py -m task=text act=relu,gelu seed=0,1",)
 
 
+def test_another_program_is_told_first_that_it_sweeps(tmp_path):
+    commands = [(seed, f"suite task=text act=relu seed={seed}") for seed in (0, 1)]
+    assert commands_of(tmp_path, commands) == ("suite -m task=text act=relu seed=0,1",)
+
+
 def test_a_sweep_makes_no_run_that_was_not_there(tmp_path):
     commands = [
         (0, "python run.py act=relu seed=0"),

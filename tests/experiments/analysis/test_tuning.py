@@ -40,6 +40,7 @@ def test_settings_that_differ_in_more_than_the_key_are_tuned_apart(tmp_path):
         {"trainer.selection": "validation"},
     ]
     assert tuning.evidence.settings() == list(tuning.trials)
+    assert tuning.key == KEY and list(next(iter(tuning.trials.values()))["relu"]) == ["0.1", "0.2", "0.4"]
     assert len(tuning.evidence.runs) == 2 * 2 * 3
 
 
