@@ -41,6 +41,12 @@ def test_runs_of_several_processes_are_started_one_by_one(tmp_path):
     assert commands_of(tmp_path, commands) == tuple(command for _, command in commands)
 
 
+def test_a_command_that_does_not_say_its_seed_or_its_one_activation_is_kept(tmp_path):
+    commands = [(seed, f"python run.py act={act}") for act in ("relu", "relu act=gelu") for seed in (0, 1)]
+    commands += [(3, "python run.py seed=3"), (4, "python run.py act=relu seed=5")]
+    assert commands_of(tmp_path, commands) == tuple(dict.fromkeys(command for _, command in commands))
+
+
 def test_quoted_values_and_strange_commands_are_kept(tmp_path):
     quoted = """python run.py act=relu 'data.test_sets=["set5"]' seed=0"""
     strange = "made by hand 'without an end"

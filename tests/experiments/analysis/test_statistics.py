@@ -66,6 +66,19 @@ def test_paired_comparison_of_three_pairs_by_hand():
     assert comparison.effect_size == pytest.approx(2 / math.sqrt(math.pi))
 
 
+def test_the_effect_size_is_the_mean_in_standard_deviations_with_the_correction_of_hedges():
+    differences = [2.0, 6.0, 4.0, 12.0]
+    correction = math.gamma(3 / 2) / (math.sqrt(3 / 2) * math.gamma(2 / 2))  # J(3)
+    expected = np.mean(differences) / np.std(differences, ddof=1) * correction
+    assert from_differences(differences).effect_size == pytest.approx(expected)
+
+
+def test_whole_numbers_are_compared_as_numbers_with_a_fraction():
+    large = 2**53
+    found = compare_paired({0: large, 1: 1.5, 2: 3}, {0: large, 1: 1, 2: 1})
+    assert found.difference == pytest.approx(2.5 / 3)
+
+
 @pytest.mark.parametrize("n", [2, 3, 5, 10, 30])
 def test_p_value_is_that_of_the_paired_t_test(n):
     generator = np.random.default_rng(n)
@@ -247,6 +260,12 @@ def test_power_at_its_limits():
 def test_power_refuses_impossible_numbers(sd, difference, alpha):
     with pytest.raises(ValueError, match="power needs"):
         power(3, sd, difference, alpha)
+
+
+@pytest.mark.parametrize("wanted", [0.05, 0.01, 1.0, 1.5])
+def test_a_wanted_power_is_above_the_level_and_below_one(wanted):
+    with pytest.raises(ValueError, match=f"wanted power is {wanted}"):
+        detectable_difference(5, 1.0, 0.05, wanted)
 
 
 def test_detectable_difference_is_found_in_four_of_five_experiments():
