@@ -15,6 +15,7 @@ explained in scripts/mutation_explained.toml, by file, function and change.
 
 import argparse
 import gc
+import json
 import math
 import os
 import random
@@ -28,6 +29,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "results" / "mutation.md"
 EXPLAINED = ROOT / "scripts" / "mutation_explained.toml"
+
+FIRST = ROOT / "mutants" / "first.json"
+"""How mutants ended when they were run for the first time."""
 
 Z = 1.959964
 """The 97.5 % quantile of the normal distribution."""
@@ -82,6 +86,11 @@ def near(tests: Iterable[str], file: str, durations: dict[str, float]) -> list[s
     """The tests in the folder that mirrors that of `file`, the fastest first."""
     folder = f"tests/{Path(file).parent.as_posix()}/"
     return sorted((test for test in tests if test.startswith(folder)), key=lambda test: (durations.get(test, 0), test))
+
+
+def read_first() -> dict[str, bool]:
+    """Whether each mutant was killed when it was run for the first time, before a test was added for it."""
+    return json.loads(FIRST.read_text(encoding="utf-8")) if FIRST.exists() else {}
 
 
 def change_of(file: str, name: str, diff: str) -> Change:
@@ -139,6 +148,8 @@ class Tool:
         if retry:
             self._forget_survivors()
         self._program._run((), processes)
+        first = {**{mutant.name: mutant.killed for mutant in self.mutants()}, **read_first()}
+        FIRST.write_text(json.dumps(first), encoding="utf-8")
 
     def mutants(self) -> list[Mutant]:
         """The mutants of the sample that were run."""

@@ -201,9 +201,8 @@ def test_nothing_restored_writes_no_ledger(tmp_path):
 def test_an_edited_run_is_published_with_a_warning(runs, tmp_path):
     write_sums(runs / "relu" / "s1", [METRICS], {})
     (runs / "relu" / "s1" / METRICS).write_text("edited")
-    with pytest.warns(UserWarning, match=rf"{METRICS} of .* is not as the run wrote it") as caught:
+    with pytest.warns(UserWarning, match=rf"{METRICS} of .* is not as the run wrote it"):
         assert publish(runs, tmp_path / "results", {"act": "relu"}) == ["relu-s0", "relu-s1"]
-    assert [warning.filename for warning in caught] == [__file__]
 
 
 @pytest.mark.parametrize(
