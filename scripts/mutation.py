@@ -20,11 +20,10 @@ import math
 import os
 import random
 import sys
-import tomllib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
+
+from scripts.mutation_page import Change, Mutant, page, read_explanations
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "results" / "mutation.md"
@@ -33,53 +32,12 @@ EXPLAINED = ROOT / "scripts" / "mutation_explained.toml"
 FIRST = ROOT / "mutants" / "first.json"
 """How mutants ended when they were run for the first time."""
 
-Z = 1.959964
-"""The 97.5 % quantile of the normal distribution."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """What a mutant changes, in terms that stay the same when other code does.
-
-    Args:
-        file: the file, as in the checkout.
-        function: its name, with that of its class.
-        before, after: the lines that differ, joined by a space.
-    """
-
-    file: str
-    function: str
-    before: str
-    after: str
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """A mutant that was run: its name in mutmut, how it ended, and what it changes if it was not killed."""
-
-    name: str
-    file: str
-    status: str
-    change: Change | None = None
-
-    @property
-    def killed(self) -> bool:
-        return self.status in ("killed", "timeout", "segfault")
-
 
 def sample(names: Iterable[str], share: float, seed: int) -> set[str]:
     """A random share of the mutants of one file, rounded up; a larger share of the same seed contains a smaller one."""
     names = sorted(names)
     random.Random(seed).shuffle(names)
     return set(names[: math.ceil(share * len(names))])
-
-
-def interval(killed: int, total: int) -> tuple[float, float]:
-    """The 95 % interval of a share by the method of Wilson 1927."""
-    share, weight = killed / total, Z**2 / total
-    middle = share + weight / 2
-    spread = Z * math.sqrt(share * (1 - share) / total + weight / (4 * total))
-    return (middle - spread) / (1 + weight), (middle + spread) / (1 + weight)
 
 
 def near(tests: Iterable[str], file: str, durations: dict[str, float]) -> list[str]:
@@ -99,21 +57,6 @@ def change_of(file: str, name: str, diff: str) -> Change:
     before, after = (" ".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in "-+")
     function = name.rpartition(".")[2].rpartition("__mutmut_")[0]
     return Change(file, function.removeprefix("x_").removeprefix("xǁ").replace("ǁ", "."), before, after)
-
-
-def read_explanations(file: Path) -> dict[Change, str]:
-    """Why a mutant may survive, by its change.
-
-    Raises:
-        ValueError: one is given twice, or has no reason.
-    """
-    explanations: dict[Change, str] = {}
-    for entry in tomllib.loads(file.read_text(encoding="utf-8")).get("survivor", []):
-        change = Change(entry["file"], entry["function"], entry["before"], entry["after"])
-        if change in explanations or not entry["why"].strip():
-            raise ValueError(f"{file.name}: {change} is given twice, or without a reason")
-        explanations[change] = entry["why"].strip()
-    return explanations
 
 
 class Tool:
@@ -202,87 +145,6 @@ def _then_freeze(warm_up: Callable[[object], None]) -> Callable[[object], None]:
     return warm_up_and_freeze
 
 
-def page(mutants: Sequence[Mutant], explanations: dict[Change, str], share: float, seed: int, command: str) -> str:
-    """The page in Markdown."""
-    killed, total = sum(mutant.killed for mutant in mutants), len(mutants)
-    survivors = [mutant for mutant in mutants if not mutant.killed]
-    unexplained = [mutant for mutant in survivors if mutant.change not in explanations]
-    low, high = interval(killed, total)
-    if share < 1:
-        which = (
-            f"A random sample of {share:.0%} of the mutants of each file (seed {seed}). "
-            f"95 % interval of the score by the sample's size (Wilson): {low:.1%} to {high:.1%}."
-        )
-    else:
-        which = "Every mutant was run, so the score is exact."
-    timeouts = sum(mutant.status == "timeout" for mutant in mutants)
-    uncalled = sum(mutant.status == "no tests" for mutant in mutants)
-    lines = [
-        "# Mutation testing",
-        "",
-        f"**{killed} of {total} mutants are killed: {killed / total:.1%}.** {which}",
-        "",
-        f"Made by `{command}` with mutmut {version('mutmut')}. A mutant is a small change of the code, such as `<` to "
-        "`<=`, `1` to `2`, or an argument to `None`. It is killed if a test fails with it.",
-        "",
-        "- A mutant is run against the fast tests in the folder that mirrors its own, and there against those that "
-        "call its function.",
-        f"- {timeouts} of the killed mutants were ended by the time limit. {uncalled} of the others are in functions "
-        "that no near test calls; they count as survivors.",
-        "- Not mutated: strings (messages are tested by the key and the value that they name), constants of modules, "
-        "and functions with decorators, such as properties.",
-        f"- {len(survivors)} mutants survived; {len(survivors) - len(unexplained)} of them are explained below.",
-        "",
-        *_table(mutants, explanations),
-        *_survivors(survivors, explanations),
-    ]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _table(mutants: Sequence[Mutant], explanations: dict[Change, str]) -> list[str]:
-    lines = [
-        "| file | mutants | killed | survived | of them explained | score |",
-        "| --- | --: | --: | --: | --: | --: |",
-    ]
-    for file in sorted({mutant.file for mutant in mutants}):
-        of_file = [mutant for mutant in mutants if mutant.file == file]
-        killed = sum(mutant.killed for mutant in of_file)
-        explained = sum(mutant.change in explanations for mutant in of_file if not mutant.killed)
-        counts = f"{len(of_file)} | {killed} | {len(of_file) - killed} | {explained}"
-        lines.append(f"| `{file}` | {counts} | {killed / len(of_file):.1%} |")
-    return lines
-
-
-def _survivors(survivors: Sequence[Mutant], explanations: dict[Change, str]) -> list[str]:
-    """The sections of the survivors that are explained, and of those that are not."""
-    why = {mutant: explanations.get(mutant.change, "") for mutant in survivors}
-    lines = []
-    for title, found in (
-        ("## Explained survivors", [mutant for mutant in survivors if why[mutant]]),
-        ("## Survivors without an explanation", [mutant for mutant in survivors if not why[mutant]]),
-    ):
-        lines += ["", title] if found else []
-        for file in sorted({mutant.file for mutant in found}):
-            lines += ["", f"`{file}`", ""]
-            lines += [_line(mutant.change, why[mutant]) for mutant in found if mutant.file == file]
-    return lines
-
-
-def _line(change: Change, why: str) -> str:
-    before, after = _difference(change.before, change.after)
-    return f"- `{change.function}`: {before} → {after}{': ' if why else ''}{why}"
-
-
-def _difference(before: str, after: str) -> tuple[str, str]:
-    """Two texts as code, without the words at their beginning and end that are the same in both."""
-    old, new = before.split(), after.split()
-    while len(old) > 1 and len(new) > 1 and old[0] == new[0]:
-        del old[0], new[0]
-    while len(old) > 1 and len(new) > 1 and old[-1] == new[-1]:
-        del old[-1], new[-1]
-    return f"`` {' '.join(old)} ``", f"`` {' '.join(new)} ``"
-
-
 def main() -> int:
     """Runs mutants and writes the page; returns the exit code: 1 if a survivor is not explained."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -306,7 +168,8 @@ def main() -> int:
     if not options.only:
         chosen = f" --share {options.share:g} --seed {options.seed}" if options.share < 1 else ""
         command = f"python scripts/mutation.py{chosen}"
-        PAGE.write_text(page(mutants, explanations, options.share, options.seed, command), encoding="utf-8")
+        text = page(mutants, explanations, read_first(), options.share, options.seed, command)
+        PAGE.write_text(text, encoding="utf-8")
     print(
         f"{sum(mutant.killed for mutant in mutants)} of {len(mutants)} killed, {len(unexplained)} unexplained survive"
     )

@@ -2,7 +2,8 @@
 
 import pytest
 
-from scripts.mutation import Change, Mutant, change_of, interval, near, page, read_explanations, sample
+from scripts.mutation import EXPLAINED, ROOT, change_of, near, sample
+from scripts.mutation_page import Change, Mutant, interval, page, read_explanations
 
 DIFF = """\
 --- a/verdict.py
@@ -68,21 +69,23 @@ MUTANTS = [
 
 
 def test_the_page_counts_every_survivor_and_names_those_without_an_explanation():
-    text = page(MUTANTS, {CHANGE: "two pairs bound nothing"}, 1.0, 0, "python scripts/mutation.py")
-    assert "**2 of 4 mutants are killed: 50.0%.** Every mutant was run" in text
+    text = page(MUTANTS, {CHANGE: "two pairs bound nothing"}, {}, 1.0, 0, "python scripts/mutation.py")
+    assert "**2 of 4 mutants are killed: 50.0%.** Every mutant was run" in text and "interval" not in text
     assert f"| `{CHANGE.file}` | 2 | 0 | 2 | 1 | 0.0% |" in text and "| `a.py` | 2 | 2 | 0 | 0 | 100.0% |" in text
     explained, unexplained = text.partition("## Explained survivors")[2].split("## Survivors without an explanation")
     assert "`half_width`: `` < `` → `` <= ``: two pairs bound nothing" in explained
     assert "`judge`: `` 1 `` → `` 2 ``" in unexplained
 
 
-def test_the_page_of_a_sample_gives_share_seed_and_interval():
-    text = page(MUTANTS, {}, 0.2, 7, "python scripts/mutation.py --share 0.2 --seed 7")
-    assert "sample of 20%" in text and "seed 7" in text and "15.0% to 85.0%" in text
+def test_the_page_of_a_sample_estimates_all_mutants_by_how_it_went_at_first():
+    first = {"a": True, "b": False, "c": False, "d": False, "of another sample": True}
+    text = page(MUTANTS, {}, first, 0.2, 7, "python scripts/mutation.py --share 0.2 --seed 7")
+    assert "**2 of 4 mutants are killed: 50.0%.**" in text and "sample of 20%" in text and "seed 7" in text
+    assert "1 were killed: 25.0%, 95 % interval 4.6% to 69.9%" in text
+    del first["d"]
+    assert "interval" not in page(MUTANTS, {}, first, 0.2, 7, "")
 
 
 def test_every_explanation_of_the_checkout_is_of_a_file_that_is_mutated():
-    from scripts.mutation import EXPLAINED, ROOT
-
     for change in read_explanations(EXPLAINED):
         assert (ROOT / change.file).is_file() and change.before in " ".join((ROOT / change.file).read_text().split())
