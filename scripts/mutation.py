@@ -91,18 +91,18 @@ class Tool:
         if retry:
             self._forget_survivors()
         self._program._run((), processes)
-        first = {**{mutant.name: mutant.killed for mutant in self.mutants()}, **read_first()}
+        first = {**{mutant.name: mutant.killed for mutant in self.mutants() if mutant.has_run}, **read_first()}
         FIRST.write_text(json.dumps(first), encoding="utf-8")
 
     def mutants(self) -> list[Mutant]:
-        """The mutants of the sample that were run."""
+        """The mutants of the sample."""
         from mutmut.mutation.diff_apply import get_diff_for_mutant
         from mutmut.stats import status_by_exit_code
 
         found = []
         for data, name, code in self._sampled(mutant_names=())[0]:
             mutant = Mutant(name, data.path.as_posix(), status_by_exit_code[code])
-            if code is not None and not mutant.killed:
+            if mutant.has_run and not mutant.killed:
                 change = change_of(mutant.file, name, get_diff_for_mutant(name, path=data.path))
                 mutant = Mutant(name, mutant.file, mutant.status, change)
             found.append(mutant)
@@ -162,9 +162,15 @@ def main() -> int:
     if not options.no_run:
         tool.run(options.processes, options.retry)
     mutants, explanations = tool.mutants(), read_explanations(EXPLAINED)
-    unexplained = [mutant for mutant in mutants if not mutant.killed and mutant.change not in explanations]
+    unexplained = [
+        mutant for mutant in mutants if mutant.change and not mutant.killed and mutant.change not in explanations
+    ]
     for mutant in unexplained:
         print(f"{mutant.name} ({mutant.status})\n  - {mutant.change.before}\n  + {mutant.change.after}")
+    waiting = sum(not mutant.has_run for mutant in mutants)
+    if waiting:
+        print(f"{waiting} mutants have no result yet; the same command goes on")
+        return 1
     if not options.only:
         chosen = f" --share {options.share:g} --seed {options.seed}" if options.share < 1 else ""
         command = f"python scripts/mutation.py{chosen}"

@@ -29,7 +29,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Mutant:
-    """A mutant that was run: its name in mutmut, how it ended, and what it changes if it was not killed."""
+    """A mutant: its name in mutmut, how it ended, and what it changes if it was run and not killed."""
 
     name: str
     file: str
@@ -39,6 +39,10 @@ class Mutant:
     @property
     def killed(self) -> bool:
         return self.status in ("killed", "timeout", "segfault")
+
+    @property
+    def has_run(self) -> bool:
+        return self.status not in ("not checked", "check was interrupted by user")
 
 
 def interval(killed: int, total: int) -> tuple[float, float]:
