@@ -28,7 +28,7 @@ audit: ## known vulnerabilities of the versions in constraints.txt; skipped wher
 	$(BIN)python scripts/audit.py
 
 mutation: ## small changes of the code that no test notices, a sample of them; takes about half an hour
-	$(BIN)python scripts/mutation.py --share 0.2 --seed 1
+	$(BIN)python scripts/mutation.py --share 0.11 --seed 1
 
 docs: ## the site in site/, every warning an error
 	$(BIN)python scripts/make_docs.py
