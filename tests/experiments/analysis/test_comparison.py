@@ -76,6 +76,13 @@ def test_another_metric_has_no_margin_and_so_no_verdict(tmp_path):
     assert entry.p_holm < LEVEL
 
 
+def test_another_metric_is_compared_by_its_own_values(tmp_path):
+    rows = [{**each, "top5": 2 * each["top1"]} for each in gains(GAIN)]
+    found = compared(tmp_path / "ledger.csv", rows, "top5")
+    assert found["carelu"].paired.difference == pytest.approx(2 * np.mean(GAIN))
+    assert found["relu"].values == {0: 80.0, 1: 82.0, 2: 84.0, 3: 86.0}
+
+
 def test_where_lower_is_better_a_lower_value_is_better(tmp_path, monkeypatch):
     cifar = spec_of("cifar100")
     monkeypatch.setattr(metrics, "spec_of", lambda task: replace(cifar, headline="loss"))

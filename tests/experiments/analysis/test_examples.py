@@ -168,6 +168,13 @@ def test_a_file_that_is_damaged_or_does_not_fit_is_named_and_the_others_are_used
     assert found["carelu"].seeds == 2
 
 
+def test_two_examples_are_enough_to_compare(tmp_path):
+    results = {(act, seed): np.array([True, act == "gelu"]) for act in ("relu", "gelu") for seed in (0, 1)}
+    rows = [row(act, seed, 100 * float(kept.mean())) for (act, seed), kept in results.items()]
+    found, problems = compared(published(tmp_path, rows, results))
+    assert (found["gelu"].examples, found["gelu"].difference, problems) == (2, 50.0, ())
+
+
 def test_without_predictions_or_with_a_divergence_nothing_is_said(tmp_path):
     rows, results = runs()
     (tmp_path / "none").mkdir()

@@ -48,6 +48,12 @@ def test_strays_of_every_task_and_recipe_are_left_out_with_a_sentence_each(tmp_p
     assert [note.partition(":")[0] for note in found.problems] == ["cifar100", "cifar100", "text"]
 
 
+def test_where_no_run_departs_from_its_recipe_the_configuration_has_the_keys(tmp_path):
+    evidence = read_evidence(write(tmp_path / "l.csv", grid(["relu"], range(2))))
+    with pytest.raises(BadInput, match=r"'nothing'.*accepted: a key of the configuration, as --cfg job shows it"):
+        select(evidence, wanted=["nothing=1"])
+
+
 def test_recipes_without_a_run_of_the_baseline_are_left_out_with_a_sentence_each(tmp_path):
     rows = [*grid(["relu", "gelu"], range(2)), row("gelu", 0, recipe="fast"), row("gelu", 1, recipe="slow")]
     evidence = read_evidence(write(tmp_path / "l.csv", rows))
@@ -96,7 +102,10 @@ def test_a_number_may_be_written_in_any_way(tmp_path):
     [
         ("trainer.max_steps", "accepted: KEY=VALUE"),
         ("=2", "accepted: KEY=VALUE"),
-        ("trainer.max_step=2", r"unknown key of --select 'trainer.max_step'; did you mean trainer.max_steps"),
+        (
+            "trainer.max_step=2",
+            r"unknown key of --select 'trainer.max_step'; did you mean trainer.max_steps.* accepted: trainer.max_steps",
+        ),
         ("trainer.max_steps=3", r"no run has that value; accepted: 2 \(1 run\), null \(6 runs\)"),
     ],
 )

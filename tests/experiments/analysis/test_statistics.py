@@ -235,6 +235,14 @@ def test_power_is_that_of_the_noncentral_t_distribution():
     assert power(5, 0.9, 1.3) == power(5, 0.9, -1.3) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("difference", [0.01, 0.1, 0.4])
+def test_power_at_small_differences_is_that_of_the_noncentral_t_distribution(difference):
+    shift, bound = difference * math.sqrt(5), stats.t.isf(0.025, 4)
+    expected = stats.nct.sf(bound, 4, shift) + stats.nct.cdf(-bound, 4, shift)
+    assert power(5, 1.0, difference) == pytest.approx(expected, rel=1e-6)
+    assert power(5, 1.0, difference) > 0.05
+
+
 def test_power_at_its_limits():
     assert power(5, 1.0, 0.0) == power(5, 0.0, 0.0) == 0.05
     assert power(5, 1.0, 1e-200) == power(5, 1e300, 1.0) == 0.05

@@ -59,6 +59,7 @@ def test_every_run_is_found_once_with_its_status_and_size(root):
     ]
     finished = next(run for run in runs if run.act == "relu" and run.seed == 0)
     assert 1000 < finished.size < 5000 and finished.in_ledger and finished.metric == "top1"
+    assert (finished.value, finished.wall_seconds) == (finished.row.headline_value, 400.0) and finished.value > 30
     interrupted = next(run for run in runs if run.seed == 7)
     assert interrupted.in_ledger is False and interrupted.row is interrupted.metric is interrupted.value is None
     assert interrupted.size == (interrupted.folder / "config.yaml").stat().st_size
@@ -72,6 +73,14 @@ def test_a_run_that_a_process_holds_is_running_and_is_not_removed(root):
         with pytest.raises(BadInput, match="is in use by a process, so nothing was removed"):
             remove(root, runs)
     assert folder.exists()
+
+
+def test_a_lock_that_nobody_holds_is_no_sign_of_a_running_process(root):
+    (folder,) = (root / "text/small/carelu").iterdir()
+    with RunDirectory(folder).lock():
+        pass
+    (folder / "run.lock").touch()  # a file of the lock may stay
+    assert [run.folder for run in choose(stored_runs(root)[0], status="interrupted")] == [folder]
 
 
 def test_a_damaged_folder_is_named_and_does_not_hide_the_others(root):

@@ -751,3 +751,12 @@ def test_a_step_on_an_accelerator_is_read_only_where_the_display_wants_it(toy):
     made.outputs.display.wants_step = lambda: True
     assert made._show_step({"loss": torch.tensor(1.5)}) is True
     assert made.outputs.display.of("step") == [[0, 1, 2, {"loss": 1.5}]]
+
+
+def test_the_scale_of_the_loss_is_restored(toy):
+    made, other = toy(), toy()
+    for each, scale in ((made, 8.0), (other, 2.0)):
+        each.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+        each.scaler.scale(torch.ones(()))
+    other.restore(saved(made))
+    assert other.scaler.get_scale() == 8.0
