@@ -168,6 +168,13 @@ def test_a_damaged_line_of_the_metrics_is_named(directory, line):
         read_metrics(file)
 
 
+def test_of_a_long_damaged_line_the_beginning_is_quoted(directory):
+    file = directory.path / "metrics.jsonl"
+    file.write_text("a" * 1000)
+    with pytest.raises(BadInput, match=f"damaged: '{'a' * 60}' is not"):
+        read_metrics(file)
+
+
 @pytest.mark.parametrize(("status", "kept"), [("finished", False), ("diverged", False), ("failed", True)])
 def test_the_traceback_of_an_earlier_attempt_goes_with_a_result_that_is_no_failure(directory, status, kept):
     (directory.path / "traceback.txt").write_text("of an earlier attempt")
