@@ -169,10 +169,10 @@ def _line(change: Change, why: str) -> str:
 
 
 def _difference(before: str, after: str) -> tuple[str, str]:
-    """Two texts as code, without the words at their beginning and end that are the same in both."""
+    """Two texts as code, without what is the same in both, but for a word on each side."""
     old, new = before.split(), after.split()
-    while len(old) > 1 and len(new) > 1 and old[0] == new[0]:
+    while min(len(old), len(new)) > 1 and old[:2] == new[:2]:
         del old[0], new[0]
-    while len(old) > 1 and len(new) > 1 and old[-1] == new[-1]:
+    while min(len(old), len(new)) > 1 and old[-2:] == new[-2:]:
         del old[-1], new[-1]
     return f"`` {' '.join(old)} ``", f"`` {' '.join(new)} ``"

@@ -73,8 +73,8 @@ def test_the_page_counts_every_survivor_and_names_those_without_an_explanation()
     assert "**2 of 4 mutants are killed: 50.0%.** Every mutant was run" in text and "interval" not in text
     assert f"| `{CHANGE.file}` | 2 | 0 | 2 | 1 | 0.0% |" in text and "| `a.py` | 2 | 2 | 0 | 0 | 100.0% |" in text
     explained, unexplained = text.partition("## Explained survivors")[2].split("## Survivors without an explanation")
-    assert "`half_width`: `` < `` → `` <= ``: two pairs bound nothing" in explained
-    assert "`judge`: `` 1 `` → `` 2 ``" in unexplained
+    assert "`half_width`: `` n < 2: `` → `` n <= 2: ``: two pairs bound nothing" in explained
+    assert "`judge`: `` return 1 `` → `` return 2 ``" in unexplained
 
 
 def test_the_page_of_a_sample_estimates_all_mutants_by_how_it_went_at_first():

@@ -17,6 +17,7 @@ from experiments.record.run_directory import (
     read_metrics,
     read_predictions,
 )
+from tests.experiments.ledgers import row
 
 HISTORY = [{"epoch": 0, "step": 0}, {"epoch": 1, "step": 3, "top1": 12.5, "train/loss": 4.25}]
 
@@ -188,6 +189,21 @@ def test_without_a_result_there_is_none_and_a_damaged_one_is_named(directory):
     (directory.path / "result.json").write_text('{"status"')
     with pytest.raises(BadInput, match=r"result\.json is damaged .*force=true"):
         directory.result()
+
+
+def test_a_result_that_is_of_no_run_is_named_with_what_it_lacks(directory):
+    (directory.path / "result.json").write_text('{"status": "finished"}')
+    with pytest.raises(BadInput, match=r"result\.json is damaged \('run_id' is missing\)"):
+        directory.result()
+
+
+def test_a_result_is_typed_as_its_row_in_a_ledger_is(directory):
+    made = {**row(threads=None), "headline_value": 40, "top5": 70.5}
+    (directory.path / "result.json").write_text(json.dumps(made))
+    found = directory.result()
+    assert found == {"reason": "", **made} and next(iter(found)) == "reason"
+    (directory.path / "result.json").write_text(json.dumps({**made, "reason": "by hand", "seed": "3"}))
+    assert (directory.result()["reason"], directory.result()["seed"]) == ("by hand", 3)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
