@@ -167,19 +167,14 @@ def main() -> int:
     ]
     for mutant in unexplained:
         print(f"{mutant.name} ({mutant.status})\n  - {mutant.change.before}\n  + {mutant.change.after}")
-    waiting = sum(not mutant.has_run for mutant in mutants)
-    if waiting:
-        print(f"{waiting} mutants have no result yet; the same command goes on")
-        return 1
     if not options.only:
         chosen = f" --share {options.share:g} --seed {options.seed}" if options.share < 1 else ""
         command = f"python scripts/mutation.py{chosen}"
         text = page(mutants, explanations, read_first(), options.share, options.seed, command)
         PAGE.write_text(text, encoding="utf-8")
-    print(
-        f"{sum(mutant.killed for mutant in mutants)} of {len(mutants)} killed, {len(unexplained)} unexplained survive"
-    )
-    return 1 if unexplained else 0
+    killed, waiting = sum(mutant.killed for mutant in mutants), sum(not mutant.has_run for mutant in mutants)
+    print(f"{killed} of {len(mutants)} killed, {len(unexplained)} unexplained survive, {waiting} are to be run")
+    return 1 if unexplained or waiting else 0
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import math
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -79,13 +80,15 @@ def page(
     """The page in Markdown.
 
     Args:
-        mutants: all that were to be run.
+        mutants: all that were to be run; those without a result are counted apart.
         explanations: why survivors may survive.
         first: by the name of a mutant, whether it was killed when it was run for the first time.
         share: of the mutants of each file.
         seed: of the sample.
         command: makes the page again.
     """
+    waiting = Counter(mutant.file for mutant in mutants if not mutant.has_run)
+    mutants = [mutant for mutant in mutants if mutant.has_run]
     killed, total = sum(mutant.killed for mutant in mutants), len(mutants)
     survivors = [mutant for mutant in mutants if not mutant.killed]
     explained = sum(mutant.change in explanations for mutant in survivors)
@@ -97,6 +100,7 @@ def page(
         f"**{killed} of {total} mutants are killed: {killed / total:.1%}.** {_which(share, seed)}",
         "",
         *_at_first(mutants, first, share),
+        *_left_out(waiting),
         f"Made by `{command}` with mutmut {version('mutmut')}. A mutant is a small change of the code, such as `<` to "
         "`<=`, `1` to `2`, or an argument to `None`. It is killed if a test fails with it.",
         "",
@@ -118,6 +122,14 @@ def _which(share: float, seed: int) -> str:
     if share == 1:
         return "Every mutant was run."
     return f"They are a random sample of {share:.0%} of the mutants of each file (seed {seed})."
+
+
+def _left_out(waiting: Mapping[str, int]) -> list[str]:
+    """Which mutants are not part of the score, as they have not been run."""
+    if not waiting:
+        return []
+    files = ", ".join(f"{count} of `{file}`" for file, count in sorted(waiting.items()))
+    return [f"**{sum(waiting.values())} further mutants of the sample were not run and are left out:** {files}.", ""]
 
 
 def _at_first(mutants: Sequence[Mutant], first: Mapping[str, bool], share: float) -> list[str]:

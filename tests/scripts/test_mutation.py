@@ -86,6 +86,12 @@ def test_the_page_of_a_sample_estimates_all_mutants_by_how_it_went_at_first():
     assert "interval" not in page(MUTANTS, {}, first, 0.2, 7, "")
 
 
+def test_what_has_not_been_run_is_left_out_and_counted_by_file():
+    text = page([*MUTANTS, *[Mutant(name, "a.py", "not checked") for name in "ef"]], {}, {}, 0.2, 7, "")
+    assert "**2 of 4 mutants are killed: 50.0%.**" in text and "| `a.py` | 2 | 2 |" in text
+    assert "**2 further mutants of the sample were not run and are left out:** 2 of `a.py`." in text
+
+
 def test_every_explanation_of_the_checkout_is_of_a_file_that_is_mutated():
     for change in read_explanations(EXPLAINED):
         assert (ROOT / change.file).is_file() and change.before in " ".join((ROOT / change.file).read_text().split())
