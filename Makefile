@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/,)
 
-.PHONY: help setup test test-all lint audit docs report
+.PHONY: help setup test test-all lint audit mutation docs report
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ lint: ## style, import contracts, types of the library
 
 audit: ## known vulnerabilities of the versions in constraints.txt; skipped where the database cannot be reached
 	$(BIN)python scripts/audit.py
+
+mutation: ## small changes of the code that no test notices, a sample of them; takes about half an hour
+	$(BIN)python scripts/mutation.py --share 0.11 --seed 1
 
 docs: ## the site in site/, every warning an error
 	$(BIN)python scripts/make_docs.py

@@ -136,7 +136,7 @@ def _best(trials: Trials, setting: Setting) -> str:
     def merit(value: str) -> tuple[int, float]:
         validated = [_validated(run, setting) for run in trials[value] if run.status == "finished"]
         sign = 1 if describe_metric(setting.task, trials[value][0].metric).higher_is_better else -1
-        return len(validated), sign * sum(validated) / max(1, len(validated))
+        return len(validated), sign * sum(validated)  # of equally many values, the largest sum has the largest mean
 
     return max(trials, key=merit)
 

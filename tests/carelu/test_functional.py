@@ -361,6 +361,11 @@ def test_values_of_very_different_size_compete_in_float16(competition):
         (3, "feature", (2,)),
         (4, "feature", (1,)),
         (5, "feature", (1,)),
+        (1, "image_or_token", (0,)),
+        (2, "image_or_token", (1,)),
+        (3, "image_or_token", (2,)),
+        (4, "image_or_token", (1, 2, 3)),
+        (5, "image_or_token", (1, 2, 3, 4)),
         (4, (-1, 1), (3, 1)),
         (4, [0, 2], (0, 2)),
     ],
@@ -394,7 +399,17 @@ def test_competition_over_channels_measures_each_channel_separately(competition)
 
 @pytest.mark.parametrize(
     ("over", "ndim"),
-    [("samples", 4), ((4,), 4), ((-5,), 4), ((1, 1), 4), ((1, -3), 4), ((), 4), ("channel", 2), ("sample", 1)],
+    [
+        ("samples", 4),
+        ((4,), 4),
+        ((-5,), 4),
+        ((1, 1), 4),
+        ((1, -3), 4),
+        ((), 4),
+        ("channel", 2),
+        ("sample", 1),
+        ("feature", 0),
+    ],
     ids=str,
 )
 def test_over_that_does_not_fit_the_input_is_refused(over, ndim):

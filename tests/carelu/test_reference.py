@@ -38,6 +38,15 @@ def test_narrow_inputs_are_widened_and_float64_is_kept(dtype):
     assert reference.widen(wide) is wide
 
 
+def test_a_parameter_of_one_element_counts_as_a_number():
+    assert reference.as_number(0.5) == 0.5
+    for shape in ((), (1,), (1, 1)):
+        number = reference.as_number(torch.full(shape, 0.5))
+        assert (number.shape, number.item()) == ((), 0.5)
+    several = torch.tensor([0.5, 0.25])
+    assert reference.as_number(several) is several
+
+
 def test_the_largest_magnitude_is_a_constant_and_never_zero():
     z = torch.tensor([[1.0, -3.0], [0.0, 0.0]], requires_grad=True)
     largest = reference.largest_magnitude(z, (1,))

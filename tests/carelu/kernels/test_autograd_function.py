@@ -54,10 +54,10 @@ def test_a_gradient_that_is_differentiated_again_is_that_of_the_reference():
 
 @pytest.mark.parametrize("needed", [(True, True, True), (False, True, False), (True, False, True)])
 def test_gradients_come_in_their_places_with_none_where_none_is_needed(needed):
-    tensors = inputs()
-    gradients = differentiable_gradients(torch.ones(2, 5, dtype=torch.float64), tensors, SETTINGS, needed)
+    tensors, settings = inputs(), Settings("l1", (0,), 1.2, 0.5)
+    gradients = differentiable_gradients(torch.ones(2, 5, dtype=torch.float64), tensors, settings, needed)
     assert [gradient is not None for gradient in gradients] == list(needed)
-    output = reference.carelu(*tensors, gain=1.5, over=(1,), eps=1e-6).sum()
+    output = reference.carelu(*tensors, competition="l1", gain=1.2, over=(0,), eps=0.5).sum()
     for gradient, expected in zip(gradients, torch.autograd.grad(output, tensors), strict=True):
         if gradient is not None:
             torch.testing.assert_close(gradient, expected)

@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from carelu.kernels.layout import rows_of, same_layout, side_by_side_rows_of
+from carelu.kernels.layout import (
+    laid_out_as,
+    rows_of,
+    same_layout,
+    side_by_side_rows_of,
+    statistics_shape,
+    supported_rows,
+)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +47,24 @@ def test_tensor_with_gaps_or_repetitions_has_no_rows():
     for gaps in (z[:, ::2], z[:, :3], z[:1].expand(4, 6), z[:, :1].expand(4, 6)):
         assert rows_of(gaps, (1,)) is None
         assert side_by_side_rows_of(gaps, (0,)) is None
+
+
+def test_what_a_kernel_cannot_read_in_rows_is_refused_with_its_strides():
+    assert supported_rows(torch.empty(4, 6), (1,)) == (4, 6)
+    with pytest.raises(ValueError, match=r"strides \(1, 4\) over \(1,\)"):
+        supported_rows(torch.empty(6, 4).t(), (1,))
+
+
+def test_a_tensor_of_another_layout_is_copied_and_one_of_the_same_is_not():
+    z, tensor = torch.empty(2, 3, 4, 5).to(memory_format=torch.channels_last), torch.rand(2, 3, 4, 5)
+    copied = laid_out_as(z, tensor)
+    assert torch.equal(copied, tensor) and copied.stride() == z.stride()
+    assert laid_out_as(copied, copied) is copied
+
+
+def test_statistics_have_three_rows_and_one_element_for_each_competition():
+    assert statistics_shape((2, 3, 4), (1, 2)) == (3, 2, 1, 1)
+    assert statistics_shape((2, 3, 4), (0,)) == (3, 1, 3, 4)
 
 
 def test_rows_are_counted_in_64_bits():

@@ -9,8 +9,8 @@ import pytest
 from experiments.analysis import metrics
 from experiments.analysis.comparison import compare, inequalities, metrics_shown
 from experiments.analysis.evidence import read_evidence
-from experiments.analysis.statistics import LEVEL, holm, power
-from experiments.analysis.verdict import judge
+from experiments.analysis.statistics import LEVEL, detectable_difference, holm, power
+from experiments.analysis.verdict import judge, posterior
 from experiments.configuration.task_spec import spec_of
 from tests.experiments.ledgers import grid, row, write
 
@@ -76,6 +76,13 @@ def test_another_metric_has_no_margin_and_so_no_verdict(tmp_path):
     assert entry.p_holm < LEVEL
 
 
+def test_another_metric_is_compared_by_its_own_values(tmp_path):
+    rows = [{**each, "top5": 2 * each["top1"]} for each in gains(GAIN)]
+    found = compared(tmp_path / "ledger.csv", rows, "top5")
+    assert found["carelu"].paired.difference == pytest.approx(2 * np.mean(GAIN))
+    assert found["relu"].values == {0: 80.0, 1: 82.0, 2: 84.0, 3: 86.0}
+
+
 def test_where_lower_is_better_a_lower_value_is_better(tmp_path, monkeypatch):
     cifar = spec_of("cifar100")
     monkeypatch.setattr(metrics, "spec_of", lambda task: replace(cifar, headline="loss"))
@@ -90,6 +97,52 @@ def test_there_is_no_verdict_where_the_activation_or_the_baseline_diverged(tmp_p
     assert entry.p_holm < LEVEL
     assert (entry.diverged, entry.verdict, entry.posterior) == (1, None, None)
     assert not (entry.better or entry.different or entry.decided)
+
+
+def test_the_baseline_comes_first_and_is_compared_with_nothing(tmp_path):
+    found = compared(tmp_path / "ledger.csv", [*gains(GAIN, "tanh"), *gains(LOSS, "gelu")[4:]], baseline="tanh")
+    assert next(iter(found)) == "tanh"
+    entry = found["tanh"]
+    assert entry.paired is entry.p_holm is entry.verdict is entry.posterior is entry.level is None
+    assert (entry.unlike, entry.compared, entry.diverged) == ((), 2, 0)
+
+
+def test_the_level_is_the_mean_of_the_baseline_over_the_pairs(tmp_path):
+    rows = [*gains([0.5, 0.7, 0.9])[:5], row("elu", 99, 41.0)]  # carelu has the seeds 0 and 1 alone
+    found = compared(tmp_path / "ledger.csv", rows)
+    assert found["carelu"].level == 40.5 and found["elu"].level is None
+    assert found["carelu"].paired.n == 2 and found["elu"].paired.n == 0
+
+
+def test_what_is_detectable_is_found_at_the_level_that_the_tests_share(tmp_path):
+    pairs = [0.5, 0.7]
+    rows = [*gains(pairs), *gains([0.1, 0.4], "gelu")[2:], row("elu", 0, 41.0)]  # one pair is no test
+    entry = compared(tmp_path / "ledger.csv", rows)["carelu"]
+    assert entry.paired.detectable == pytest.approx(detectable_difference(2, np.std(pairs, ddof=1), LEVEL / 2))
+
+
+def test_a_margin_and_a_number_of_comparisons_may_be_given(tmp_path):
+    evidence = read_evidence(write(tmp_path / "ledger.csv", gains(GAIN + GAIN)))
+    (setting,) = evidence.settings()
+    entry = compare(evidence, setting, "top1", "relu", margin=2.0, comparisons=7)[1]
+    assert (entry.margin, entry.compared) == (2.0, 7)
+    expected = judge(GAIN + GAIN, 2.0, comparisons=7)
+    assert entry.verdict.negligible and entry.verdict.low == pytest.approx(expected.low)
+    assert entry.posterior.above == pytest.approx(posterior(GAIN + GAIN, 2.0).above)
+
+
+def test_bicubic_interpolation_is_the_reference_where_all_runs_agree_on_it(tmp_path):
+    rows = grid(["relu", "gelu"], range(2), ["superres"], **{"bicubic_psnr_y": 28.5, "set5/psnr_y": 36.0})
+    for each in rows:
+        each["set5/bicubic_psnr_y"] = 30.0 + each["seed"]
+    assert {entry.reference for entry in compared(tmp_path / "l.csv", rows, "psnr_y").values()} == {28.5}
+    assert {entry.reference for entry in compared(tmp_path / "l.csv", rows, "set5/psnr_y").values()} == {None}
+
+
+def test_runs_are_counted_by_how_they_ended(tmp_path):
+    rows = [*gains(GAIN), row("carelu", 8, status="failed"), row("carelu", 9, status="diverged")]
+    entry = compared(tmp_path / "ledger.csv", rows)["carelu"]
+    assert [entry.count(status) for status in ("finished", "failed", "diverged")] == [4, 1, 1]
 
 
 def test_a_run_of_another_activation_that_diverged_changes_nothing(tmp_path):

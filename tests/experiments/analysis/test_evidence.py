@@ -113,6 +113,47 @@ def test_a_bad_row_is_named_with_line_and_column_and_the_rest_is_used(tmp_path, 
     assert named in evidence.problems[0]
 
 
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"value": 100.5}, "column 'headline_value' is '100.5', and the best possible is 100"),
+        ({"top5": 101.0}, "column 'top5' is '101.0', and the best possible is 100"),
+        ({"loss": -0.5}, "column 'loss' is '-0.5', and the best possible is 0"),
+        ({"validation/loss": -0.5}, "column 'validation/loss' is '-0.5'"),
+    ],
+)
+def test_what_is_better_than_the_best_possible_is_no_measurement(tmp_path, fields, named):
+    evidence = read_evidence(write(tmp_path / "ledger.csv", [row(seed=0), row(seed=1, **fields)]))
+    assert [run.seed for run in evidence.runs] == [0]
+    assert named in evidence.problems[0]
+
+
+def test_the_best_possible_itself_is_a_measurement(tmp_path):
+    rows = [row(seed=0, value=100.0, loss=0.0), row("gelu", 0, 31.0, "superres", bicubic_psnr_y=400.0)]
+    assert read_evidence(write(tmp_path / "ledger.csv", rows)).problems == ()
+
+
+def test_a_finished_run_without_its_records_is_named(tmp_path):
+    rows = [row(seed=seed, run_id=f"run-{seed}") for seed in (0, 1)] + [row(seed=2, run_id="run-2", status="failed")]
+    evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "run-0.jsonl").write_text('{"epoch": 1}\n')
+    (problem,) = evidence.without_metrics()
+    assert problem.startswith("run-1 ")
+
+
+def test_activations_with_the_same_keys_are_ordered_by_their_values(tmp_path):
+    rows = [row(f"carelu(gain={gain})", 0) for gain in (3, 2, 4)]
+    evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
+    assert activations_of(evidence.runs) == ["carelu(gain=2)", "carelu(gain=3)", "carelu(gain=4)"]
+
+
+def test_a_function_that_was_not_recorded_is_called_unknown(tmp_path):
+    rows = [row("mine", 0, activation_hash=""), row("mine", 0, activation_hash="badbadbadbad", run_id="another")]
+    evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
+    assert sorted(run.act for run in evidence.runs) == ["mine#badbad", "mine#unknown"]
+
+
 def test_bytes_that_are_no_text_damage_their_row_only(tmp_path):
     file = write(tmp_path / "ledger.csv", [row(seed=0), row(seed=1)])
     file.write_bytes(file.read_bytes().replace(b"resnet18", b"\xff\xfe", 1))

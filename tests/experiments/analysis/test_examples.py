@@ -112,6 +112,22 @@ def test_the_psnr_of_images_is_compared_in_decibels(tmp_path):
     assert compared(evidence, "ssim_y") == ({}, ())
 
 
+@pytest.mark.parametrize(("away", "used"), [(0.02, True), (0.05, False)])
+def test_decibels_may_be_a_thousandth_away_from_the_ledger(tmp_path, away, used):
+    results = {(act, seed): np.full(14, 31.0) for act in ("relu", "gelu") for seed in (0, 1)}
+    rows = [row(act, seed, 31.0 + away, "superres") for act, seed in results]
+    found, problems = compared(published(tmp_path, rows, results, "test/psnr_y"), "psnr_y")
+    assert (len(found), len(problems)) == ((1, 0) if used else (0, 4))
+
+
+@pytest.mark.parametrize(("wrong", "used"), [(3, True), (4, False)])
+def test_an_accuracy_may_be_three_examples_away_from_the_ledger(tmp_path, wrong, used):
+    results = {(act, seed): np.arange(200) < 100 for act in ("relu", "gelu") for seed in (0, 1)}
+    rows = [row(act, seed, 50.0 + wrong / 2) for act, seed in results]
+    found, problems = compared(published(tmp_path, rows, results))
+    assert (len(found), len(problems)) == ((1, 0) if used else (0, 4))
+
+
 def test_predictions_of_run_directories_are_found_as_well(tmp_path):
     rows, results = runs()
     for each in rows:
@@ -150,6 +166,13 @@ def test_a_file_that_is_damaged_or_does_not_fit_is_named_and_the_others_are_used
     found, (problem,) = compared(published(tmp_path, rows, results))
     assert named in problem and rows[2]["run_id"] in problem
     assert found["carelu"].seeds == 2
+
+
+def test_two_examples_are_enough_to_compare(tmp_path):
+    results = {(act, seed): np.array([True, act == "gelu"]) for act in ("relu", "gelu") for seed in (0, 1)}
+    rows = [row(act, seed, 100 * float(kept.mean())) for (act, seed), kept in results.items()]
+    found, problems = compared(published(tmp_path, rows, results))
+    assert (found["gelu"].examples, found["gelu"].difference, problems) == (2, 50.0, ())
 
 
 def test_without_predictions_or_with_a_divergence_nothing_is_said(tmp_path):

@@ -4,6 +4,7 @@ import pytest
 
 from experiments.analysis.evidence import read_evidence
 from experiments.analysis.findings import check_subjects, findings, of_subjects
+from experiments.analysis.metrics import describe_metric
 from experiments.errors import BadInput
 from tests.experiments.ledgers import grid, row, write
 
@@ -16,6 +17,21 @@ def test_each_activation_and_setting_that_shares_a_seed_is_a_finding(tmp_path):
     rows = [*grid(("relu", "gelu", "carelu"), range(2), ("cifar100", "text")), row("mish", 7)]
     said = [(finding.setting.task, finding.entry.act) for finding in found(tmp_path, rows)]
     assert said == [("cifar100", "carelu"), ("cifar100", "gelu"), ("text", "carelu"), ("text", "gelu")]
+
+
+def test_a_finding_is_about_its_metric_the_headline_on_every_set_or_the_one_that_is_asked_for(tmp_path):
+    rows = [{**each, "top5": 90.0, "other/top1": 30.0} for each in grid(("relu", "gelu"), range(2))]
+    evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
+    names = ["top1", "other/top1"]
+    assert [finding.metric for finding in findings(evidence, "relu")] == [
+        describe_metric("cifar100", name) for name in names
+    ]
+    (one,) = findings(evidence, "relu", "top5")
+    assert one.metric == describe_metric("cifar100", "top5") and one.entry.values == {0: 90.0, 1: 90.0}
+    assert one.setting == evidence.settings()[0]
+    (shared,) = findings(evidence, "relu", "top5", together=True)
+    assert shared == one
+    assert findings(evidence, "relu", "psnr_y", together=True) == []
 
 
 def test_one_pair_is_a_finding_that_is_undecided(tmp_path):

@@ -22,6 +22,11 @@ def test_runs_that_differ_in_activation_and_seed_are_one_sweep(tmp_path):
     assert commands_of(tmp_path, commands) == ("python run.py -m task=text act=relu,gelu seed=0,1",)
 
 
+def test_another_program_is_told_first_that_it_sweeps(tmp_path):
+    commands = [(seed, f"suite task=text act=relu seed={seed}") for seed in (0, 1)]
+    assert commands_of(tmp_path, commands) == ("suite -m task=text act=relu seed=0,1",)
+
+
 def test_a_sweep_makes_no_run_that_was_not_there(tmp_path):
     commands = [
         (0, "python run.py act=relu seed=0"),
@@ -34,6 +39,12 @@ def test_a_sweep_makes_no_run_that_was_not_there(tmp_path):
 def test_runs_of_several_processes_are_started_one_by_one(tmp_path):
     commands = [(seed, f"torchrun --nproc_per_node=2 run.py act=relu seed={seed}") for seed in (0, 1)]
     assert commands_of(tmp_path, commands) == tuple(command for _, command in commands)
+
+
+def test_a_command_that_does_not_say_its_seed_or_its_one_activation_is_kept(tmp_path):
+    commands = [(seed, f"python run.py act={act}") for act in ("relu", "relu act=gelu") for seed in (0, 1)]
+    commands += [(3, "python run.py seed=3"), (4, "python run.py act=relu seed=5")]
+    assert commands_of(tmp_path, commands) == tuple(dict.fromkeys(command for _, command in commands))
 
 
 def test_quoted_values_and_strange_commands_are_kept(tmp_path):

@@ -66,6 +66,19 @@ def test_paired_comparison_of_three_pairs_by_hand():
     assert comparison.effect_size == pytest.approx(2 / math.sqrt(math.pi))
 
 
+def test_the_effect_size_is_the_mean_in_standard_deviations_with_the_correction_of_hedges():
+    differences = [2.0, 6.0, 4.0, 12.0]
+    correction = math.gamma(3 / 2) / (math.sqrt(3 / 2) * math.gamma(2 / 2))  # J(3)
+    expected = np.mean(differences) / np.std(differences, ddof=1) * correction
+    assert from_differences(differences).effect_size == pytest.approx(expected)
+
+
+def test_whole_numbers_are_compared_as_numbers_with_a_fraction():
+    large = 2**53
+    found = compare_paired({0: large, 1: 1.5, 2: 3}, {0: large, 1: 1, 2: 1})
+    assert found.difference == pytest.approx(2.5 / 3)
+
+
 @pytest.mark.parametrize("n", [2, 3, 5, 10, 30])
 def test_p_value_is_that_of_the_paired_t_test(n):
     generator = np.random.default_rng(n)
@@ -165,8 +178,10 @@ def test_values_that_are_not_finite_are_refused_by_name(value):
         summarise([1.0, value])
     with pytest.raises(ValueError, match=f"gelu has the value {value}"):
         mean_ranks({"relu": [1.0], "gelu": [value]})
-    with pytest.raises(ValueError, match=str(value)):
+    with pytest.raises(ValueError, match=f"treatment and baseline has the value {value}"):
         normalised_gain(value, 1.0, 100)
+    with pytest.raises(ValueError, match=str(value)):
+        normalised_gain(1.0, value, 100)
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 10])
@@ -220,20 +235,45 @@ def test_power_is_that_of_the_noncentral_t_distribution():
     assert power(5, 0.9, 1.3) == power(5, 0.9, -1.3) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("difference", [0.01, 0.1, 0.4])
+def test_power_at_small_differences_is_that_of_the_noncentral_t_distribution(difference):
+    shift, bound = difference * math.sqrt(5), stats.t.isf(0.025, 4)
+    expected = stats.nct.sf(bound, 4, shift) + stats.nct.cdf(-bound, 4, shift)
+    assert power(5, 1.0, difference) == pytest.approx(expected, rel=1e-6)
+    assert power(5, 1.0, difference) > 0.05
+
+
 def test_power_at_its_limits():
     assert power(5, 1.0, 0.0) == power(5, 0.0, 0.0) == 0.05
     assert power(5, 1.0, 1e-200) == power(5, 1e300, 1.0) == 0.05
     assert power(5, 0.0, 0.1) == power(5, 1e-320, 1.0) == 1.0
     assert power(1, 1.0, 100.0) == 0.0
+    assert power(2, 1.0, 1e12) == 1.0
+    assert 0 < power(5, 1.0, 1.0, 1e-6) < power(5, 1.0, 1.0) < 1
     assert detectable_difference(1, 1.0) is detectable_difference(5, 0.0) is None
 
 
 @pytest.mark.parametrize(
-    ("sd", "difference", "alpha"), [(-1, 1, 0.05), (math.nan, 1, 0.05), (1, math.inf, 0.05), (1, 1, 0)]
+    ("sd", "difference", "alpha"),
+    [
+        (-1, 1, 0.05),
+        (math.nan, 1, 0.05),
+        (math.inf, 1, 0.05),
+        (1, math.inf, 0.05),
+        (1, 1, 0),
+        (1, 1, 0.9e-6),
+        (1, 1, 1),
+    ],
 )
 def test_power_refuses_impossible_numbers(sd, difference, alpha):
     with pytest.raises(ValueError, match="power needs"):
         power(3, sd, difference, alpha)
+
+
+@pytest.mark.parametrize("wanted", [0.05, 0.01, 1.0, 1.5])
+def test_a_wanted_power_is_above_the_level_and_below_one(wanted):
+    with pytest.raises(ValueError, match=f"wanted power is {wanted}"):
+        detectable_difference(5, 1.0, 0.05, wanted)
 
 
 def test_detectable_difference_is_found_in_four_of_five_experiments():

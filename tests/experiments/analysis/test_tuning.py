@@ -40,6 +40,7 @@ def test_settings_that_differ_in_more_than_the_key_are_tuned_apart(tmp_path):
         {"trainer.selection": "validation"},
     ]
     assert tuning.evidence.settings() == list(tuning.trials)
+    assert tuning.key == KEY and list(next(iter(tuning.trials.values()))["relu"]) == ["0.1", "0.2", "0.4"]
     assert len(tuning.evidence.runs) == 2 * 2 * 3
 
 
@@ -132,6 +133,11 @@ def test_the_value_of_a_recipe_that_does_not_override_the_key_is_read_from_the_p
             (tmp_path / "configs" / f"{each['run_id']}.yaml").write_text(text)
     table = tables_of(tmp_path / "ledger.csv", rows, tuned=KEY)["cifar100_tuned"]
     assert cells(table)["relu"]["tuned_value"].value == "0.2"
+    for text in ("optim:\n  optimizer:\n    lr: null\n", "seed: 1\n"):
+        for file in (tmp_path / "configs").iterdir():
+            file.write_text(text)
+        table = tables_of(tmp_path / "ledger.csv", rows, tuned=KEY)["cifar100_tuned"]
+        assert cells(table)["relu"]["tuned_value"].value == "recipe's own"
     for file in (tmp_path / "configs").iterdir():
         file.unlink()
     table = tables_of(tmp_path / "ledger.csv", rows, tuned=KEY)["cifar100_tuned"]
@@ -163,5 +169,6 @@ def test_a_choice_is_never_made_on_test(tmp_path):
 
 
 def test_a_key_in_which_no_runs_differ_is_answered_with_those_there(tmp_path):
-    with pytest.raises(BadInput, match=r"unknown key to tune .*'optim.optimizer.lrr'; did you mean optim.optimizer.lr"):
+    answer = r"unknown key to tune .*'optim.optimizer.lrr'; did you mean optim.optimizer.lr.*keys that runs override: "
+    with pytest.raises(BadInput, match=answer + "optim.optimizer.lr, trainer.selection"):
         tables_of(tmp_path / "ledger.csv", grid_of(), tuned="optim.optimizer.lrr")

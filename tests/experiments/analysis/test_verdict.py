@@ -1,12 +1,14 @@
 """Verdicts: what chosen differences give, and how often they are wrong when seeds are added until they decide."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from experiments.analysis.verdict import LEVEL, MIXTURE, half_width, judge, posterior
+from experiments.analysis import verdict as module
+from experiments.analysis.verdict import LEVEL, MIXTURE, fewest_pairs, half_width, judge, posterior
 
 
 def e_value(n, t):
@@ -29,6 +31,56 @@ def test_half_widths_are_those_of_the_published_rule(n, expected):
 def test_too_few_pairs_bound_nothing(n):
     verdict = judge([0.1 * each for each in range(n)], 0.5)
     assert math.isinf(verdict.high) and verdict.word == "undecided"
+
+
+def test_two_pairs_bound_a_mean_at_a_lower_level():
+    assert math.isfinite(half_width(2, 0.5)) and math.isinf(half_width(1, 0.5))
+
+
+@pytest.mark.parametrize("comparisons", [1, 3, 20])
+def test_the_fewest_pairs_are_the_first_with_an_interval_at_the_level_that_comparisons_share(comparisons):
+    n = fewest_pairs(comparisons)
+    assert math.isfinite(half_width(n, LEVEL / comparisons)) and math.isinf(half_width(n - 1, LEVEL / comparisons))
+
+
+def test_one_comparison_is_the_default():
+    assert fewest_pairs() == fewest_pairs(1)
+
+
+def test_without_a_pair_nothing_is_known():
+    verdict = judge([], 0.5)
+    assert math.isnan(verdict.difference)
+    said = (verdict.word, verdict.negligible, verdict.n, verdict.low, verdict.high, verdict.seeds_needed)
+    assert said == ("undecided", False, 0, -math.inf, math.inf, None)
+
+
+def test_a_single_pair_has_a_difference_and_no_spread_to_compute():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # NumPy's, of a standard deviation without degrees of freedom
+        verdict = judge([0.2], 0.5)
+    assert (verdict.n, verdict.difference, verdict.seeds_needed) == (1, 0.2, None)
+
+
+def test_two_pairs_say_how_many_would_decide():
+    assert judge([0.5, 0.4], 0.3).seeds_needed == fewest_pairs()
+
+
+def test_the_margin_itself_is_neither_negligible_nor_equivalent():
+    assert [judge([difference] * 4, 0.5).negligible for difference in (0.5, -0.5)] == [False, False]
+    wide = judge(SPREAD + 0.01, 0.5)
+    assert wide.word == "equivalent" and -wide.low < wide.high
+    assert judge(SPREAD + 0.01, wide.high).word == "undecided"
+    assert judge(SPREAD - 0.01, wide.high).word == "undecided"
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_seeds_are_counted_from_the_next_one_up_to_the_most(monkeypatch, direction):
+    differences = [direction * each for each in (0.5, 0.4, 0.6, 0.3)]
+    assert judge(differences, 0.1).seeds_needed == 5
+    needed = judge([direction * each for each in (0.5, -0.4, 0.9, 0.2, 0.6)], 0.1).seeds_needed
+    for most, found in ((needed, needed), (needed - 1, None)):
+        monkeypatch.setattr(module, "MOST_SEEDS", most)
+        assert judge([direction * each for each in (0.5, -0.4, 0.9, 0.2, 0.6)], 0.1).seeds_needed == found
 
 
 @pytest.mark.parametrize("n", [5, 8])
@@ -88,7 +140,13 @@ def test_posterior_is_that_of_the_t_distribution():
     assert share.above + share.within + share.below == pytest.approx(1)
     t = (np.mean(differences) - 0.3) / (np.std(differences, ddof=1) / 2)
     assert share.above == pytest.approx(stats.t.cdf(t, 3))
-    assert posterior([0.1, 0.1], 0.3) is None
+    t = (-0.3 - np.mean(differences)) / (np.std(differences, ddof=1) / 2)
+    assert share.below == pytest.approx(stats.t.cdf(t, 3))
+    assert posterior([0.1, 0.1], 0.3) is None and posterior([0.1], 0.3) is None
+
+
+def test_two_differences_have_a_posterior():
+    assert posterior([-1.0, 1.0], 0.0).above == pytest.approx(0.5)
 
 
 def simulate(draw, margin, samples=2000, most=20):

@@ -68,6 +68,11 @@ def test_every_text_comes_back_as_it_was_written(file, text):
     assert ledger.read(file) == (rows, [])
 
 
+def test_a_row_knows_its_line_in_the_file(file):
+    ledger.write(file, [typed("a", command="two\nlines"), typed("b")])
+    assert [each.line for each in ledger.read(file)[0]] == [2, 4]
+
+
 def test_a_row_is_typed(file):
     ledger.write(file, [typed(seed=3, threads=None, git_dirty=True, overrides={"b": 1, "a": 0.5}, top5=70)])
     ((read,), problems) = ledger.read(file)

@@ -7,14 +7,16 @@ import pytest
 import yaml
 
 from experiments.configuration.composition import compose
+from experiments.configuration.identity import run_folder
 from experiments.configuration.schema import validate
 from experiments.errors import BadInput
 from experiments.record import ledger
-from experiments.record.publication import publish, restore
+from experiments.record.publication import publish, read_config, restore, without_keys
 from experiments.record.run_directory import METRICS, RESULT, RunDirectory
+from experiments.record.sums import write_sums
 from tests import forked
 from tests.conftest import ROOT
-from tests.experiments.ledgers import row
+from tests.experiments.ledgers import row, write
 
 
 def write_result(folder, **fields):
@@ -161,3 +163,63 @@ def test_the_published_ledger_is_whole_and_made_by_committed_code():
         assert not each.git_dirty
         for place in (f"metrics/{each.run_id}.jsonl", f"configs/{each.run_id}.yaml"):
             assert (ROOT / "results" / place).exists()
+
+
+def test_restored_results_are_whole_and_a_folder_that_is_there_is_used(tmp_path):
+    rows = [row(seed=seed, run_id=f"run-{seed}", config_hash=f"{seed}abc") for seed in range(3)]
+    write(tmp_path / "results" / "ledger.csv", rows)
+    (tmp_path / "results" / "pictures").mkdir()
+    (tmp_path / "results" / "pictures" / "run-1.png").write_bytes(b"picture")
+    folders = [run_folder(tmp_path / "runs", "cifar100", "small", "relu", seed, f"{seed}abc") for seed in range(3)]
+    folders[0].mkdir(parents=True)
+    (folders[0] / RESULT).write_text("{}")  # has ended; what it holds is not looked at
+    folders[1].mkdir()
+    assert restore(tmp_path / "results" / "ledger.csv", tmp_path / "runs") == ["run-1", "run-2"]
+    assert (folders[0] / RESULT).read_text() == "{}"
+    result = json.loads((folders[1] / RESULT).read_text())
+    assert {key: result[key] for key in ("reason", "notes", "chance", "run_id", "status", "top1")} == {
+        "reason": "",
+        "notes": "",
+        "chance": "",
+        "run_id": "run-1",
+        "status": "finished",
+        "top1": 40.0,
+    }
+    assert (folders[1] / "artifacts" / "comparison.png").read_bytes() == b"picture"
+    assert not (folders[2] / "artifacts").exists() and not (folders[2] / METRICS).exists()
+    assert [each.run_id for each in ledger.read(tmp_path / "runs" / "ledger.csv")[0]] == ["run-1", "run-2"]
+
+
+def test_nothing_restored_writes_no_ledger(tmp_path):
+    write(tmp_path / "ledger.csv", [])
+    assert restore(tmp_path / "ledger.csv", tmp_path / "runs") == []
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_edited_run_is_published_with_a_warning(runs, tmp_path):
+    write_sums(runs / "relu" / "s1", [METRICS], {})
+    (runs / "relu" / "s1" / METRICS).write_text("edited")
+    with pytest.warns(UserWarning, match=rf"{METRICS} of .* is not as the run wrote it"):
+        assert publish(runs, tmp_path / "results", {"act": "relu"}) == ["relu-s0", "relu-s1"]
+
+
+@pytest.mark.parametrize(
+    "content", ["key: [1, {'a': 'x${oc.env:HOME}'}]", "${b}: 1", "a: {b: {'${c}': 1}}", "a: [[b, [['${d}']]]]"]
+)
+def test_an_interpolation_anywhere_in_a_recorded_configuration_is_refused(tmp_path, content):
+    (tmp_path / "config.yaml").write_text(f"first: text\n{content}\n")
+    with pytest.raises(BadInput, match=r"config\.yaml holds the interpolation '.*\$\{"):
+        read_config(tmp_path / "config.yaml")
+
+
+@pytest.mark.parametrize("content", ["[1]", "text", "", "a: [", "a: &a [*a]"])
+def test_a_configuration_that_is_no_mapping_is_named(tmp_path, content):
+    (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(BadInput, match=r"config\.yaml cannot be read \("):
+        read_config(tmp_path / "config.yaml")
+
+
+def test_keys_are_left_out_by_their_whole_dotted_name():
+    config = {"data": {"root": "here", "name": "x", "inner": {"root": 1}}, "root": 2, "seed": 3}
+    assert without_keys(config, ("data.root", "seed")) == {"data": {"name": "x", "inner": {"root": 1}}, "root": 2}
+    assert config["data"]["root"] == "here"

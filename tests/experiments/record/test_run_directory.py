@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from experiments.record.run_directory import (
     read_metrics,
     read_predictions,
 )
+from tests.experiments.ledgers import row
 
 HISTORY = [{"epoch": 0, "step": 0}, {"epoch": 1, "step": 3, "top1": 12.5, "train/loss": 4.25}]
 
@@ -58,6 +60,29 @@ def test_a_run_that_another_process_holds_is_refused_until_that_process_ends(dir
     with directory.lock():
         assert json.loads((directory.path / "holder.json").read_text())["process"] == os.getpid()
     assert not (directory.path / "holder.json").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]"])
+def test_a_holder_that_says_nothing_is_unknown(directory, content):
+    context = multiprocessing.get_context("fork")
+    holding, let_go = context.Event(), context.Event()
+
+    def hold():
+        with directory.lock():
+            (directory.path / "holder.json").write_text(content)
+            holding.set()
+            let_go.wait(30)
+
+    other = context.Process(target=hold)
+    other.start()
+    try:
+        assert holding.wait(30)
+        held = pytest.raises(BadInput, match="process unknown on unknown has run it since unknown")
+        with held, directory.lock():
+            pytest.fail("two processes hold the run")
+    finally:
+        let_go.set()
+        other.join()
 
 
 def test_the_lock_is_let_go_of_after_a_failure(directory):
@@ -144,6 +169,13 @@ def test_a_damaged_line_of_the_metrics_is_named(directory, line):
         read_metrics(file)
 
 
+def test_of_a_long_damaged_line_the_beginning_is_quoted(directory):
+    file = directory.path / "metrics.jsonl"
+    file.write_text("a" * 1000)
+    with pytest.raises(BadInput, match=f"damaged: '{'a' * 60}' is not"):
+        read_metrics(file)
+
+
 @pytest.mark.parametrize(("status", "kept"), [("finished", False), ("diverged", False), ("failed", True)])
 def test_the_traceback_of_an_earlier_attempt_goes_with_a_result_that_is_no_failure(directory, status, kept):
     (directory.path / "traceback.txt").write_text("of an earlier attempt")
@@ -157,6 +189,21 @@ def test_without_a_result_there_is_none_and_a_damaged_one_is_named(directory):
     (directory.path / "result.json").write_text('{"status"')
     with pytest.raises(BadInput, match=r"result\.json is damaged .*force=true"):
         directory.result()
+
+
+def test_a_result_that_is_of_no_run_is_named_with_what_it_lacks(directory):
+    (directory.path / "result.json").write_text('{"status": "finished"}')
+    with pytest.raises(BadInput, match=r"result\.json is damaged \('run_id' is missing\)"):
+        directory.result()
+
+
+def test_a_result_is_typed_as_its_row_in_a_ledger_is(directory):
+    made = {**row(threads=None), "headline_value": 40, "top5": 70.5}
+    (directory.path / "result.json").write_text(json.dumps(made))
+    found = directory.result()
+    assert found == {"reason": "", **made} and next(iter(found)) == "reason"
+    (directory.path / "result.json").write_text(json.dumps({**made, "reason": "by hand", "seed": "3"}))
+    assert (directory.result()["reason"], directory.result()["seed"]) == ("by hand", 3)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
@@ -175,6 +222,32 @@ def test_a_process_that_leaves_the_record_to_another_writes_nothing(tmp_path):
         others.save({})
         others.finish({"status": "finished"})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_predictions_are_read_as_they_were_written_and_nothing_else_is(directory):
+    written = {"test/correct": np.array([True, False]), "set5/psnr_y": np.array([31.5, 30.25])}
+    directory.write_predictions({})
+    assert names_in(directory.path) == set()
+    directory.write_predictions(written)
+    file = directory.path / "predictions.npz"
+    found = read_predictions(file)
+    assert found.keys() == written.keys()
+    assert all(np.array_equal(found[name], values) for name, values in written.items())
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("note.txt", "by hand")
+    with pytest.raises(BadInput, match=r"predictions\.npz is damaged \(it holds other things than arrays\)"):
+        read_predictions(file)
+    np.savez(file, anything=np.array([{}], dtype=object))
+    with pytest.raises(BadInput, match=r"predictions\.npz is damaged \(.*pickle"):
+        read_predictions(file)
+
+
+def test_a_task_without_a_state_writes_none(directory):
+    directory.write_task_state({})
+    assert names_in(directory.path) == set()
+    directory.write_task_state({"words": ["naïve"]})
+    assert read_json(directory.path / "task.json") == {"words": ["naïve"]}
+    assert "naïve" in (directory.path / "task.json").read_text(encoding="utf-8")
 
 
 def test_predictions_that_say_they_need_another_version_of_zip_are_damaged(directory):

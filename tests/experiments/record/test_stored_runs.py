@@ -59,6 +59,10 @@ def test_every_run_is_found_once_with_its_status_and_size(root):
     ]
     finished = next(run for run in runs if run.act == "relu" and run.seed == 0)
     assert 1000 < finished.size < 5000 and finished.in_ledger and finished.metric == "top1"
+    assert (finished.value, finished.wall_seconds) == (finished.row.headline_value, 400.0) and finished.value > 30
+    interrupted = next(run for run in runs if run.seed == 7)
+    assert interrupted.in_ledger is False and interrupted.row is interrupted.metric is interrupted.value is None
+    assert interrupted.size == (interrupted.folder / "config.yaml").stat().st_size
 
 
 def test_a_run_that_a_process_holds_is_running_and_is_not_removed(root):
@@ -71,10 +75,23 @@ def test_a_run_that_a_process_holds_is_running_and_is_not_removed(root):
     assert folder.exists()
 
 
+def test_a_lock_that_nobody_holds_is_no_sign_of_a_running_process(root):
+    (folder,) = (root / "text/small/carelu").iterdir()
+    with RunDirectory(folder).lock():
+        pass
+    (folder / "run.lock").touch()  # a file of the lock may stay
+    assert [run.folder for run in choose(stored_runs(root)[0], status="interrupted")] == [folder]
+
+
 def test_a_damaged_folder_is_named_and_does_not_hide_the_others(root):
     (root / "text/small/carelu/s7-0123456789/config.yaml").write_text("seed: [")
-    runs, (problem,) = stored_runs(root)
-    assert len(runs) == 5 and "s7-0123456789 is left out" in problem
+    (folder,) = (root / "cifar100/small/carelu").glob("s0-*")  # the first folder, and the ledger has its row
+    (folder / "result.json").write_text("{")
+    runs, problems = stored_runs(root)
+    assert len(runs) == 5 and all(run.folder != folder for run in runs)
+    assert [
+        f"{name} is left out" in problem for name, problem in zip((folder.name, "s7-0123456789"), problems, strict=True)
+    ]
 
 
 def test_runs_are_chosen_by_names_and_a_wrong_name_is_answered(root):
@@ -83,6 +100,8 @@ def test_runs_are_chosen_by_names_and_a_wrong_name_is_answered(root):
     assert len(choose(runs, act="carelu(gain=2)")) == 1
     assert len(choose(runs, task="cifar100", recipe="small", status="finished")) == 4
     assert choose(runs, status="diverged") == []
+    rows = [run for run in runs if run.act == "carelu(gain=2)"]
+    assert choose(rows, act="carelu") == rows
     with pytest.raises(BadInput, match="unknown recipe of these runs: 'smal'; did you mean small"):
         choose(runs, recipe="smal")
 
@@ -91,10 +110,17 @@ def test_a_run_is_named_by_folder_id_or_a_part_that_no_other_has(root):
     runs, _ = stored_runs(root)
     one = next(run for run in runs if run.seed == 7)
     assert named(runs, "s7-") is named(runs, one.run_id) is named(runs, str(one.folder)) is one
-    with pytest.raises(BadInput, match="'relu-s0' is part of 2 runs; name one of them"):
-        named(runs, "relu-s0")
+    with pytest.raises(BadInput, match=r"'small-relu-s' is part of 2 runs; name one of them: [^,]*, [^,]*$"):
+        named(runs, "small-relu-s")
+    with pytest.raises(BadInput, match=r"'-s' is part of 6 runs; name one of them: ([^,]*, ){5}…$"):
+        named(runs, "-s")
     with pytest.raises(BadInput, match="unknown run 'nothing'"):
         named(runs, "nothing")
+
+
+def test_an_interrupted_run_is_removed_with_what_it_has(root):
+    remove(root, choose(stored_runs(root)[0], status="interrupted"))
+    assert not (root / "text").exists() and len(stored_runs(root)[0]) == 5
 
 
 def test_removing_takes_folder_row_and_empty_parents_and_leaves_the_rest(root):

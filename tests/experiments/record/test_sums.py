@@ -35,7 +35,19 @@ def test_files_that_are_written_later_and_files_that_are_lost_count(folder):
     (folder / "b.jsonl").unlink()
     (folder / "c.json").write_text("[]")
     assert altered(folder) == ["b.jsonl", "c.json"]
-    assert "b.jsonl, c.json of" in note_on_altered(folder)
+    assert note_on_altered(folder).startswith(f"b.jsonl, c.json of {folder} are not as the run wrote them: ")
+
+
+def test_what_stands_after_a_damaged_line_is_looked_at_as_well(folder):
+    (folder / SUMS).write_text("nonsense\n" + (folder / SUMS).read_text())
+    (folder / "c.json").write_text("[]")
+    assert altered(folder) == [SUMS, "c.json"]
+
+
+def test_a_file_of_checksums_that_cannot_be_read_counts_as_altered(folder):
+    (folder / SUMS).unlink()
+    (folder / SUMS).mkdir()
+    assert altered(folder) == [SUMS]
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"nonsense\n", b"0  ../a.json\n", b"0  \n"])

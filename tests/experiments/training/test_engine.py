@@ -1,10 +1,12 @@
 """The training loop against a reference loop, for each task: steps, learning rates, batches, evaluation, ends."""
 
+import copy
 import math
 import random
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,12 +16,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from carelu import ActivationFactory
+from experiments.distributed.processes import SingleProcess
+from experiments.record import checkpoint
 from experiments.tasks.cifar100 import dataset as cifar100
 from experiments.tasks.cifar100.resnet import resnet18
 from experiments.tasks.cifar100.task import CIFAR100
-from experiments.tasks.contract import Task
+from experiments.tasks.contract import Splits, Task
 from experiments.tasks.superres.task import SuperResolution
 from experiments.tasks.text.task import TextClassification
+from experiments.training import engine
+from experiments.training.state import Diverged, Interrupted
 from tests.experiments.watched_run import watch
 
 MULTIPLIER = 0.5
@@ -454,3 +460,304 @@ def test_selection_looks_at_the_held_out_part_alone(reference_cifar100, monkeypa
     result = judged(reference_cifar100, monkeypatch, {TEST_IMAGES: test, HELD_OUT: held_out}, *wanted)
     assert (result["headline_value"], result["headline_epoch"]) == (test[chosen - 1]["top1"], chosen)
     assert result["validation/top1"] == held_out[chosen - 1]["top1"]
+
+
+# With a model of one weight: what is recorded, logged, shown and saved, and how training ends
+
+
+class Halves:
+    """Training batches: three an epoch, of two, two and one example with x = 1, 2, 3 and y = 4x."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __len__(self):
+        return 3
+
+    def epoch(self, seed, epoch, done_steps, shard):
+        self.asked.append((seed, epoch, done_steps, shard))
+        for step in range(done_steps, 3):
+            x = torch.full((1 if step == 2 else 2, 1), step + 1.0)
+            yield x, 4 * x
+
+
+class OneWeight:
+    """A task whose model is y = w x; its evaluations return what they are given."""
+
+    headline = ("error", False)
+
+    def __init__(self, evaluations):
+        self.evaluations, self.spoilt_at, self.factor = list(evaluations), None, math.nan
+
+    def loss(self, model, batch):
+        x, y = batch
+        loss = (model(x) - y).square().mean()
+        self.steps = getattr(self, "steps", 0) + 1
+        return (loss * self.factor if self.steps == self.spoilt_at else loss), {"error": loss.detach().sqrt()}, len(x)
+
+    def evaluate(self, model, batches):
+        return {"error": self.evaluations.pop(0)}
+
+    def predictions(self, model, batches):
+        return {"error": np.arange(2)}
+
+    def write_artifacts(self, model, splits, folder):
+        return [folder / "picture.png"]
+
+    def state_dict(self):
+        return {"learned": "words"}
+
+
+class Calls:
+    """Notes the calls of its methods, each as (name, arguments), with copies of what may change later."""
+
+    def __init__(self, **attributes):
+        self.calls = []
+        self.__dict__.update(attributes)
+
+    def __getattr__(self, name):
+        return lambda *arguments: self.calls.append((name, *map(copy.deepcopy, arguments)))
+
+    def of(self, name):
+        return [arguments for called, *arguments in self.calls if called == name]
+
+
+@pytest.fixture
+def toy(monkeypatch, tmp_path):
+    """Makes an engine of the model of one weight, with settings of the trainer."""
+
+    def rates(optimizer, *_):
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
+
+    monkeypatch.setattr(engine, "build_scheduler", rates)
+    monkeypatch.setattr(engine.Evaluator, "forward_flops", lambda self: 2)
+
+    def make(evaluations=(0.5, 0.25), every_steps=None, processes=None, **trainer):
+        model = nn.Linear(1, 1, bias=False)
+        nn.init.constant_(model.weight, 1.0)
+        settings = {"epochs": 2, "max_steps": None, "precision": "float32", "compile": False, "evaluate_every": 1}
+        settings |= {"checkpoint_minutes": 1e9, **trainer}
+        optim = SimpleNamespace(gradient_clip_norm=None, schedule=None)
+        config = SimpleNamespace(seed=5, trainer=SimpleNamespace(**settings), optim=optim)
+        setup = engine.Setup(
+            OneWeight(evaluations), Splits(Halves(), {"test": []}), model, torch.optim.SGD(model.parameters(), lr=0.03)
+        )
+        mirror = Calls(every_steps=every_steps, wandb_id="w1")
+        outputs = engine.Outputs("the run", Calls(path=tmp_path), Calls(), mirror)
+        return engine.Engine(config, setup, processes or SingleProcess(), outputs)
+
+    return make
+
+
+def by_hand(steps):
+    """(loss, error, learning rate) of each step, and the weight after them."""
+    weight, seen = 1.0, []
+    for step in range(steps):
+        x, rate = step % 3 + 1.0, 0.03 / (1 + step)
+        error = abs(weight * x - 4 * x)
+        seen.append((error**2, error, rate))
+        weight -= rate * 2 * (weight * x - 4 * x) * x
+    return seen, weight
+
+
+def never():
+    return False
+
+
+def test_a_record_has_the_means_over_the_examples_of_its_epoch_and_what_was_measured(toy):
+    made = toy()
+    made.train(never)
+    seen, weight = by_hand(6)
+    assert made.model.weight.item() == pytest.approx(weight, rel=1e-5)
+    start, *records = made.state.history
+    assert start == {"epoch": 0, "step": 0}
+    for epoch, (record, steps) in enumerate(zip(records, (seen[:3], seen[3:]), strict=True), start=1):
+        losses, errors, rates = zip(*steps, strict=True)
+        assert record == {
+            "epoch": epoch,
+            "step": 3 * epoch,
+            "learning_rate": pytest.approx(rates[-1]),
+            "train/loss": pytest.approx((2 * losses[0] + 2 * losses[1] + losses[2]) / 5, rel=1e-5),
+            "train/error": pytest.approx((2 * errors[0] + 2 * errors[1] + errors[2]) / 5, rel=1e-5),
+            "error": [0.5, 0.25][epoch - 1],
+            "seconds": record["seconds"],
+        }
+    state = made.state
+    assert state.wall_seconds > sum(record["seconds"] for record in records) > 0
+    assert (state.epoch, state.steps, state.examples, state.sums) == (2, 6, 0, {})
+    assert state.peak_memory_mib > 0 and made.forward_flops == 2
+
+
+def test_an_epoch_is_trained_by_its_seed_and_number_from_the_first_step_that_is_left(toy):
+    made = toy()
+    made.train(never)
+    shard = made.processes.shard
+    assert made.splits.train.asked == [(5, 0, 0, shard), (5, 1, 0, shard)]
+
+
+def test_all_outputs_of_a_run_are_told_of_it_in_time(toy, tmp_path):
+    made = toy()
+    made.train(never)
+    directory, display, mirror = made.outputs.directory, made.outputs.display, made.outputs.mirror
+    history = made.state.history
+    assert directory.of("write_metrics") == [[history[:1]], [history[:2]], [history]]
+    assert [content["counters"]["steps"] for (content,) in directory.of("save")] == [3, 6]
+    ((predictions,),) = directory.of("write_predictions")
+    assert list(predictions) == ["test/error"]
+    assert directory.of("write_task_state") == [[{"learned": "words"}]]
+    assert mirror.of("log") == [[record] for record in history] and mirror.of("log_step") == []
+    assert mirror.of("show") == [[[tmp_path / "artifacts" / "picture.png"]]]
+    assert display.of("start") == [[6, 0]] and display.of("stop") == [[]]
+    assert [(steps, epoch, epochs) for steps, epoch, epochs, _ in display.of("step")] == [
+        (step + 1, step // 3 + 1, 2) for step in range(6)
+    ]
+    assert [values for *_, values in display.of("step")] == [
+        {"loss": pytest.approx(loss, rel=1e-5), "error": pytest.approx(error, rel=1e-5)}
+        for loss, error, _ in by_hand(6)[0]
+    ]
+    (first, second) = display.of("epoch")
+    assert first[:3] == [history[1], 2, "error"] and second == [history[2], 2, "error", 0.0]
+    assert first[3] == pytest.approx(history[1]["seconds"]) and first[3] > 0  # as long as the first half
+
+
+@pytest.mark.parametrize(("every", "logged"), [(1, [1, 2, 4, 5]), (2, [2, 4]), (3, []), (5, [5])])
+def test_steps_are_logged_so_often_and_not_at_the_end_of_an_epoch(toy, every, logged):
+    made = toy(every_steps=every)
+    made.train(never)
+    seen, _ = by_hand(6)
+    assert made.outputs.mirror.of("log_step") == [
+        [
+            {
+                "epoch": round(step / 3, 4),
+                "step": step,
+                "train_step/learning_rate": pytest.approx(seen[step - 1][2]),
+                "train_step/loss": pytest.approx(seen[step - 1][0], rel=1e-5),
+                "train_step/error": pytest.approx(seen[step - 1][1], rel=1e-5),
+            }
+        ]
+        for step in logged
+    ]
+
+
+def test_a_most_number_of_steps_ends_training_within_an_epoch_and_there_is_measured(toy):
+    made = toy(every_steps=1, max_steps=4, evaluate_every=3, epochs=9)
+    made.train(never)
+    assert [(record["step"], record.get("error")) for record in made.state.history] == [(0, None), (3, None), (4, 0.5)]
+    assert [values["step"] for (values,) in made.outputs.mirror.of("log_step")] == [1, 2]
+    assert made.outputs.display.of("start") == [[4, 0]]
+    assert made.state.train_seconds > 0
+
+
+def test_it_is_measured_every_so_many_epochs_and_after_the_last(toy):
+    made = toy(evaluate_every=3, epochs=5)
+    made.train(never)
+    assert [record.get("error") for record in made.state.history] == [None, None, None, 0.5, None, 0.25]
+
+
+def test_only_the_main_process_writes_what_the_model_says_of_examples(toy):
+    other = SingleProcess()
+    other.is_main = False
+    made = toy(processes=other)
+    made.train(never)
+    assert {"write_predictions", "write_task_state"}.isdisjoint(name for name, *_ in made.outputs.directory.calls)
+    assert made.outputs.mirror.of("show") == [] and made.forward_flops == 2
+
+
+@pytest.mark.parametrize("stop_at", [1, 2, 3])
+def test_a_stop_is_taken_after_a_step_with_a_checkpoint_from_which_training_ends_equal(toy, stop_at):
+    whole = toy()
+    whole.train(never)
+    stopped, asked = toy(), []
+    with pytest.raises(Interrupted):
+        stopped.train(lambda: asked.append(1) or len(asked) == stop_at)
+    assert stopped.outputs.display.of("stop") == [[]]
+    ((content,),) = stopped.outputs.directory.of("save")
+    assert (content["run_id"], content["wandb_id"]) == ("the run", "w1") and content.keys() == set(checkpoint.PARTS)
+    assert content["counters"]["steps"] == stop_at and content["counters"]["other_seconds"] > 0
+    resumed = toy()
+    resumed.restore(content)
+    resumed.train(never)
+    assert resumed.splits.train.asked[0][2] == stop_at
+    assert torch.equal(resumed.model.weight, whole.model.weight)
+    assert len(resumed.state.history) == 3
+    for ours, theirs in zip(resumed.state.history, whole.state.history, strict=True):
+        assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
+
+
+def test_a_checkpoint_is_written_within_an_epoch_when_its_time_has_come(toy):
+    made = toy(checkpoint_minutes=0)
+    made.train(never)
+    assert [content["counters"]["steps"] for (content,) in made.outputs.directory.of("save")] == [
+        1,
+        2,
+        3,
+        3,
+        4,
+        5,
+        6,
+        6,
+    ]
+    assert made.state.train_seconds > 0 and made.state.other_seconds > 0
+
+
+@pytest.mark.parametrize("factor", [math.nan, math.inf])
+@pytest.mark.parametrize("spoilt_at", [2, 3, 4])
+def test_a_loss_that_is_not_finite_ends_training_by_the_number_of_its_step(toy, spoilt_at, factor):
+    made = toy()
+    made.task.spoilt_at, made.task.factor = spoilt_at, factor
+    with pytest.raises(Diverged, match=rf"loss is not a finite number at step {spoilt_at}$"):
+        made.train(never)
+    assert made.state.steps == spoilt_at
+    assert len(made.outputs.directory.of("save")) == (spoilt_at - 1) // 3
+    assert made.outputs.display.of("stop") == [[]]
+
+
+def test_a_metric_or_a_weight_that_is_not_finite_ends_training_by_its_name(toy):
+    made = toy([0.5, math.nan])
+    with pytest.raises(Diverged, match=r"^error is not a finite number after step 6$"):
+        made.train(never)
+    made = toy()
+    made.model.weight.data.fill_(math.inf)
+    made.splits.train.epoch = lambda *_: iter([])
+    with pytest.raises(Diverged, match=r"^a weight is not a finite number after step 0$"):
+        made.train(never)
+
+
+def saved(made):
+    made.save()
+    return made.outputs.directory.of("save")[-1][0]
+
+
+def test_what_is_restored_is_of_this_run_and_finite(toy):
+    content = saved(toy())
+    with pytest.raises(ValueError, match=r"^its counters are epoch, steps"):
+        toy().restore({**content, "counters": {**content["counters"], "further": 1}})
+    spoilt = {**content, "model": {"weight": torch.full((1, 1), math.nan)}}
+    with pytest.raises(ValueError, match="a weight is not a finite number"):
+        toy().restore(spoilt)
+
+
+def test_the_largest_peak_of_memory_is_kept(toy):
+    made = toy()
+    made.state.peak_memory_mib = 1e9
+    assert saved(made)["counters"]["peak_memory_mib"] == 1e9
+
+
+def test_a_step_on_an_accelerator_is_read_only_where_the_display_wants_it(toy):
+    made = toy()
+    made.outputs.display.wants_step = lambda: False
+    made.device, made.first_bad_step = SimpleNamespace(type="cuda"), torch.tensor(3.0)
+    assert made._show_step({"loss": torch.tensor(1.5)}) is False
+    assert made.outputs.display.of("step") == []
+    made.outputs.display.wants_step = lambda: True
+    assert made._show_step({"loss": torch.tensor(1.5)}) is True
+    assert made.outputs.display.of("step") == [[0, 1, 2, {"loss": 1.5}]]
+
+
+def test_the_scale_of_the_loss_is_restored(toy):
+    made, other = toy(), toy()
+    for each, scale in ((made, 8.0), (other, 2.0)):
+        each.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+        each.scaler.scale(torch.ones(()))
+    other.restore(saved(made))
+    assert other.scaler.get_scale() == 8.0

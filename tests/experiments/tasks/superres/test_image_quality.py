@@ -26,6 +26,11 @@ def test_luma_is_that_of_studio_swing(rgb, expected):
     assert luma(colour(*rgb)).item() == pytest.approx(expected, abs=1e-9)
 
 
+def test_luma_keeps_its_precision_and_its_device():
+    assert luma(colour(1, 2, 3)).dtype == torch.float64
+    assert luma(torch.empty(2, 3, 4, 5, device="meta")).shape == (2, 4, 5)
+
+
 def test_psnr_is_that_of_each_image_over_all_its_pixels():
     references = torch.full((3, 2, 2), 100, dtype=torch.uint8)
     images = references.clone()

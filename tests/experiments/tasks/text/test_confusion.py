@@ -50,6 +50,41 @@ def test_more_classes_than_a_picture_can_show_are_written_as_a_table_alone(tmp_p
     assert [file.name for file in files] == ["confusion_matrix.csv"]
 
 
+def test_a_table_needs_one_name_a_class(tmp_path):
+    with pytest.raises(ValueError, match="zip"):
+        confusion.write(torch.eye(40, dtype=torch.int64), [str(i) for i in range(39)], tmp_path)
+
+
+def test_the_largest_picture_is_still_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(confusion, "LARGEST_PICTURE", 3)
+    assert len(confusion.write(MATRIX, ["a", "b", "c"], tmp_path)) == 2
+
+
+def test_a_cell_is_coloured_by_its_share_of_the_row():
+    matrix = torch.tensor([[3, 1, 0], [0, 1, 1], [0, 0, 0]])
+    figure = confusion.picture(matrix, ["$a$", "b", "c"])
+    (axes,) = figure.axes
+    (image,) = axes.images
+    assert image.get_array().tolist() == [[0.75, 0.25, 0.0], [0.0, 0.5, 0.5], [0.0, 0.0, 0.0]]
+    assert image.get_clim() == (0, 1) and image.get_cmap().name == "Blues"
+    inks = {(int(text.get_position()[1]), int(text.get_position()[0])): text.get_color() for text in axes.texts}
+    assert [place for place, ink in inks.items() if ink == "white"] == [(0, 0)]  # readable on the dark colour alone
+    labels = [*axes.get_xticklabels(), *axes.get_yticklabels()]
+    assert not any(label.get_parse_math() for label in labels)  # a class may be named $a$
+    assert {(text.get_ha(), text.get_va()) for text in axes.texts} == {("center", "center")}
+    assert {(label.get_rotation(), label.get_ha()) for label in axes.get_xticklabels()} == {(45, "right")}
+
+
+def test_a_picture_grows_with_its_classes():
+    sizes = [confusion.picture(torch.eye(n), ["a"] * n).get_size_inches().tolist() for n in (2, 12)]
+    assert sizes == [pytest.approx([4.4, 4.4]), pytest.approx([11.4, 11.4])]
+
+
+def test_counts_have_a_separator_of_thousands():
+    (axes,) = confusion.picture(torch.tensor([[1234]]), ["a"]).axes
+    assert [text.get_text() for text in axes.texts] == ["1,234"]
+
+
 def test_the_picture_shows_every_count_with_the_names_of_true_and_predicted_classes():
     (axes,) = confusion.picture(MATRIX, ["entailment", "neutral", "contradiction"]).axes
     shown = {(int(text.get_position()[1]), int(text.get_position()[0])): text.get_text() for text in axes.texts}
