@@ -1,6 +1,7 @@
 """Makes many runs in one process, as a sweep without a launcher does, and writes how its memory grew.
 
 The page results/memory.md has a row for each task. Exits with 1 if memory grew by more than 1 % after the third run.
+Medians of five runs are compared, as one reading varies by some 2 MiB with the memory that the C library keeps.
 
     python scripts/check_memory.py               some five minutes on one core
 """
@@ -11,6 +12,7 @@ import ctypes
 import gc
 import os
 import shlex
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -40,6 +42,9 @@ SETTINGS_OF = {
 
 WARM = 3
 """Runs after which caches are full."""
+
+READINGS = 5
+"""Of how many runs after them, and at the end, the median is taken."""
 
 LIMIT = 0.01
 """By how much the memory may grow after them."""
@@ -71,8 +76,14 @@ def measure(task: str, runs: int) -> list[float]:
 
 
 def growth(after: list[float]) -> float:
-    """By which part of it the memory grew from the third run to the last."""
-    return after[-1] / after[WARM - 1] - 1
+    """By which part of it the memory grew from the first runs after those that fill the caches to the last."""
+    first, last = ends(after)
+    return last / first - 1
+
+
+def ends(after: list[float]) -> tuple[float, float]:
+    """The memory soon after the caches are full, and at the end, in MiB."""
+    return statistics.median(after[WARM : WARM + READINGS]), statistics.median(after[-READINGS:])
 
 
 def in_process(task: str, runs: int) -> list[float]:
@@ -84,10 +95,11 @@ def in_process(task: str, runs: int) -> list[float]:
 
 def page(measured: dict[str, list[float]], runs: int, command: str) -> Table:
     """The published page."""
-    columns = [("task", "Task"), ("first", f"After run {WARM}, MiB"), ("last", f"After run {runs}, MiB")]
+    early, late = f"{WARM + 1} to {WARM + READINGS}", f"{runs - READINGS + 1} to {runs}"
+    columns = [("task", "Task"), ("first", f"Runs {early}, MiB"), ("last", f"Runs {late}, MiB")]
     columns += [("growth", "Growth")]
     rows = [
-        [task, f"{after[WARM - 1]:.1f}", f"{after[-1]:.1f}", f"{100 * growth(after):+.2f} %"]
+        [task, *(f"{each:.1f}" for each in ends(after)), f"{100 * growth(after):+.2f} %"]
         for task, after in measured.items()
     ]
     return simple_table(
@@ -96,7 +108,10 @@ def page(measured: dict[str, list[float]], runs: int, command: str) -> Table:
         columns,
         rows,
         caption=f"{runs} runs of each task one after another in one process, with activations in turn.",
-        notes=("Measured is the memory of the process that is not shared with files, after each run.",),
+        notes=(
+            "Measured is the memory of the process that is not shared with files, after each run; "
+            f"shown are medians of {READINGS} runs. The first {WARM} fill caches.",
+        ),
         commands=(command,),
     )
 
