@@ -10,7 +10,7 @@ from pathlib import Path
 
 from experiments.errors import BadInput
 from experiments.files import write_files
-from experiments.report.front_page import Study, results_block, with_results
+from experiments.report.front_page import OptionStudy, Study, results_block, with_results
 from experiments.training.job import FAILED, report_error
 
 ROOT = Path(__file__).parent.parent
@@ -18,6 +18,15 @@ GRID = "results/ledger.csv"
 SUBJECTS = ("carelu",)
 """The activations that the sentences are about."""
 STUDIES = (
+    OptionStudy(
+        question="Does competition from the start help?",
+        ledger="results/competition/ledger.csv",
+        tables="results/competition/tables/cifar100.md",
+        figure="results/competition/figures/cifar100_small_carelu_over_alpha.svg",
+        activation="carelu",
+        option="act.options.alpha",
+        metric="validation/top1",
+    ),
     Study(
         question="Each activation with its own tuned learning rate?",
         ledger="results/tuned/ledger.csv",

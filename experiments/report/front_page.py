@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
-from experiments.analysis.comparison import Entry, compare
+from experiments.analysis.comparison import Entry, compare, values_by_seed
 from experiments.analysis.evidence import Evidence, Setting, read_evidence
 from experiments.analysis.findings import findings, findings_of, of_subjects
 from experiments.analysis.metrics import describe_metric, difference_unit
-from experiments.analysis.numbers import ABSENT, plural, with_deviation
+from experiments.analysis.numbers import ABSENT, fixed, plural, with_deviation
+from experiments.analysis.option_curves import curves_over
 from experiments.analysis.tuning import tune
 from experiments.configuration.task_spec import Metric
 from experiments.errors import BadInput
@@ -15,6 +17,7 @@ from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.rendering import markdown_grid
 from experiments.report.sentences import (
     ANY_NUMBER,
+    curve_words,
     difference_cell,
     finding_sentence,
     summary,
@@ -42,7 +45,26 @@ class Study:
     """The activations that it is about; without them all."""
 
 
-def results_block(root: Path, grid: str, studies: tuple[Study, ...], subjects: tuple[str, ...] = ()) -> str:
+@dataclass(frozen=True)
+class OptionStudy:
+    """A ledger of the front page that shows a metric over one option of an activation, and proves nothing."""
+
+    question: str
+    ledger: str
+    """Relative to the root of the repository."""
+    tables: str
+    figure: str
+    """The page of its tables and the picture of its curves, relative to the root."""
+    activation: str
+    option: str
+    """The option's dotted key."""
+    metric: str
+    baseline: str = "relu"
+
+
+def results_block(
+    root: Path, grid: str, studies: tuple[Study | OptionStudy, ...], subjects: tuple[str, ...] = ()
+) -> str:
     """The generated block of the front page.
 
     Args:
@@ -57,7 +79,8 @@ def results_block(root: Path, grid: str, studies: tuple[Study, ...], subjects: t
     evidence = read_evidence(root / grid)
     tables = (Path(grid).parent / "tables").as_posix()
     parts = [_of_setting(evidence, setting, tables, subjects) for setting in evidence.settings()]
-    return "\n\n".join([*parts, *(_of_study(root, study) for study in studies)])
+    of_studies = (_of_study(root, each) if isinstance(each, Study) else _of_option(root, each) for each in studies)
+    return "\n\n".join([*parts, *of_studies])
 
 
 def with_results(page: str, block: str) -> str:
@@ -134,3 +157,22 @@ def _of_study(root: Path, study: Study) -> str:
             f" The {len(found)} comparisons share the 5 % of their intervals; in the tables each block has its own."
         )
     return "\n".join([answer, *(f"- {finding_sentence(finding, study.baseline)}" for finding in shown)])
+
+
+def _of_option(root: Path, study: OptionStudy) -> str:
+    """The question and the means along each curve, with the baseline's."""
+    evidence = read_evidence(root / study.ledger)
+    (setting,) = evidence.settings()
+    by_act = evidence.of(setting)
+    metric = describe_metric(setting.task, study.metric)
+    base = list(values_by_seed(by_act[study.baseline], study.metric).values())
+    runs = [run for each in by_act.values() for run in each if run.act_name == study.activation]
+    curves = curves_over(evidence, study.activation, runs, study.option)
+    seeds = plural(max(len(each) for curve in curves for each in curve.runs.values()), "seed")
+    answer = (
+        f"**{study.question}** ([curves]({study.figure}), [all numbers]({study.tables})) {metric.heading[:1].upper() + metric.heading[1:]}, by "
+        f"{study.option.rpartition('.')[2]}: {setting.model_label} on {data_name(setting)}, mean of {seeds}, too few "
+        "for a verdict; in brackets the spread of the scale over inputs. "
+        f"{activation_name(study.baseline)}: {fixed(fmean(base), metric.decimals)}."
+    )
+    return "\n".join([answer, *(f"- {curve_words(curve, study.metric, metric.decimals)}" for curve in curves)])

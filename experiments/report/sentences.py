@@ -9,6 +9,7 @@ from experiments.analysis.comparison import Entry
 from experiments.analysis.findings import Finding, of_subjects
 from experiments.analysis.metrics import Metric, difference_unit
 from experiments.analysis.numbers import ABSENT, fixed, percent, plural
+from experiments.analysis.option_curves import OptionCurve
 from experiments.analysis.verdict import MOST_SEEDS, fewest_pairs
 from experiments.report.names import activation_name, data_name
 
@@ -52,6 +53,16 @@ def level_text(entry: Entry, metric: Metric, baseline: str) -> str:
     if entry.reference is not None:
         said.append(f"bicubic: {fixed(entry.reference, metric.decimals)} {metric.unit}".strip())
     return ", ".join(filter(None, said))
+
+
+def curve_words(curve: OptionCurve, metric: str, decimals: int) -> str:
+    """The means along an option: "CAReLU 39.09 at 0 (spread 0.45 %), 39.65 at 1 (spread 1.1 %)"."""
+    spreads = curve.spreads()
+    points = [
+        f"{fixed(mean, decimals)} at {value:g}" + (f" (spread {percent(spreads[value])} %)" if value in spreads else "")
+        for value, mean in curve.means(metric).items()
+    ]
+    return f"{activation_name(curve.label)} {', '.join(points)}"
 
 
 def chance_text(metric: Metric) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from experiments.errors import BadInput
-from experiments.report.front_page import BEGIN, END, Study, results_block, with_results
+from experiments.report.front_page import BEGIN, END, OptionStudy, Study, results_block, with_results
 from tests import forked
 from tests.experiments.ledgers import grid, row, write
 
@@ -38,6 +38,22 @@ def test_a_study_answers_with_its_summary_and_what_differs(tmp_path):
     said = block[block.index("**Which gain?**") :].splitlines()
     assert "2 variants of CAReLU compared with the default: 1 worse, 1 undecided." in said[0]
     assert [line.partition(" vs ")[0] for line in said[1:]] == ["- CAReLU (gain=3)"]
+
+
+def test_a_study_of_an_option_shows_its_curves_without_a_verdict(tmp_path):
+    write(tmp_path / "results" / "ledger.csv", grid(["relu", "gelu"], range(2)))
+    rows = [row("relu", seed, 41.0 + seed) for seed in range(2)]
+    for alpha in (1, 2, 4):
+        rows += [
+            row(f"carelu(alpha={alpha})", seed, 40.0 + seed - alpha, scale_spread=alpha / 100) for seed in range(2)
+        ]
+    write(tmp_path / "study" / "ledger.csv", rows)
+    study = OptionStudy("Does it help?", "study/ledger.csv", "t.md", "f.svg", "carelu", "act.options.alpha", "top1")
+    block = results_block(tmp_path, "results/ledger.csv", (study,))
+    said = block[block.index("**Does it help?**") :].splitlines()
+    assert said[0].startswith("**Does it help?** ([curves](f.svg), [all numbers](t.md)) Top-1 accuracy, %, by alpha: ")
+    assert "mean of 2 seeds, too few for a verdict" in said[0] and said[0].endswith(" ReLU: 41.50.")
+    assert said[1:] == ["- CAReLU 39.50 at 1 (spread 1.0 %), 38.50 at 2 (spread 2.0 %), 36.50 at 4 (spread 4.0 %)"]
 
 
 def test_a_study_picks_from_several_settings_only_what_stands_over_all_of_them(tmp_path):

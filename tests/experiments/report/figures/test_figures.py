@@ -14,7 +14,7 @@ from experiments.errors import BadInput
 from experiments.report.figures import write_figures
 from tests import forked
 from tests.conftest import ROOT
-from tests.experiments.ledgers import grid
+from tests.experiments.ledgers import grid, write
 from tests.experiments.simulated import drawn, write_metrics
 
 OF_A_SETTING = ["differences", "curves", "quality_against_cost"]
@@ -148,3 +148,13 @@ def test_the_command_answers_a_mistake_in_one_line(tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and "is not a ledger" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_the_command_writes_only_what_is_asked_for(tmp_path):
+    ledger = write(tmp_path / "ledger.csv", grid(["relu", "gelu"], range(2)))
+    command = ["scripts/make_figures.py", "--ledger", ledger, "--out", tmp_path / "out"]
+    assert forked.run([*command, "--only", "differences"]).returncode == 0
+    assert {file.stem for file in (tmp_path / "out").glob("*.png")} == {"cifar100_small_differences"}
+    refused = forked.run([*command, "--only", "difference_plot"])
+    assert refused.returncode == 2 and "--only difference_plot: no figure" in refused.stderr
