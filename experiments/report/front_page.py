@@ -169,8 +169,9 @@ def _of_option(root: Path, study: OptionStudy) -> str:
     runs = [run for each in by_act.values() for run in each if run.act_name == study.activation]
     curves = curves_over(evidence, study.activation, runs, study.option)
     seeds = plural(max(len(each) for curve in curves for each in curve.runs.values()), "seed")
+    heading = metric.heading[:1].upper() + metric.heading[1:]
     answer = (
-        f"**{study.question}** ([curves]({study.figure}), [all numbers]({study.tables})) {metric.heading[:1].upper() + metric.heading[1:]}, by "
+        f"**{study.question}** ([curves]({study.figure}), [all numbers]({study.tables})) {heading}, by "
         f"{study.option.rpartition('.')[2]}: {setting.model_label} on {data_name(setting)}, mean of {seeds}, too few "
         "for a verdict; in brackets the spread of the scale over inputs. "
         f"{activation_name(study.baseline)}: {fixed(fmean(base), metric.decimals)}."

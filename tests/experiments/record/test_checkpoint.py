@@ -1,9 +1,11 @@
 """Checkpoints: loaded without running code, and refused where they do not belong."""
 
+import hashlib
 import json
 import math
 import pickle
 import signal
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,15 @@ def test_what_is_loaded_is_what_was_saved(tmp_path):
     assert loaded.keys() == CONTENT.keys()
     assert torch.equal(loaded["model"]["weight"], CONTENT["model"]["weight"])
     assert (loaded["run_id"], loaded["counters"]) == ("a run", {"steps": 3})
+
+
+def test_a_checkpoint_is_a_whole_zip_archive_with_its_checksum_as_comment(tmp_path):
+    checkpoint.save(tmp_path / "checkpoint.pt", CONTENT)
+    content = (tmp_path / "checkpoint.pt").read_bytes()
+    with zipfile.ZipFile(tmp_path / "checkpoint.pt") as archive:
+        comment = archive.comment.decode()
+        assert archive.testzip() is None
+    assert comment == "sha256:" + hashlib.sha256(content[: -len(comment)]).hexdigest()
 
 
 @pytest.mark.parametrize("written_by", [torch.save, lambda content, file: file.write_bytes(pickle.dumps(content, 2))])

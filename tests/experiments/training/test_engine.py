@@ -4,6 +4,7 @@ import copy
 import math
 import random
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
@@ -646,6 +647,36 @@ def test_a_most_number_of_steps_ends_training_within_an_epoch_and_there_is_measu
     assert [values["step"] for (values,) in made.outputs.mirror.of("log_step")] == [1, 2]
     assert made.outputs.display.of("start") == [[4, 0]]
     assert made.state.train_seconds > 0
+
+
+def test_the_time_of_the_last_step_is_that_of_training(toy):
+    made = toy(max_steps=4)
+    usual = made.task.loss
+
+    def slow_at_the_end(model, batch):
+        time.sleep(0.1 * (made.state.steps == 3))
+        return usual(model, batch)
+
+    made.task.loss = slow_at_the_end
+    made.train(never)
+    assert made.state.train_seconds > 0.1
+
+
+def test_what_the_activations_do_is_recorded_before_the_first_step(toy, monkeypatch):
+    monkeypatch.setattr(engine.Evaluator, "activations_of_first_batch", lambda self: {"layer": {"scale": 1.0}})
+    made = toy()
+    made.train(never)
+    assert made.state.history[0] == {"epoch": 0, "step": 0, "activations": {"layer": {"scale": 1.0}}}
+
+
+@pytest.mark.parametrize(("precision", "scaled"), [("float32", False), ("bfloat16", False), ("float16", True)])
+def test_the_loss_is_scaled_in_float16_alone(toy, precision, scaled):
+    assert toy(precision=precision).scaler.is_enabled() is scaled
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_evaluation_is_told_whether_the_model_is_compiled(toy, compiled):
+    assert toy(compile=compiled).evaluator.compiled is compiled
 
 
 def test_it_is_measured_every_so_many_epochs_and_after_the_last(toy):
