@@ -47,6 +47,7 @@ def test_a_checkpoint_is_a_whole_zip_archive_with_its_checksum_as_comment(tmp_pa
     with zipfile.ZipFile(tmp_path / "checkpoint.pt") as archive:
         comment = archive.comment.decode()
         assert archive.testzip() is None
+    assert int.from_bytes(content[: -len(comment)][-2:], "little") == len(comment)
     assert comment == "sha256:" + hashlib.sha256(content[: -len(comment)]).hexdigest()
 
 
