@@ -1,7 +1,7 @@
 """Makes many runs in one process, as a sweep without a launcher does, and writes how its memory grew.
 
-The page results/memory.md has a row for each task. Exits with 1 if memory grew by more than 1 % after the third run.
-Medians of five runs are compared, as one reading varies by some 2 MiB with the memory that the C library keeps.
+The page results/memory.md has a row for each task. Exits with 1 if what is in use grew by more than 1 % after the third
+run. Needs Linux with glibc 2.33 or later.
 
     python scripts/check_memory.py               some five minutes on one core
 """
@@ -10,9 +10,9 @@ import argparse
 import contextlib
 import ctypes
 import gc
+import json
 import os
 import shlex
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -43,23 +43,44 @@ SETTINGS_OF = {
 WARM = 3
 """Runs after which caches are full."""
 
-READINGS = 5
-"""Of how many runs after them, and at the end, the median is taken."""
-
 LIMIT = 0.01
 """By how much the memory may grow after them."""
 
 
-def resident_mib() -> float:
-    """The memory of this process that is not shared with files, in MiB, after freeing what nothing refers to."""
+class _Allocations(ctypes.Structure):
+    """`struct mallinfo2` of the C library."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks"),
+            "keepcost",
+        )
+    )
+
+
+def in_use() -> dict[str, float]:
+    """What this process uses after freeing what nothing refers to.
+
+    Returns:
+        The memory that is allocated from the C library, tensors included, in MiB; the number of Python's objects; and
+        the resident memory that is not shared with files, in MiB.
+    """
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what the C library keeps for the next run is no growth
+    library = ctypes.CDLL(None)
+    library.malloc_trim(0)  # what the C library keeps for the next run is no growth
+    library.mallinfo2.restype = _Allocations
+    found = library.mallinfo2()
     resident, shared = Path("/proc/self/statm").read_text().split()[1:3]
-    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return {
+        "allocated": (found.uordblks + found.hblkhd) / 2**20,
+        "objects": len(gc.get_objects()),
+        "resident": (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE") / 2**20,
+    }
 
 
-def measure(task: str, runs: int) -> list[float]:
-    """The memory after each of `runs` runs of one task in this process, with another seed and activation each."""
+def measure(task: str, runs: int) -> list[dict[str, float]]:
+    """`in_use` after each of `runs` runs of one task in this process, with another seed and activation each."""
     use_few_images()
     after = []
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
@@ -71,35 +92,45 @@ def measure(task: str, runs: int) -> list[float]:
                 ending = run_job(*compose(settings))
             if ending.code != 0:
                 sys.exit(f"a run ended with {ending}")
-            after.append(resident_mib())
+            after.append(in_use())
     return after
 
 
-def growth(after: list[float]) -> float:
-    """By which part of it the memory grew from the first runs after those that fill the caches to the last."""
-    first, last = ends(after)
-    return last / first - 1
+def growth(after: list[dict[str, float]]) -> dict[str, float]:
+    """By which part of it each grew from the third run to the last."""
+    return {name: after[-1][name] / early - 1 for name, early in after[WARM - 1].items()}
 
 
-def ends(after: list[float]) -> tuple[float, float]:
-    """The memory soon after the caches are full, and at the end, in MiB."""
-    return statistics.median(after[WARM : WARM + READINGS]), statistics.median(after[-READINGS:])
+def leaks(after: list[dict[str, float]]) -> bool:
+    """Whether memory or objects that are in use grew by more than the limit."""
+    grown = growth(after)
+    return max(grown["allocated"], grown["objects"]) > LIMIT
 
 
-def in_process(task: str, runs: int) -> list[float]:
+def in_process(task: str, runs: int) -> list[dict[str, float]]:
     """`measure` in a process of its own, so that no task is measured on top of another."""
     command = [sys.executable, __file__, "--measure", task, "--runs", str(runs)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    return [float(word) for word in done.stdout.split()]
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def page(measured: dict[str, list[float]], runs: int, command: str) -> Table:
+def page(measured: dict[str, list[dict[str, float]]], runs: int, command: str) -> Table:
     """The published page."""
-    early, late = f"{WARM + 1} to {WARM + READINGS}", f"{runs - READINGS + 1} to {runs}"
-    columns = [("task", "Task"), ("first", f"Runs {early}, MiB"), ("last", f"Runs {late}, MiB")]
-    columns += [("growth", "Growth")]
+    columns = [
+        ("task", "Task"),
+        ("early", f"In use after run {WARM}, MiB"),
+        ("late", f"After run {runs}, MiB"),
+        ("growth", "Growth"),
+        ("objects", "Growth of the number of Python's objects"),
+        ("resident", "Resident, MiB"),
+    ]
     rows = [
-        [task, *(f"{each:.1f}" for each in ends(after)), f"{100 * growth(after):+.2f} %"]
+        [
+            task,
+            *(f"{after[place]['allocated']:.2f}" for place in (WARM - 1, -1)),
+            *(f"{100 * growth(after)[name]:+.2f} %" for name in ("allocated", "objects")),
+            " to ".join(f"{find(each['resident'] for each in after[WARM:]):.0f}" for find in (min, max)),
+        ]
         for task, after in measured.items()
     ]
     return simple_table(
@@ -109,8 +140,8 @@ def page(measured: dict[str, list[float]], runs: int, command: str) -> Table:
         rows,
         caption=f"{runs} runs of each task one after another in one process, with activations in turn.",
         notes=(
-            "Measured is the memory of the process that is not shared with files, after each run; "
-            f"shown are medians of {READINGS} runs. The first {WARM} fill caches.",
+            "In use is what is allocated from the C library, tensors included. Resident memory is more, and varies "
+            "from run to run with the gaps that the C library keeps.",
         ),
         commands=(command,),
     )
@@ -121,16 +152,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=50, help="of each task")
     parser.add_argument("--out", type=Path, default=Path("results"), help="the folder of memory.md")
-    parser.add_argument("--measure", choices=SETTINGS_OF, help="print the memory after each run of one task, in MiB")
+    parser.add_argument("--measure", choices=SETTINGS_OF, help="print what is in use after each run of one task")
     arguments = parser.parse_args()
     if arguments.measure:
-        print(*measure(arguments.measure, arguments.runs))
+        for each in measure(arguments.measure, arguments.runs):
+            print(json.dumps(each))
         return 0
     measured = {task: in_process(task, arguments.runs) for task in SETTINGS_OF}
     command = shlex.join(["python", "scripts/check_memory.py", *sys.argv[1:]])
     (file,) = write_files({arguments.out / "memory.md": to_markdown(page(measured, arguments.runs, command)).encode()})
     print(file)
-    return 1 if any(growth(after) > LIMIT for after in measured.values()) else 0
+    return 1 if any(map(leaks, measured.values())) else 0
 
 
 if __name__ == "__main__":

@@ -2,11 +2,26 @@
 
 import pytest
 
-from scripts.check_memory import LIMIT, growth
+from scripts.check_memory import growth, in_use, leaks
 
 
-def test_a_leak_is_noticed_and_a_single_reading_is_not():
-    assert growth([350, 380, 400, *[400] * 47]) == 0
-    assert growth([350, 380, 400, *[400 + 0.1 * run for run in range(47)]]) > LIMIT
-    assert growth([350, 380, 400, *[400] * 46, 410]) == 0
-    assert growth([350, 380, 400, *[400] * 40, *[408] * 7]) == pytest.approx(0.02)
+def readings(allocated, objects):
+    return [{"allocated": each, "objects": count} for each, count in zip(allocated, objects, strict=True)]
+
+
+@pytest.mark.parametrize("grows", ["allocated", "objects"])
+def test_what_grows_after_the_third_run_is_a_leak(grows):
+    steady, rising = [100.0, 300.0, 400.0, *[400.0] * 47], [100.0, 300.0, 400.0, *(400.0 + run for run in range(47))]
+    assert not leaks(readings(steady, steady))
+    assert leaks(readings(**{"allocated": steady, "objects": steady, grows: rising}))
+    assert growth(readings(rising, steady)) == {"allocated": pytest.approx(0.115), "objects": 0.0}
+
+
+def test_memory_and_objects_that_are_kept_are_in_use():
+    before = in_use()
+    kept = [bytearray(2**20) for _ in range(8)], [[] for _ in range(1000)]
+    after = in_use()
+    assert 8 <= after["allocated"] - before["allocated"] < 9
+    assert 1000 <= after["objects"] - before["objects"] < 1100
+    assert after["resident"] > after["allocated"] > 0
+    del kept
