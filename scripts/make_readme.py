@@ -22,7 +22,7 @@ STUDIES = (
         question="Does competition from the start help?",
         ledger="results/competition/ledger.csv",
         tables="results/competition/tables/cifar100.md",
-        figure="results/competition/figures/cifar100_small_carelu_over_alpha.svg",
+        figure="results/competition/figures/cifar100_small-trainer.selection=validation_carelu_over_alpha.svg",
         activation="carelu",
         option="act.options.alpha",
         metric="validation/top1",

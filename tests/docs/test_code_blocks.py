@@ -71,8 +71,8 @@ def test_a_command_is_accepted(case, monkeypatch, tmp_path):
 def test_a_script_has_the_options_that_it_is_given(case):
     words = shlex.split(case[1])
     script = ROOT / next(word for word in words if word.startswith("scripts/"))
-    shared = ROOT / "experiments" / "report" / "command.py"
-    source = "".join(file.read_text(encoding="utf-8") for file in (script, shared))
+    shared = (ROOT / "experiments" / each for each in ("report/command.py", "benchmarking/options.py"))
+    source = "".join(file.read_text(encoding="utf-8") for file in (script, *shared))
     assert [word for word in words if word.startswith("--") and f'"{word}"' not in source] == []
 
 

@@ -55,7 +55,7 @@ PERFORMED_HERE = [
 MADE = {
     "README.md": ["others/superres/small", "others/text/small", "results/tables/cifar100.md"],
     "getting-started.md": ["outputs/ledger.csv"],
-    "kernels.md": ["results/benchmarks", "outputs"],
+    "kernels.md": ["results/benchmarks/layouts"],
     "results-and-statistics.md": ["results/report.html", "results/figures/captions.md", "results/competition/configs"],
     "running.md": ["outputs/learning_rates", "others/text/small"],
     "sweeps.md": ["outputs/sweeps", "tables/cifar100.md", "figures/captions.md", "report.html"],
