@@ -31,6 +31,7 @@ def in_child(action: Callable[[], int], output: int, errors: int) -> int:
             os.dup2(source, target)
         sys.stdout, sys.stderr = (open(each, "w", buffering=1, closefd=False) for each in (1, 2))  # noqa: SIM115
         signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started this in the background
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored below nohup, which a command would respect
         code = action()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)

@@ -34,7 +34,7 @@ def test_the_main_tables_are_printed_and_all_are_written_beside_the_ledger(tmp_p
     [
         (["--ledger", "nowhere.csv"], "error: there is no ledger nowhere.csv"),
         (["--baseline", "rellu"], "error: no run of the baseline 'rellu'"),
-        (["--out", "README.md/tables"], "error: README.md/tables cannot be written"),
+        (["--out", "README.md/tables"], "error: --out=README.md/tables cannot be written"),
     ],
 )
 def test_a_mistake_is_answered_in_one_line_with_code_2_and_nothing_is_written(arguments, answer, tmp_path):
