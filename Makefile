@@ -27,7 +27,7 @@ lint: ## style, import contracts, types of the library
 audit: ## known vulnerabilities of the versions in constraints.txt; skipped where the database cannot be reached
 	$(BIN)python scripts/audit.py
 
-mutation: ## small changes of the code that no test notices, a sample of them; takes about half an hour
+mutation: ## small changes of the code that no test notices, a sample of them
 	$(BIN)python scripts/mutation.py --share 0.11 --seed 1
 
 docs: ## the site in site/, every warning an error

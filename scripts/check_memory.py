@@ -47,16 +47,16 @@ LIMIT = 0.01
 """By how much the memory may grow after them."""
 
 
+_COUNTERS = (
+    *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+    *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+)
+
+
 class _Allocations(ctypes.Structure):
     """`struct mallinfo2` of the C library."""
 
-    _fields_ = tuple(
-        (name, ctypes.c_size_t)
-        for name in (
-            *("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks"),
-            "keepcost",
-        )
-    )
+    _fields_ = tuple((name, ctypes.c_size_t) for name in _COUNTERS)
 
 
 def in_use() -> dict[str, float]:

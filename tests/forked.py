@@ -20,6 +20,21 @@ from typing import IO
 ROOT = Path(__file__).parent.parent
 
 
+def perform(words: Sequence[str]) -> int:
+    """Performs `python WORDS` in this process and its working directory; returns the exit code."""
+    before = sys.argv
+    sys.argv = [str(ROOT / words[0]), *words[1:]]
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    finally:
+        sys.argv = before
+    return 0
+
+
 def in_child(action: Callable[[], int], output: int, errors: int) -> int:
     """Starts a process that ends with the exit code of `action`, as files for its output; returns its number."""
     child = os.fork()
@@ -33,10 +48,6 @@ def in_child(action: Callable[[], int], output: int, errors: int) -> int:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started this in the background
         signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored below nohup, which a command would respect
         code = action()
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        if isinstance(end.code, str):
-            print(end.code, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -64,9 +75,7 @@ class Command:
             if group:
                 os.setsid()
             os.chdir(cwd)
-            sys.argv = self.words
-            runpy.run_path(self.words[0], run_name="__main__")
-            return 0
+            return perform(self.words)
 
         self.pid = in_child(action, self._output.fileno(), self._errors.fileno())
 

@@ -1,9 +1,7 @@
 """Performs a command of a page in this process, shortened so that it takes a second or two."""
 
 import contextlib
-import runpy
 import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,22 +64,6 @@ def in_folder(folder: Path) -> Iterator[None]:
         patch.setenv("HYDRA_FULL_ERROR", "1")  # run.py sets it
         yield
     HydraConfig.instance().cfg = of_hydra
-
-
-def perform(words: list[str]) -> int:
-    """Performs `python WORDS`; returns the exit code.
-
-    It is performed in the working directory; see `in_folder`.
-    """
-    before = sys.argv
-    sys.argv = [str(ROOT / words[0]), *words[1:]]
-    try:
-        runpy.run_path(sys.argv[0], run_name="__main__")
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    finally:
-        sys.argv = before
-    return 0
 
 
 def exists(words: list[str]) -> bool:

@@ -18,7 +18,8 @@ from experiments.configuration.command_line import check_command
 from experiments.training.activation_check import IMAGES, TOKENS, check_site
 from tests.conftest import ROOT, TINY_NETWORK
 from tests.docs.pages import blocks, commands
-from tests.docs.performing import in_folder, perform, shortened
+from tests.docs.performing import in_folder, shortened
+from tests.forked import perform
 
 PAGE = ROOT / "docs/adding-an-activation.md"
 FOLDER = "my_activations"

@@ -17,7 +17,8 @@ from PIL import Image
 from experiments.tasks.superres.bsds300 import SAMPLE_DIR
 from tests.conftest import ROOT
 from tests.docs.pages import PAGES, blocks, commands
-from tests.docs.performing import exists, in_folder, perform, shortened
+from tests.docs.performing import exists, in_folder, shortened
+from tests.forked import perform
 
 OF_THEIR_OWN = {"runs.md", "adding-a-task.md", "adding-an-activation.md"}
 

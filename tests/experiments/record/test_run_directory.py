@@ -1,8 +1,10 @@
 """The files of a run: held by one process, set aside and not lost, and finished last."""
 
+import contextlib
 import json
 import multiprocessing
 import os
+import time
 import zipfile
 
 import numpy as np
@@ -36,27 +38,41 @@ def names_in(folder):
 # The lock
 
 
-def test_a_run_that_another_process_holds_is_refused_until_that_process_ends(directory):
+@contextlib.contextmanager
+def held_by_another(directory, content=None):
+    """Another process holds the run; it is killed at the end, so that it cannot tidy up.
+
+    Args:
+        directory: the run.
+        content: what that process writes in the place of its holder.json.
+    """
     context = multiprocessing.get_context("fork")
-    holding, let_go = context.Event(), context.Event()
+    holding = context.Event()
 
     def hold():
         with directory.lock():
+            if content is not None:
+                (directory.path / "holder.json").write_text(content)
             holding.set()
-            let_go.wait(30)
+            time.sleep(30)
 
     other = context.Process(target=hold)
     other.start()
     try:
         assert holding.wait(30)
+        yield other
+    finally:
+        other.kill()
+        other.join()
+
+
+def test_a_run_that_another_process_holds_is_refused_until_that_process_ends(directory):
+    with held_by_another(directory) as other:
         held = pytest.raises(BadInput, match=rf"in use: process {other.pid} on \S+ has run it since")
         with held as caught, directory.lock():
             pytest.fail("two processes hold the run")
         assert "\n" not in str(caught.value)
         assert json.loads((directory.path / "holder.json").read_text())["process"] == other.pid
-    finally:
-        other.kill()  # so that it cannot tidy up
-        other.join()
     with directory.lock():
         assert json.loads((directory.path / "holder.json").read_text())["process"] == os.getpid()
     assert not (directory.path / "holder.json").exists()
@@ -64,25 +80,10 @@ def test_a_run_that_another_process_holds_is_refused_until_that_process_ends(dir
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]"])
 def test_a_holder_that_says_nothing_is_unknown(directory, content):
-    context = multiprocessing.get_context("fork")
-    holding, let_go = context.Event(), context.Event()
-
-    def hold():
-        with directory.lock():
-            (directory.path / "holder.json").write_text(content)
-            holding.set()
-            let_go.wait(30)
-
-    other = context.Process(target=hold)
-    other.start()
-    try:
-        assert holding.wait(30)
+    with held_by_another(directory, content):
         held = pytest.raises(BadInput, match="process unknown on unknown has run it since unknown")
         with held, directory.lock():
             pytest.fail("two processes hold the run")
-    finally:
-        let_go.set()
-        other.join()
 
 
 def test_the_lock_is_let_go_of_after_a_failure(directory):
@@ -96,20 +97,20 @@ def test_the_lock_is_let_go_of_after_a_failure(directory):
 
 
 def test_replaced_files_are_kept_under_separate_numbers(directory):
-    for time in ("first", "second"):
+    for when in ("first", "second"):
         for name in ("result.json", "checkpoint.pt", "metrics.jsonl", "environment.json", "config.yaml"):
-            (directory.path / name).write_text(f"{name} of the {time}")
+            (directory.path / name).write_text(f"{name} of the {when}")
         (directory.path / "artifacts").mkdir()
-        (directory.path / "artifacts" / "picture.png").write_text(time)
+        (directory.path / "artifacts" / "picture.png").write_text(when)
         directory.set_aside()
     directory.set_aside()  # nothing is left to set aside
     assert names_in(directory.path) == {"replaced"}
     assert names_in(directory.path / "replaced") == {"1", "2"}
-    for number, time in (("1", "first"), ("2", "second")):
+    for number, when in (("1", "first"), ("2", "second")):
         kept = directory.path / "replaced" / number
-        assert (kept / "result.json").read_text() == f"result.json of the {time}"
-        assert (kept / "checkpoint.pt").read_text() == f"checkpoint.pt of the {time}"
-        assert (kept / "artifacts" / "picture.png").read_text() == time
+        assert (kept / "result.json").read_text() == f"result.json of the {when}"
+        assert (kept / "checkpoint.pt").read_text() == f"checkpoint.pt of the {when}"
+        assert (kept / "artifacts" / "picture.png").read_text() == when
         assert len(names_in(kept)) == 6
 
 
