@@ -81,13 +81,13 @@ def test_a_start_of_an_activation_is_one_run_however_it_is_asked_for():
     assert word == options
     assert (word.act, word.overrides) == ("carelu", {"act.options.alpha": 2, "act.options.beta": -1})
     assert "/carelu/" in word.directory.as_posix()
-    assert identity_of("act=carelu_sign", "act.options.alpha=0", "act.options.beta=null") == identity_of("act=carelu")
+    assert identity_of("act=carelu_sign", "act.options.alpha=1", "act.options.beta=null") == identity_of("act=carelu")
 
 
-def test_the_sloped_start_is_carelu_with_another_alpha():
-    word, options = identity_of("act=carelu_sloped"), identity_of("act=carelu", "act.options.alpha=4")
-    assert word == options
-    assert (word.act, word.overrides) == ("carelu", {"act.options.alpha": 4})
+def test_carelu_competes_from_the_start_and_the_start_as_relu_is_an_option():
+    default, as_relu = identity_of("act=carelu"), identity_of("act=carelu", "act.options.alpha=0")
+    assert identity_of("act=carelu", "act.options.alpha=1") == default
+    assert (default.overrides, as_relu.overrides) == ({}, {"act.options.alpha": 0})
 
 
 def test_the_small_recipe_takes_the_bundled_part_of_snli_and_says_so():
