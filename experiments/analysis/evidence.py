@@ -14,7 +14,7 @@ import numpy as np
 
 from experiments.analysis.metrics import find_metric
 from experiments.analysis.numbers import plural
-from experiments.configuration.identity import under
+from experiments.configuration.identity import as_recorded, under
 from experiments.errors import BadInput
 from experiments.record import ledger
 from experiments.record.labels import ACTIVATION, activation_label, data_label, model_label, recipe_label
@@ -36,6 +36,7 @@ class Setting:
     model: str
     data: str
     device: str
+    """A GPU's name. On CPUs the names of all those whose runs are pooled; only pairs need the same one."""
     precision: str
     threads: int | None = None
     """None on a GPU."""
@@ -105,6 +106,7 @@ class Conditions:
     kernel: str = ""
     code_hash: str = ""
     processor: str = ""
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ class Run:
     git_dirty: bool
     torch: str
     kernel: str
+    device: str
     processor: str
     command: str
     finished_at: str
@@ -152,7 +155,7 @@ class Run:
     @property
     def full_device(self) -> str:
         """The device with its threads."""
-        return self.setting.device_label
+        return device_label(self.device, self.setting.threads)
 
     def of_metric(self, metric: str | None) -> float | None:
         """The value of `metric` (None: the headline); None if the run has none or did not finish."""
@@ -263,6 +266,7 @@ def read_evidence(file: Path) -> Evidence:
     if not runs:
         found = " ".join(problems) or "it has no rows."
         raise BadInput(f"{file} has no usable row: {found} Rebuild it with {ledger.REBUILD}")
+    runs = _with_unlike_defaults(file, _pooled_over_processors(runs))
     runs, told_apart = _told_apart(runs)
     used, repeated = _newest(runs)
     return Evidence(file, tuple(used), (*problems, *told_apart, *repeated))
@@ -271,7 +275,7 @@ def read_evidence(file: Path) -> Evidence:
 _SAME_IN_ROW = (
     *("run_id", "status", "overrides", "seed", "parameters", "steps", "step_milliseconds", "wall_seconds"),
     *("peak_memory_mib", "config_hash", "code_hash", "activation_hash", "git_commit", "git_dirty", "torch", "kernel"),
-    *("processor", "command", "finished_at", "metrics"),
+    *("device", "processor", "command", "finished_at", "metrics"),
 )
 """The fields of `Run` that are copied from its row."""
 
@@ -299,6 +303,61 @@ def _run(row: Row) -> Run:
         value=row.headline_value if row.status == "finished" else None,
         **{name: getattr(row, name) for name in _SAME_IN_ROW},
     )
+
+
+def _pooled_over_processors(runs: list[Run]) -> list[Run]:
+    """`runs`, with one setting for those on CPUs that differ in the processor alone: pairs are of one processor."""
+    names: dict[Setting, set[str]] = {}
+    for run in runs:
+        names.setdefault(_without_processor(run.setting), set()).add(run.setting.device)
+    return [
+        replace(run, setting=replace(run.setting, device=" and ".join(sorted(names[_without_processor(run.setting)]))))
+        for run in runs
+    ]
+
+
+def _without_processor(setting: Setting) -> Setting:
+    return setting if setting.threads is None else replace(setting, device="")
+
+
+def _with_unlike_defaults(file: Path, runs: list[Run]) -> list[Run]:
+    """`runs`, with the options of an activation whose default is not the same in all of them among their overrides.
+
+    A default may change from one commit to another. By their published configurations such runs are told apart, so
+    that none is pooled with one of another default under one label.
+    """
+    of_all = Evidence(file, tuple(runs), ())
+    of_name: dict[str, list[Run]] = {}
+    for run in runs:
+        of_name.setdefault(run.act_name, []).append(run)
+    several = [each for each in of_name.values() if len({run.git_commit for run in each}) > 1]
+    defaults = {run.run_id: _defaults(of_all, run) for each in several for run in each}
+    unlike: dict[str, set[str]] = {}
+    for each in several:
+        values: dict[str, set[str]] = {}
+        for run in each:
+            for key, value in defaults[run.run_id].items():
+                values.setdefault(key, set()).add(to_text(value))
+        unlike[each[0].act_name] = {key for key, found in values.items() if len(found) > 1}
+    return [
+        _with(run, {k: v for k, v in defaults.get(run.run_id, {}).items() if k in unlike[run.act_name]})
+        if run.act_name in unlike
+        else run
+        for run in runs
+    ]
+
+
+def _defaults(evidence: Evidence, run: Run) -> dict[str, object]:
+    """The options of a run's activation that it did not override; empty where no configuration is published."""
+    act = (evidence.config_of(run) or {}).get("act")
+    options = act.get("options") if isinstance(act, dict) else None
+    of_act = as_recorded({f"{ACTIVATION}.{key}": value for key, value in (options or {}).items()})
+    return {key: value for key, value in of_act.items() if key not in run.overrides}
+
+
+def _with(run: Run, options: dict[str, object]) -> Run:
+    overrides = run.overrides | options
+    return replace(run, overrides=overrides, act=activation_label(run.act_name, overrides)) if options else run
 
 
 def _told_apart(runs: list[Run]) -> tuple[list[Run], list[str]]:

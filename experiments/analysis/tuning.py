@@ -9,6 +9,7 @@ from experiments.analysis.evidence import Evidence, Run, Setting, canonical
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import plural
 from experiments.configuration.composition import literal
+from experiments.configuration.identity import as_recorded
 from experiments.errors import BadInput, unknown
 
 OWN = "recipe's own"
@@ -102,9 +103,7 @@ def _value(evidence: Evidence, setting: Setting, runs: Sequence[Run], key: str) 
         config = evidence.config_of(run)
         if config is not None:
             value = OmegaConf.select(OmegaConf.create(config), key)
-            if isinstance(value, float) and value.is_integer():
-                value = int(value)  # as an override is recorded
-            return OWN if value is None else literal(value)
+            return OWN if value is None else literal(as_recorded({key: value})[key])
     return OWN
 
 

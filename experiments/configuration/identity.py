@@ -108,7 +108,7 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str], data_fingerprint
     data_root = [] if config.data_root == usual.data_root else [f"data_root={literal(config.data_root)}"]
     if swapped or data_root:
         usual, _ = compose([*words, *data_root])
-    known, actual = (_canonical(flatten(as_dict(each))) for each in (usual, config))
+    known, actual = (as_recorded(flatten(as_dict(each))) for each in (usual, config))
     changed = {key: value for key, value in actual.items() if key not in known or known[key] != value}
     _refuse_what_cannot_be_set(changed, known)
     computed = {key: value for key, value in actual.items() if not under(key, KEYS_NOT_HASHED)}
@@ -165,8 +165,8 @@ def _refuse_what_cannot_be_set(changed: dict[str, object], known: dict[str, obje
             raise BadInput(f"{key}={literal(value)} cannot be set; choose with {SET_BY_GROUP[key]}=…")
 
 
-def _canonical(leaves: dict[str, object]) -> dict[str, object]:
-    """`leaves` with 2.0 written as 2, so that equal values hash equally."""
+def as_recorded(leaves: Mapping[str, object]) -> dict[str, object]:
+    """`leaves` with 2.0 written as 2, so that equal values hash equally, as overrides are recorded."""
 
     def plain(value: object) -> object:
         if isinstance(value, list):

@@ -70,7 +70,13 @@ def _pairings(entries: Sequence[Entry], base: Entry) -> list[str]:
     ]
 
 
-_CONDITIONS = {"torch": "PyTorch", "kernel": "kernel", "code_hash": "code", "processor": "processor"}
+_CONDITIONS = {
+    "torch": "PyTorch",
+    "kernel": "kernel",
+    "code_hash": "code",
+    "processor": "processor",
+    "device": "device",
+}
 
 
 def _inequality(found: Inequality) -> str:
@@ -84,7 +90,7 @@ def _unlike(entry: Entry, base: Entry) -> str:
     seeds = f"{'seed' if len(entry.unlike) == 1 else 'seeds'} {', '.join(map(str, entry.unlike))}"
     return (
         f"{activation_name(entry.act)}: no pair at {seeds}, because its run and that of {activation_name(base.act)} "
-        "are not of the same PyTorch, kernel, code and processor; repeat both with force=true."
+        "are not of the same PyTorch, kernel, code, processor and device; repeat both with force=true."
     )
 
 

@@ -218,7 +218,7 @@ def test_without_an_effect_a_ledger_calls_one_better_or_worse_no_more_often_than
     assert rate <= LEVEL + 3 * standard_error(LEVEL)
 
 
-@pytest.mark.parametrize("condition", ["torch", "kernel", "code_hash", "processor"])
+@pytest.mark.parametrize("condition", ["torch", "kernel", "code_hash", "processor", "device"])
 def test_runs_of_unlike_conditions_are_no_pair_and_the_inequality_is_named(tmp_path, condition):
     rows = gains(GAIN)
     rows[-1][condition] = "other"

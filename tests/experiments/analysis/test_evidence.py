@@ -43,6 +43,16 @@ def test_a_setting_is_all_that_must_be_equal_but_the_activation_and_the_seed(tmp
     assert runs[0].setting.changes == {"trainer.epochs": 2}
 
 
+def test_runs_on_unlike_processors_have_one_setting_that_names_them_and_gpus_their_own(tmp_path):
+    devices = [("Intel Xeon", 2), ("AMD EPYC", 2), ("AMD EPYC", 1), ("NVIDIA H100", None), ("NVIDIA H200", None)]
+    rows = [row("relu", seed, device=device, threads=threads) for seed, (device, threads) in enumerate(devices)]
+    evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
+    labels = [f"{device} ({threads} threads)" for device, threads in (("AMD EPYC and Intel Xeon", 2),)]
+    labels += ["AMD EPYC (1 thread)", "NVIDIA H100", "NVIDIA H200"]
+    assert sorted(setting.device_label for setting in evidence.settings()) == sorted(labels)
+    assert [run.device for run in evidence.runs] == [device for device, _ in devices]
+
+
 def test_settings_with_and_without_threads_are_sorted(tmp_path):
     rows = [row(threads=threads) for threads in (2, None, 1)]
     settings = read_evidence(write(tmp_path / "ledger.csv", rows)).settings()
@@ -297,6 +307,32 @@ def test_two_functions_of_one_name_get_two_labels_and_a_sentence(tmp_path):
     assert sorted(run.act for run in evidence.runs) == ["mine#ac7", "mine#ac7(gain=2)", "mine#badbad(gain=2)", "relu"]
     (problem,) = evidence.problems
     assert problem.startswith("mine is the name of 2 functions here") and "mine#ac7, mine#badbad" in problem
+
+
+def test_runs_of_commits_with_unlike_defaults_are_told_apart(tmp_path):
+    rows = [
+        row("carelu", 0, git_commit="a"),
+        row("carelu", 1, git_commit="b"),
+        row("carelu(gain=2)", 2, git_commit="b"),
+    ]
+    rows += [row("carelu(alpha=0)", 3, git_commit="b"), row("carelu", 4, git_commit="c")]
+    for each, alpha in zip(rows, (0.0, 1.0, 1.0, 0.0, None), strict=True):
+        config = tmp_path / "configs" / f"{each['run_id']}.yaml"
+        config.parent.mkdir(exist_ok=True)
+        if alpha is not None:  # of the last one none is published
+            config.write_text(f"act: {{name: carelu, options: {{alpha: {alpha}, gain: 1.5}}}}\n")
+    runs = read_evidence(write(tmp_path / "ledger.csv", rows)).runs
+    labels = ["carelu(alpha=0)", "carelu(alpha=1)", "carelu(alpha=1, gain=2)", "carelu(alpha=0)", "carelu"]
+    assert [run.act for run in runs] == labels
+
+
+def test_runs_of_one_default_keep_their_label(tmp_path):
+    rows = [row("carelu", seed, git_commit=str(seed)) for seed in range(2)]
+    for each in rows:
+        config = tmp_path / "configs" / f"{each['run_id']}.yaml"
+        config.parent.mkdir(exist_ok=True)
+        config.write_text("act: {name: carelu, options: {alpha: 1.0}}\n")
+    assert {run.act for run in read_evidence(write(tmp_path / "ledger.csv", rows)).runs} == {"carelu"}
 
 
 def test_runs_on_data_of_another_content_have_another_setting(tmp_path):
