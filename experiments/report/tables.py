@@ -17,6 +17,7 @@ from experiments.report.cost_table import cost_table
 from experiments.report.names import task_name
 from experiments.report.table import Table
 from experiments.report.task_table import task_table
+from experiments.report.time_table import time_table
 from experiments.report.tuning_table import tuning_table
 
 
@@ -28,7 +29,9 @@ def build_tables(
     tuned: str | None = None,
     subject: Sequence[str] = (),
 ) -> list[Table]:
-    """One table a task, one across tasks (where there are two settings to compare over), one of costs.
+    """One table a task, one across tasks (where there are two settings to compare over), one of costs, one of times.
+
+    That of times to a verdict is left out where nothing is decided, and where a metric is named.
 
     Args:
         evidence: a ledger's runs.
@@ -76,6 +79,7 @@ def _tables(
     if tuning:
         tables += [tuning_table(tuning, task, evidence.settings()) for task in tasks]
     tables += [across_table(evidence, baseline, metric), cost_table(evidence, baseline)]
+    tables += [time_table(evidence, baseline)] if metric is None else []
     return [table for table in tables if table is not None]
 
 

@@ -360,7 +360,7 @@ def stop_at_step(monkeypatch, number, action):
 def test_the_initial_weights_are_those_of_the_seed(reference_cifar100, monkeypatch, seed):
     seen = watch(monkeypatch, CIFAR100, [*reference_cifar100.settings, f"seed={seed}", "trainer.max_steps=1"])
     torch.manual_seed(seed)
-    expected = resnet18(ActivationFactory("carelu"), 100, width=2)
+    expected = resnet18(ActivationFactory("carelu", alpha=1.0), 100, width=2)
     assert_equal_weights(seen.start.state_dict(), expected.state_dict())
 
 

@@ -98,7 +98,7 @@ def is_weight(name):
 
 
 def test_the_metrics_hold_the_start_and_every_epoch_with_what_the_activations_learned(run):
-    records = metrics_of(run("act=carelu"))
+    records = metrics_of(run("act=carelu", "act.options.alpha=0"))
     assert [(record["epoch"], record["step"]) for record in records] == [(0, 0), (1, 3), (2, 6)]
     assert records[0]["activations"]["act1"]["alpha"] == 0
     assert records[0]["activations"]["act1"]["scale"] == pytest.approx(1)
