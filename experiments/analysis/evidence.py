@@ -266,7 +266,8 @@ def read_evidence(file: Path) -> Evidence:
     if not runs:
         found = " ".join(problems) or "it has no rows."
         raise BadInput(f"{file} has no usable row: {found} Rebuild it with {ledger.REBUILD}")
-    runs = _with_unlike_defaults(file, _pooled_over_processors(runs))
+    pooled = pooled_over_processors((run.setting, run.device) for run in runs)
+    runs = _with_unlike_defaults(file, [replace(run, setting=pooled[run.setting]) for run in runs])
     runs, told_apart = _told_apart(runs)
     used, repeated = _newest(runs)
     return Evidence(file, tuple(used), (*problems, *told_apart, *repeated))
@@ -305,15 +306,20 @@ def _run(row: Row) -> Run:
     )
 
 
-def _pooled_over_processors(runs: list[Run]) -> list[Run]:
-    """`runs`, with one setting for those on CPUs that differ in the processor alone: pairs are of one processor."""
+def pooled_over_processors(found: Iterable[tuple[Setting, str]]) -> dict[Setting, Setting]:
+    """One setting for those on CPUs that differ in the processor alone, which names all: pairs are of one processor.
+
+    Args:
+        found: the setting and the device of each run.
+    """
+    runs = list(found)
     names: dict[Setting, set[str]] = {}
-    for run in runs:
-        names.setdefault(_without_processor(run.setting), set()).add(run.setting.device)
-    return [
-        replace(run, setting=replace(run.setting, device=" and ".join(sorted(names[_without_processor(run.setting)]))))
-        for run in runs
-    ]
+    for setting, device in runs:
+        names.setdefault(_without_processor(setting), set()).add(device)
+    return {
+        setting: replace(setting, device=" and ".join(sorted(names[_without_processor(setting)])))
+        for setting, _ in runs
+    }
 
 
 def _without_processor(setting: Setting) -> Setting:

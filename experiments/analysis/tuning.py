@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from omegaconf import OmegaConf
 
-from experiments.analysis.evidence import Evidence, Run, Setting, canonical
+from experiments.analysis.evidence import Evidence, Run, Setting, canonical, pooled_over_processors
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import plural
 from experiments.configuration.composition import literal
@@ -78,9 +78,10 @@ def tune(evidence: Evidence, key: str) -> Tuning:
 def _families(evidence: Evidence, key: str) -> dict[Setting, dict[str, dict[str, list[Run]]]]:
     """Setting without the key → activation → value → runs, of families with several values."""
     families: dict[Setting, dict[str, dict[str, list[Run]]]] = {}
+    without = {setting: _without(setting, key) for setting in evidence.settings()}
+    pooled = pooled_over_processors((without[run.setting], run.device) for run in evidence.runs)
     for setting in evidence.settings():
-        others = {name: value for name, value in setting.changes.items() if name != key}
-        acts = families.setdefault(replace(setting, overrides=canonical(others)), {})
+        acts = families.setdefault(pooled[without[setting]], {})
         for act, runs in evidence.of(setting).items():
             acts.setdefault(act, {}).setdefault(_value(evidence, setting, runs, key), []).extend(runs)
     tuned = {
@@ -93,6 +94,11 @@ def _families(evidence: Evidence, key: str) -> dict[Setting, dict[str, dict[str,
         named = f"keys that runs override: {', '.join(keys) or 'none'}"
         raise unknown(f"key to tune (no runs of {evidence.file} differ in it)", key, keys, named)
     return tuned
+
+
+def _without(setting: Setting, key: str) -> Setting:
+    others = {name: value for name, value in setting.changes.items() if name != key}
+    return replace(setting, overrides=canonical(others))
 
 
 def _value(evidence: Evidence, setting: Setting, runs: Sequence[Run], key: str) -> str:

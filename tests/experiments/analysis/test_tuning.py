@@ -29,6 +29,16 @@ def grid_of(validated=VALIDATED, seeds=range(3), tested=None, **fields):
     ]
 
 
+def test_values_tried_on_unlike_processors_are_of_one_tuning(tmp_path):
+    rows = grid_of()
+    for each in rows:
+        each["device"] = "Intel Xeon" if each["overrides"][KEY] == 0.4 else "AMD EPYC"
+    tuning = tune(read_evidence(write(tmp_path / "ledger.csv", rows)), KEY)
+    ((setting, acts),) = tuning.trials.items()
+    assert setting.device == "AMD EPYC and Intel Xeon"
+    assert [list(trials) for trials in acts.values()] == [["0.1", "0.2", "0.4"]] * 2
+
+
 def test_settings_that_differ_in_more_than_the_key_are_tuned_apart(tmp_path):
     rows = grid_of()
     longer = [{**each, "overrides": {**each["overrides"], "trainer.epochs": 9}} for each in grid_of()]

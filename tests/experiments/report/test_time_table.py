@@ -9,8 +9,8 @@ def test_it_shows_when_each_comparison_was_decided(tmp_path):
     rows = grid(["relu", "carelu", "gelu"], SEEDS, effects={"carelu": 9.0})
     found = cells(tables_of(tmp_path / "ledger.csv", rows)["time_to_verdict"])
     assert list(found) == ["carelu", "gelu"]
-    assert (found["carelu"]["verdict"].text, found["carelu"]["pairs"].value) == ("better", 5)
-    assert found["carelu"]["hours"].text == "1.11"  # 5 pairs of runs of 400 seconds
+    assert (found["carelu"]["verdict"].text, found["carelu"]["pairs"].value) == ("better", 4)
+    assert found["carelu"]["hours"].text == "0.89"  # 4 pairs of runs of 400 seconds
     undecided = found["gelu"]
     assert (undecided["verdict"].text, undecided["pairs"].value, undecided["hours"].value) == ("undecided", None, None)
     assert undecided["pairs_made"].value == 5
