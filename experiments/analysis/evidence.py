@@ -333,23 +333,17 @@ def _with_unlike_defaults(file: Path, runs: list[Run]) -> list[Run]:
     that none is pooled with one of another default under one label.
     """
     of_all = Evidence(file, tuple(runs), ())
-    of_name: dict[str, list[Run]] = {}
+    commits: dict[str, set[str]] = {}
     for run in runs:
-        of_name.setdefault(run.act_name, []).append(run)
-    several = [each for each in of_name.values() if len({run.git_commit for run in each}) > 1]
-    defaults = {run.run_id: _defaults(of_all, run) for each in several for run in each}
-    unlike: dict[str, set[str]] = {}
-    for each in several:
-        values: dict[str, set[str]] = {}
-        for run in each:
-            for key, value in defaults[run.run_id].items():
-                values.setdefault(key, set()).add(to_text(value))
-        unlike[each[0].act_name] = {key for key, found in values.items() if len(found) > 1}
+        commits.setdefault(run.act_name, set()).add(run.git_commit)
+    defaults = [_defaults(of_all, run) if len(commits[run.act_name]) > 1 else {} for run in runs]
+    values: dict[tuple[str, str], set[str]] = {}
+    for run, of_run in zip(runs, defaults, strict=True):
+        for key, value in of_run.items():
+            values.setdefault((run.act_name, key), set()).add(to_text(value))
     return [
-        _with(run, {k: v for k, v in defaults.get(run.run_id, {}).items() if k in unlike[run.act_name]})
-        if run.act_name in unlike
-        else run
-        for run in runs
+        _with(run, {key: value for key, value in of_run.items() if len(values[run.act_name, key]) > 1})
+        for run, of_run in zip(runs, defaults, strict=True)
     ]
 
 
