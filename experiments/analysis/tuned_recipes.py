@@ -6,14 +6,18 @@ from pathlib import PurePosixPath
 
 from omegaconf import OmegaConf
 
+from experiments.analysis.evidence import Run
 from experiments.analysis.tuning import OWN, Tuning
+from experiments.configuration.composition import as_dict, compose, flatten
+from experiments.configuration.identity import as_recorded
 from experiments.errors import BadInput
 
 
 def tuned_recipes(tuning: Tuning, recipe: str, ledger: str) -> Mapping[PurePosixPath, str]:
     """The content of `TASK/RECIPE/tuned/MODEL_ACT.yaml` by that path, below configs/recipe.
 
-    Such a recipe names them as `optional /recipe/TASK/RECIPE/tuned@_global_: ${model}_${act}`.
+    An activation with options that are not the present ones of its file in configs/act gets no file: a recipe cannot
+    tell it apart. Such a recipe names them as `optional /recipe/TASK/RECIPE/tuned@_global_: ${model}_${act}`.
 
     Args:
         tuning: what was chosen.
@@ -26,9 +30,11 @@ def tuned_recipes(tuning: Tuning, recipe: str, ledger: str) -> Mapping[PurePosix
     found: dict[PurePosixPath, tuple[str, str]] = {}
     for (setting, act), value in tuning.chosen.items():
         run = tuning.trials[setting][act][value][0]
+        words = dict(word.split("=", 1) for word in shlex.split(run.command) if "=" in word)
+        if not _is_default(tuning, run, words):
+            continue
         if value == OWN:
             raise BadInput(f"the chosen {tuning.key} of {run.run_id} is not known: its configuration is not published")
-        words = dict(word.split("=", 1) for word in shlex.split(run.command) if "=" in word)
         path = PurePosixPath(setting.task, recipe, "tuned", f"{words['model']}_{words['act']}.yaml")
         other, where = found.setdefault(path, (value, setting.data_label))
         if other != value:
@@ -37,6 +43,15 @@ def tuned_recipes(tuning: Tuning, recipe: str, ledger: str) -> Mapping[PurePosix
                 f"{setting.data_label}; tune on one of them"
             )
     return {path: _content(tuning.key, value, data, ledger) for path, (value, data) in sorted(found.items())}
+
+
+def _is_default(tuning: Tuning, run: Run, words: Mapping[str, str]) -> bool:
+    """Whether the activation of a run has the options that its file has now; true where none were published."""
+    config = tuning.evidence.config_of(run)
+    if config is None:
+        return True
+    (now,) = compose([f"task={words['task']}", f"act={words['act']}"])[:1]
+    return as_recorded(flatten(config["act"])) == as_recorded(flatten(as_dict(now)["act"]))
 
 
 def _content(key: str, value: str, data: str, ledger: str) -> str:

@@ -52,6 +52,19 @@ def test_two_data_sets_that_choose_differently_are_refused(tmp_path):
         tuned_recipes(tuning, "medium", "ledger.csv")
 
 
+def test_only_the_options_that_an_activation_has_now_count(tmp_path):
+    before = grid_of()
+    folder = tmp_path / "configs"
+    folder.mkdir()
+    for each in before:
+        options = yaml.safe_load((ROOT / "configs" / "act" / f"{each['act']}.yaml").read_text(encoding="utf-8"))
+        if each["act"] == "carelu":
+            options["options"]["alpha"] = 0.0
+        (folder / f"{each['run_id']}.yaml").write_text(yaml.safe_dump({"act": options}))
+    tuning = tune(read_evidence(write(tmp_path / "ledger.csv", with_words(before, "model=resnet18"))), KEY)
+    assert [path.name for path in tuned_recipes(tuning, "medium", "ledger.csv")] == ["resnet18_relu.yaml"]
+
+
 def test_the_script_writes_and_then_finds_nothing_wrong(call, tmp_path, capsys):
     assert call("--check") == 1
     assert not (tmp_path / "recipe").exists()
