@@ -1,7 +1,7 @@
 """Copies finished runs into the committed evidence.
 
-Their rows go into results/ledger.csv; metrics, pictures, configurations, environments and predictions into the folders
-next to it.
+Their rows go into results/ledger.csv; metrics, configurations, environments and predictions, and the pictures of seed
+0, into the folders next to it.
 
 python scripts/publish_results.py task=cifar100 recipe=small     # runs whose columns have these values
 python scripts/publish_results.py --restore --out results        # back: published runs count as done under outputs

@@ -27,9 +27,11 @@ from experiments.record.run_directory import (
 )
 from experiments.record.sums import note_on_altered
 
+_PICTURE = f"{ARTIFACTS}/{PICTURE}"
+
 PUBLISHED = {
     METRICS: "metrics/{run_id}.jsonl",
-    f"{ARTIFACTS}/{PICTURE}": "pictures/{run_id}.png",
+    _PICTURE: "pictures/{run_id}.png",
     CONFIG: "configs/{run_id}.yaml",
     ENVIRONMENT: "environments/{run_id}.json",
     PREDICTIONS: "predictions/{run_id}.npz",
@@ -38,6 +40,9 @@ PUBLISHED = {
 
 LARGEST_PREDICTIONS = 200_000
 """Bytes; a larger file of predictions is not published."""
+
+PICTURED_SEED = 0
+"""Pictures, some 700 kB each, are published of the runs with this seed alone."""
 
 
 def published(file: Path, name: str, run_id: str) -> Path:
@@ -90,7 +95,8 @@ def publish(output_root: Path, target: Path, wanted: Mapping[str, str], allow_di
         for name in PUBLISHED:
             place = published(file, name, result["run_id"])
             if (folder / name).exists():  # a run that failed at once has no metrics, most have no picture
-                if name == PREDICTIONS and (folder / name).stat().st_size > LARGEST_PREDICTIONS:
+                too_large = name == PREDICTIONS and (folder / name).stat().st_size > LARGEST_PREDICTIONS
+                if too_large or (name == _PICTURE and result["seed"] != PICTURED_SEED):
                     continue
                 place.parent.mkdir(exist_ok=True)
                 if name == CONFIG:

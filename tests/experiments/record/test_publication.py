@@ -61,13 +61,14 @@ def test_a_published_configuration_names_no_folder_of_this_machine(runs, tmp_pat
     }
 
 
-def test_the_picture_of_a_run_that_has_one_is_copied(runs, tmp_path):
-    artifacts = runs / "relu" / "s1" / "artifacts"
-    artifacts.mkdir()
-    (artifacts / "comparison.png").write_bytes(b"picture")
-    publish(runs, tmp_path / "results", {"act": "relu"})
+def test_the_picture_of_a_run_is_copied_where_it_has_one_and_the_first_seed(runs, tmp_path):
+    for seed in range(2):
+        artifacts = runs / "relu" / f"s{seed}" / "artifacts"
+        artifacts.mkdir()
+        (artifacts / "comparison.png").write_bytes(b"picture of %d" % seed)
+    publish(runs, tmp_path / "results", {})
     pictures = tmp_path / "results" / "pictures"
-    assert {file.name: file.read_bytes() for file in pictures.iterdir()} == {"relu-s1.png": b"picture"}
+    assert {file.name: file.read_bytes() for file in pictures.iterdir()} == {"relu-s0.png": b"picture of 0"}
 
 
 def test_predictions_are_copied_unless_they_are_large(runs, tmp_path):
