@@ -27,13 +27,13 @@ from experiments.configuration.composition import (
     SHOW_KEYS,
     SWEEPER,
     as_dict,
+    compose,
     compose_with_hydra,
     config_folders,
     flatten,
     launchers,
     options_of,
     sweepers,
-    without_hydra,
 )
 from experiments.configuration.launcher import check_launcher_options
 from experiments.configuration.schema import check_choices, validate
@@ -112,8 +112,9 @@ def check_command(args: list[str]) -> SweepPlan | None:
     _check_keys(overrides)
     devices = set()
     for variant in _variants(overrides):
-        cfg = _compose_or_explain([*map(_first_line, of_hydra), *variant])
-        settings = without_hydra(cfg)
+        lines = [*map(_first_line, of_hydra), *variant]
+        cfg = _compose_or_explain(lines)
+        settings, _ = compose(lines)
         check_choices(dict(cfg.hydra.runtime.choices))
         validate(settings)
         check_writable("output_root", settings.output_root)
@@ -249,9 +250,9 @@ def _check_words(overrides: list[Override], sweeping: bool) -> None:
 
 def _check_keys(overrides: list[Override]) -> None:
     chosen = [o for o in overrides if o.key_or_group in GROUPS or o.key_or_group == "experiment"]
-    cfg = _compose_or_explain([_first_line(override) for override in chosen])
-    check_choices(dict(cfg.hydra.runtime.choices))
-    known = flatten(as_dict(without_hydra(cfg)))
+    lines = [_first_line(override) for override in chosen]
+    check_choices(dict(_compose_or_explain(lines).hydra.runtime.choices))
+    known = flatten(as_dict(compose(lines)[0]))
     for override in overrides:
         key = override.key_or_group
         is_node = any(name.startswith(f"{key}.") for name in known)
@@ -304,9 +305,8 @@ def _variants(overrides: list[Override]) -> Iterator[list[str]]:
 
 def _compose_or_explain(lines: list[str]) -> DictConfig:
     try:
-        cfg = compose_with_hydra(lines)
-        as_dict(without_hydra(cfg))
-        return cfg
+        as_dict(compose(lines)[0])
+        return compose_with_hydra(lines)
     except yaml.YAMLError as error:
         raise BadInput(f"a file of the configuration is not YAML: {one_line(error)}") from error
     except (HydraException, OmegaConfBaseException) as error:

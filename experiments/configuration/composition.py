@@ -162,7 +162,10 @@ def compose(overrides: list[str]) -> tuple[DictConfig, dict[str, str]]:
     """
     if GlobalHydra.instance().is_initialized():
         cfg = compose_with_hydra(overrides)
-        return without_hydra(cfg), dict(cfg.hydra.runtime.choices)
+        choices = dict(cfg.hydra.runtime.choices)
+        with open_dict(cfg):
+            del cfg["hydra"]
+        return cfg, choices
     _, own, choices = _composed(tuple(overrides), os.getcwd(), _state_of_files())
     return pickle.loads(own), dict(choices)
 
@@ -195,16 +198,12 @@ def _composed(
 
 def _state_of_files() -> tuple[object, ...]:
     """What changes when a file of configuration is added, removed or changed."""
-    files = (file for folder in config_folders() for file in sorted(folder.rglob("*.yaml")))
-    return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
-
-
-def without_hydra(cfg: DictConfig) -> DictConfig:
-    """A copy of `cfg` without Hydra's own part."""
-    cfg = cfg.copy()
-    with open_dict(cfg):
-        del cfg["hydra"]
-    return cfg
+    states = []
+    for place, _, names in (found for folder in config_folders() for found in os.walk(folder)):
+        for file in (os.path.join(place, name) for name in names if name.endswith(".yaml")):
+            status = os.stat(file)
+            states.append((file, status.st_mtime_ns, status.st_size))
+    return tuple(sorted(states))
 
 
 def flatten(node: object, prefix: str = "") -> dict[str, object]:
