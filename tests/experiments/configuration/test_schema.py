@@ -4,14 +4,21 @@ import subprocess
 import sys
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
-from experiments.configuration.composition import GROUPS_BY_TASK, ROOT, as_dict, compose, options_of
+from experiments.configuration.composition import GROUPS, GROUPS_BY_TASK, ROOT, as_dict, compose, options_of
 from experiments.configuration.schema import Config, check_choices, validate
 from experiments.errors import BadInput
 
 
 def validated(*overrides):
-    return validate(compose(list(overrides))[0])
+    """What the words of groups among `overrides` choose, with the other values set as Hydra sets them."""
+    words = [each for each in overrides if each.partition("=")[0] in GROUPS]
+    cfg, _ = compose(words)
+    for each in OverridesParser.create().parse_overrides([each for each in overrides if each not in words]):
+        OmegaConf.update(cfg, each.key_or_group, each.value(), merge=True, force_add=each.is_add())
+    return validate(cfg)
 
 
 @pytest.mark.parametrize("task", options_of("task"))
@@ -128,7 +135,6 @@ def test_what_is_in_range_is_accepted(overrides):
 def test_a_missing_key_is_named():
     values = as_dict(compose([])[0])
     del values["trainer"]["epochs"]
-    from omegaconf import OmegaConf
 
     with pytest.raises(BadInput, match=r"trainer\.epochs is missing; accepted: an integer ≥ 1"):
         validate(OmegaConf.create(values))

@@ -10,10 +10,16 @@ from experiments.errors import BadInput
 VERDICT = "hydra/sweeper=verdict"
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """One folder for all, as what was composed is known again in the same working directory alone."""
+    return tmp_path_factory.mktemp("empty")
+
+
 @pytest.fixture(autouse=True)
-def somewhere_else(tmp_path, monkeypatch):
+def somewhere_else(empty, monkeypatch):
     """Commands are checked in an empty folder, where outputs/ may be made."""
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(empty)
 
 
 def plan_of(*arguments):
