@@ -13,9 +13,11 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
+
+from hydra.core.global_hydra import GlobalHydra
 
 ROOT = Path(__file__).parent.parent
 
@@ -63,9 +65,12 @@ class Command:
         words: the script, relative to the checkout, and its arguments.
         cwd: the working directory.
         group: whether it leads a group of processes of its own, as a command of a terminal does.
+        variables: of its environment, besides those of this process; modules are found along a PYTHONPATH of theirs.
     """
 
-    def __init__(self, words: Sequence[str], cwd: Path = ROOT, group: bool = False):
+    def __init__(
+        self, words: Sequence[str], cwd: Path = ROOT, group: bool = False, variables: Mapping[str, str] | None = None
+    ):
         self.words = [str(ROOT / words[0]), *map(str, words[1:])]
         self.returncode: int | None = None
         self._output = tempfile.TemporaryFile()  # noqa: SIM115
@@ -75,6 +80,9 @@ class Command:
             if group:
                 os.setsid()
             os.chdir(cwd)
+            if variables:
+                os.environ.update(variables)
+                sys.path[:0] = variables.get("PYTHONPATH", str(ROOT)).split(os.pathsep)
             return perform(self.words)
 
         self.pid = in_child(action, self._output.fileno(), self._errors.fileno())
@@ -121,12 +129,46 @@ class Command:
         os.kill(self.pid, number)
 
 
+class PoolJob:
+    """A job of a pool as a copy of its coordinator; stands for the `subprocess.Popen` of `pool.start_job`."""
+
+    _ends: ClassVar[list[int]] = []
+    """Those of the coordinator, of the pipe to each job; a job that kept one would hide the coordinator's end."""
+
+    def __init__(self, command: Sequence[str], *, env: Mapping[str, str], stdout: IO[bytes], **_: object):
+        self.returncode: int | None = None
+        end, own = os.pipe()
+        self._ends.append(own)
+
+        def action() -> int:
+            os.setsid()
+            os.dup2(end, 0)
+            for each in self._ends:
+                os.close(each)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            GlobalHydra.instance().clear()
+            os.environ.clear()
+            os.environ.update(env)
+            return perform(command[1:])
+
+        self.pid = in_child(action, stdout.fileno(), stdout.fileno())
+        os.close(end)
+
+    def poll(self) -> int | None:
+        return Command.poll(self)
+
+    def terminate(self) -> None:
+        os.kill(self.pid, signal.SIGTERM)
+
+
 def _content(file: IO[bytes]) -> str:
     return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode()
 
 
-def run(words: Sequence[str], cwd: Path = ROOT) -> subprocess.CompletedProcess:
+def run(
+    words: Sequence[str], cwd: Path = ROOT, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess:
     """Performs `python WORDS`; the counterpart of `subprocess.run`."""
-    command = Command(words, cwd)
+    command = Command(words, cwd, variables=variables)
     code = command.wait()
     return subprocess.CompletedProcess(command.words, code, command.stdout, command.stderr)

@@ -1,13 +1,11 @@
 """docs/adding-a-task.md, followed to the letter in an empty folder."""
 
 import csv
-import os
 import shlex
-import subprocess
-import sys
 
 import pytest
 
+from tests import forked
 from tests.conftest import ROOT
 from tests.docs.pages import blocks, commands
 
@@ -26,15 +24,13 @@ def followed(tmp_path_factory):
             file = folder / "my_tasks" / block.title
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(block.code, encoding="utf-8")
-    environment = dict(os.environ)
+    variables = {}
     for words in (shlex.split(line) for block in blocks(PAGE, "bash") for line in commands(block)):
         if words[0] == "export":
-            environment |= dict(word.split("=", 1) for word in words[1:])
-            environment["PYTHONPATH"] += os.pathsep + str(ROOT)  # as an editable install does
+            variables |= dict(word.split("=", 1) for word in words[1:])
             continue
         shorter = SMALL if words[1] == "run.py" else []
-        command = [sys.executable, str(ROOT / words[1]), *words[2:], *shorter]
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+        done = forked.run([*words[1:], *shorter], folder, variables)
         assert done.returncode == 0, done.stdout + done.stderr
     return folder
 

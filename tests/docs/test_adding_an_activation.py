@@ -1,11 +1,9 @@
 """docs/adding-an-activation.md, followed to the letter."""
 
 import importlib
-import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 
 import pytest
@@ -16,6 +14,7 @@ from carelu import ActivationFactory, activation_names, registry
 from experiments.configuration import composition
 from experiments.configuration.command_line import check_command
 from experiments.training.activation_check import IMAGES, TOKENS, check_site
+from tests import forked
 from tests.conftest import ROOT, TINY_NETWORK
 from tests.docs.pages import blocks, commands
 from tests.docs.performing import in_folder, shortened
@@ -111,23 +110,15 @@ def test_the_comment_of_a_file_says_what_each_option_is():
 
 
 @pytest.mark.slow
-def test_an_activation_of_ones_own_trains_by_the_commands_of_the_page(folder):
-    """In a shell of its own; nothing in the checkout changes."""
+def test_an_activation_of_ones_own_trains_by_the_commands_of_the_page(folder, tiny_cifar100):
+    """In processes of their own; nothing in the checkout changes."""
     first, with_option, *_ = (block for block in blocks(PAGE, "bash") if block.mark == f"needs {FOLDER}")
     export, *lines = (*commands(first), *commands(with_option))
     variables = dict(word.split("=") for word in shlex.split(export)[1:])
-    variables["PYTHONPATH"] += os.pathsep + str(ROOT)
     small = [*TINY_NETWORK["cifar100"], "trainer.max_steps=2", "output_root=outputs"]
     for line in lines:
-        _, script, *words = shlex.split(line)
-        done = subprocess.run(
-            [sys.executable, str(ROOT / script), *words, *small],
-            cwd=folder.parent,
-            env={**os.environ, **variables},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        _, *words = shlex.split(line)
+        done = forked.run([*words, *small], folder.parent, variables)
         assert done.returncode == 0, done.stderr
         assert "carelu" not in done.stdout
     recorded = (folder.parent / "outputs/ledger.csv").read_text(encoding="utf-8")

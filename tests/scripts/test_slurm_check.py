@@ -1,22 +1,17 @@
 """The check on a real Slurm: what it does without one, and that it sees a sweep that came out differently."""
 
 import shutil
-import subprocess
-import sys
 
 import torch
 
 from experiments.record import checkpoint
 from experiments.record.run_directory import CHECKPOINT
 from scripts.slurm_check import differing
-from tests.conftest import ROOT
+from tests import forked
 
 
 def test_without_slurm_it_says_what_to_install(tmp_path):
-    command = [sys.executable, "scripts/slurm_check.py", "--out", str(tmp_path)]
-    done = subprocess.run(
-        command, cwd=ROOT, env={"PATH": str(tmp_path), "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
-    )
+    done = forked.run(["scripts/slurm_check.py", "--out", tmp_path], variables={"PATH": str(tmp_path)})
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert "no sbatch" in line and "apt-get install slurm-wlm munge" in line

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, TINY_NETWORK, run_command
+from tests import forked
+from tests.conftest import ROOT, TINY_NETWORK
 
 LENIENT = "from experiments.configuration.standard_streams import make_output_lenient; make_output_lenient()\n"
 
@@ -72,10 +73,11 @@ def test_help_ends_quietly_where_only_its_head_is_read():
 
 
 @pytest.mark.slow
-def test_a_run_finishes_where_nothing_can_be_shown(tmp_path):
+def test_a_run_finishes_where_nothing_can_be_shown(tmp_path, tiny_cifar100):
+    settings = ["data=sample", "recipe=small", *TINY_NETWORK["cifar100"], "trainer.epochs=1", "trainer.max_steps=1"]
+    command = ["run.py", *settings, f"output_root={tmp_path}"]
     with Path("/dev/full").open("w") as full:
-        settings = ["data=sample", "recipe=small", *TINY_NETWORK["cifar100"], "trainer.epochs=1", "trainer.max_steps=1"]
-        command = [sys.executable, "run.py", *settings, f"output_root={tmp_path}"]
-        assert subprocess.run(command, cwd=ROOT, stdout=full, stderr=full, timeout=300).returncode == 0
+        run = forked.in_child(lambda: forked.perform(command), full.fileno(), full.fileno())
+        assert os.waitpid(run, 0)[1] == 0
     assert len(list(tmp_path.rglob("result.json"))) == 1
-    assert "already done" in run_command(*settings, f"output_root={tmp_path}").stdout
+    assert "already done" in forked.run(command).stdout

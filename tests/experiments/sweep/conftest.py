@@ -1,8 +1,20 @@
-"""A Slurm for the tests of sweeps."""
+"""A Slurm for the tests of sweeps, and a pool without fresh interpreters."""
 
 import os
+import subprocess
+from types import SimpleNamespace
 
 import pytest
+
+from experiments.sweep import pool
+from tests import forked
+
+
+@pytest.fixture
+def forked_jobs(monkeypatch):
+    """A pool of a forked command forks its jobs as well; one test in test_coordinator.py has the real processes."""
+    stand_in = SimpleNamespace(Popen=forked.PoolJob, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT)
+    monkeypatch.setattr(pool, "subprocess", stand_in)
 
 
 @pytest.fixture

@@ -252,7 +252,7 @@ def test_a_budget_that_cannot_give_a_verdict_is_refused():
 )
 """The worked example of docs/sweeps.md."""
 
-TINY = shlex.split(EXAMPLE)[4:]
+TINY = [*shlex.split(EXAMPLE)[4:], "trainer.channels_last=false"]
 
 
 def started(output_root):
@@ -310,7 +310,7 @@ def planned_run(cfg, choices):
 
 
 @pytest.mark.slow
-def test_in_a_pool_it_ends_by_itself_as_well(tmp_path):
+def test_in_a_pool_it_ends_by_itself_as_well(tmp_path, tiny_cifar100, forked_jobs):
     done = forked.run([*arguments(tmp_path), "hydra/launcher=pool", "hydra.launcher.workers=2"])
     assert "decided: 1 of 1 comparison, with 4 seeds at most" in ending(done, tmp_path)
     assert len(re.findall(r"^pool: 2 at once on ", done.stdout, re.M)) == 1

@@ -69,7 +69,7 @@ LONG = ["act=relu", "seed=0,1,2", *TINY, "trainer.epochs=100", "trainer.max_step
 @pytest.mark.parametrize(
     ("launcher", "number"), [("basic", signal.SIGTERM), ("pool", signal.SIGINT), ("pool", signal.SIGHUP)]
 )
-def test_a_signal_stops_a_sweep_with_checkpoints(tmp_path, launcher, number):
+def test_a_signal_stops_a_sweep_with_checkpoints(tmp_path, tiny_cifar100, forked_jobs, launcher, number):
     settings = [*LONG, f"output_root={tmp_path}", f"hydra/launcher={launcher}"]
     if launcher == "pool":
         settings.append("hydra.launcher.workers=2")
@@ -96,7 +96,7 @@ def ledger_of(output_root):
 
 @pytest.mark.slow
 def test_a_sweep_killed_twice_at_random_and_repeated_has_the_ledger_of_an_undisturbed_one(tmp_path, tiny_cifar100):
-    settings = ["act=relu,carelu", "seed=0,1", *TINY[:-2], "trainer.epochs=2", "trainer.batch_size=64"]
+    settings = ["act=relu,carelu", "seed=0,1", *TINY[:-2], "trainer.epochs=2", "trainer.batch_size=13"]
     settings.append("trainer.checkpoint_minutes=0.0001")
     assert forked.run(["run.py", "-m", *settings, f"output_root={tmp_path / 'whole'}"]).returncode == 0
     chance = random.Random()
@@ -118,8 +118,8 @@ def test_a_sweep_killed_twice_at_random_and_repeated_has_the_ledger_of_an_undist
 
 
 @pytest.mark.slow
-def test_the_runs_of_a_killed_parallel_sweep_stop_and_are_resumed(tmp_path):
-    settings = ["act=relu", "seed=0,1", *TINY[:-1], "trainer.max_steps=12", f"output_root={tmp_path}"]
+def test_the_runs_of_a_killed_parallel_sweep_stop_and_are_resumed(tmp_path, tiny_cifar100, forked_jobs):
+    settings = ["act=relu", "seed=0,1", *TINY[:-1], "trainer.epochs=12", f"output_root={tmp_path}"]
     settings += ["hydra/launcher=pool", "hydra.launcher.workers=2"]
     process = started(settings)
     process.wait_until(lambda: len(list(tmp_path.rglob("metrics.jsonl"))) == 2)

@@ -1,14 +1,12 @@
 """A task is one package and its config files, wherever they lie: a toy one trains and gets its table."""
 
-import os
-import subprocess
-import sys
 from textwrap import dedent
 
 import pytest
 
 from experiments.configuration.composition import ROOT
 from experiments.record import ledger
+from tests import forked
 
 SPEC = """
 from experiments.configuration.options import Count, DataOptions, ModelOptions, TaskOptions
@@ -150,17 +148,9 @@ def toy(tmp_path):
         file = tmp_path / "configs of mine" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(dedent(content).lstrip())
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(package.parent)])}
 
-    def start(script, *arguments, **variables):
-        return subprocess.run(
-            [sys.executable, str(ROOT / script), *arguments],
-            cwd=tmp_path,
-            env={**environment, **variables},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+    def start(*words, **variables):
+        return forked.run(words, tmp_path, {"PYTHONPATH": str(package.parent), **variables})
 
     return start
 
