@@ -3,6 +3,7 @@
 The suite is imported where it is needed, so that the tests of the library run without it.
 """
 
+import gc
 import os
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import pytest
 import torch
 
 if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
     from experiments.training.job import Ending
     from experiments.training.run import Outcome
 
@@ -32,6 +35,11 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 torch.set_num_threads(1)  # tiny models gain nothing from more, and a busy machine loses much
 
 
+def pytest_collection_finish():
+    """What is imported by now stays: collecting garbage need not look at it again and again."""
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def sample():
     """(train, test) of the bundled sample."""
@@ -42,12 +50,35 @@ def sample():
 
 @pytest.fixture
 def tiny_cifar100(monkeypatch, sample):
-    """Makes data=sample the first 3 training and 2 test images of each class: 3 steps an epoch at batch size 100."""
+    """Makes data=sample 3 training and 2 test images of each of 20 classes: 3 steps an epoch at batch size 20."""
     from experiments.tasks.cifar100 import dataset as cifar100
 
-    train, test = sample
-    few = [part[torch.arange(len(part)) % (len(part) // 100) < count] for part, count in ((train, 3), (test, 2))]
+    few = []
+    for part, count in zip(sample, (3, 2), strict=True):
+        place, of_class = torch.arange(len(part)), len(part) // 100
+        few.append(part[(place % of_class < count) & (place // of_class % 5 == 0)])
     monkeypatch.setattr(cifar100, "load_sample", lambda: few)
+
+
+def use_few_photographs(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Makes data=sample of super-resolution two photographs each to train and test on, cut to 60 × 50 pixels."""
+    from PIL import Image
+
+    from experiments.tasks.superres import bsds300, task
+    from experiments.tasks.superres.batches import Source
+
+    for part in ("train", "test"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        for file in sorted((bsds300.SAMPLE_DIR / part).iterdir())[:2]:
+            Image.open(file).crop((0, 0, 60, 50)).save(folder / part / f"{file.stem}.png")
+    sources = [Source(folder / part, "data=sample") for part in ("train", "test")]
+    patch.setitem(task.SOURCES, "sample", lambda: sources)
+
+
+@pytest.fixture
+def few_photographs(monkeypatch, tmp_path):
+    """See `use_few_photographs`."""
+    use_few_photographs(monkeypatch, tmp_path / "photographs")
 
 
 @pytest.fixture
@@ -59,21 +90,29 @@ def tiny_overrides(tmp_path):
         "recipe=small",
         *TINY_NETWORK["cifar100"],
         "trainer.epochs=2",
-        "trainer.batch_size=100",
+        "trainer.batch_size=20",
         f"output_root={tmp_path / 'runs'}",
     ]
+
+
+def compose_run(settings: list[str]) -> "tuple[DictConfig, dict[str, str]]":
+    """Composes the settings of a run; those that differ only in `output_root=…`, the last of them, once for all."""
+    from experiments.configuration.composition import compose
+
+    places = [each for each in settings if each.startswith("output_root=")]
+    cfg, choices = compose([each for each in settings if each not in places])
+    cfg.output_root = places[-1].removeprefix("output_root=")
+    return cfg, choices
 
 
 @pytest.fixture
 def run(tiny_cifar100, tiny_overrides):
     """Performs a tiny run with further settings."""
-    from experiments.configuration.composition import compose
     from experiments.training.console import Display
     from experiments.training.run import Run
 
     def perform_with(*overrides: str) -> "Outcome":
-        cfg, choices = compose([*tiny_overrides, *overrides])
-        return Run(cfg, choices, Display()).complete()
+        return Run(*compose_run([*tiny_overrides, *overrides]), Display()).complete()
 
     return perform_with
 
@@ -81,11 +120,10 @@ def run(tiny_cifar100, tiny_overrides):
 @pytest.fixture
 def run_in_sweep(tiny_cifar100, tiny_overrides):
     """Performs a tiny run with further settings as a sweep in one process does; returns how it ended."""
-    from experiments.configuration.composition import compose
     from experiments.training.job import run_job
 
     def perform_with(*overrides: str) -> "Ending":
-        return run_job(*compose([*tiny_overrides, *overrides]))
+        return run_job(*compose_run([*tiny_overrides, *overrides]))
 
     return perform_with
 

@@ -12,7 +12,7 @@ from experiments.training.run import Run
 from tests.conftest import TINY_NETWORK
 
 DATA = {
-    "cifar100": ["data=sample", "trainer.batch_size=100"],
+    "cifar100": ["data=sample", "trainer.batch_size=20"],
     "superres": ["data=folder", "task.patch=8", "task.steps_per_epoch=2", "trainer.batch_size=2"],
     "text": ["data=sample", "data.vocabulary_size=500", "data.tokens_per_batch=2048", "trainer.batch_size=20"],
 }

@@ -28,10 +28,9 @@ def test_a_run_that_is_hit_again_and_again_ends_as_an_undisturbed_one(few_images
         tmp_path / "log",
     )
     assert ended(in_child(run_of(whole), log), 300) == 0, log.read_text()
-    for _ in range(6):
+    for number in SIGNALS:
         child = in_child(run_of(hit), log)
-        if ended(child, chance.uniform(0, 2)) is None:
-            number = chance.choice(SIGNALS)
+        if ended(child, chance.uniform(0, 1)) is None:
             os.kill(child, number)
             assert ended(child, 300) in (0, 75, -number), log.read_text()  # the last before it composed its settings
     assert ended(in_child(run_of(hit), log), 300) == 0, log.read_text()

@@ -1,5 +1,6 @@
 """The command lines of the benchmarks: answered at once where they ask for help or for what cannot be."""
 
+import multiprocessing
 import os
 import runpy
 import subprocess
@@ -96,9 +97,18 @@ def test_activations_are_measured_and_page_and_figure_can_be_rendered_again(star
     assert [file.read_bytes() for file in made] == before
 
 
+@pytest.fixture
+def forked_workers(monkeypatch):
+    """Processes that are measured are copies of this one; test_workers.py has the fresh ones."""
+    usual = multiprocessing.get_context
+    monkeypatch.setattr(multiprocessing, "get_context", lambda method: usual("fork"))
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers", "few_photographs")
 def test_an_activation_that_a_model_cannot_take_is_left_out_of_its_training(start, tmp_path):
-    arguments = ["--benchmark", "activations", "--task", "superres", "--rounds", "1", "--steps", "1", "--out", tmp_path]
+    arguments = ["--benchmark", "activations", "--task", "superres", "--rounds", "1", "--steps", "1"]
+    arguments += ["--out", tmp_path / "out"]
     arguments += [
         word for setting in ("model.blocks=1", "model.features=4", "task.patch=8") for word in ("--set", setting)
     ]
@@ -106,7 +116,7 @@ def test_an_activation_that_a_model_cannot_take_is_left_out_of_its_training(star
     code, _, complained = start("training", *arguments, "--activations", pre_norm, "relu")
     assert code == 0, complained
     assert "left out: model=edsr-1x4 with act=carelu cannot be built" in complained
-    [table] = tmp_path.glob("*.csv")
+    [table] = (tmp_path / "out").glob("*.csv")
     [_, row] = table.read_text().splitlines()
     assert ",relu,suite,relu,patches,1," in row
     page = table.with_suffix(".md").read_bytes()

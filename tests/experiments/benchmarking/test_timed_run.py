@@ -7,7 +7,7 @@ from tests.conftest import TINY_NETWORK
 
 TINY = [
     *("task=cifar100", "data=sample", "recipe=small", *TINY_NETWORK["cifar100"]),
-    *("trainer.batch_size=100", "trainer.device=cpu"),
+    *("trainer.batch_size=20", "trainer.device=cpu"),
 ]
 
 
@@ -31,7 +31,7 @@ def perform(tiny_cifar100):
 
 def test_a_request_is_that_many_steps_and_its_phases_add_up_to_its_time(perform):
     first, second = perform(TrainSteps(2), TrainSteps(5))  # an epoch has 3 steps
-    assert (first.items, second.items) == (200, 500)
+    assert (first.items, second.items) == (40, 100)
     for answer in (first, second):
         assert set(answer.phases) == set(PHASES)
         assert all(seconds > 0 for seconds in answer.phases.values())
@@ -41,8 +41,8 @@ def test_a_request_is_that_many_steps_and_its_phases_add_up_to_its_time(perform)
 
 def test_evaluation_is_timed_between_steps(perform):
     requests = [TrainSteps(1), EvaluateBatches(1), TrainSteps(1)]
-    first, evaluation, again = perform(*requests, overrides=["trainer.evaluation_batch_size=50"])
-    assert (first.items, evaluation.items, again.items) == (100, 50, 100)
+    first, evaluation, again = perform(*requests, overrides=["trainer.evaluation_batch_size=10"])
+    assert (first.items, evaluation.items, again.items) == (20, 10, 20)
     assert evaluation.seconds > 0
 
 
@@ -53,10 +53,10 @@ def test_other_batches_can_take_the_place_of_the_tasks_own(perform):
             self.smallest = batches.smallest // 2
 
         def epoch(self, *arguments):
-            return ((images[:50], labels[:50]) for images, labels in self.batches.epoch(*arguments))
+            return ((images[:10], labels[:10]) for images, labels in self.batches.epoch(*arguments))
 
     [answer] = perform(TrainSteps(2), replace_batches=Halves)
-    assert answer.items == 100
+    assert answer.items == 20
 
 
 def test_a_run_that_fails_says_why(perform, monkeypatch):

@@ -68,12 +68,12 @@ class Recorder(Display):
         self.losses.append(values["loss"])
 
 
-def few(load):
+def few(load, rows=90):
     """The first rows of a text set."""
 
     def loaded(data):
         whole = load(data)
-        return replace(whole, parts={name: part[np.arange(90)] for name, part in whole.parts.items()})
+        return replace(whole, parts={name: part[np.arange(min(rows, len(part)))] for name, part in whole.parts.items()})
 
     return loaded
 

@@ -39,7 +39,7 @@ def pictures(folder, count):
 
 
 def test_without_other_data_the_metrics_are_those_of_the_record(run):
-    outcome = run("data.held_out=100")
+    outcome = run("data.held_out=20")
     found = evaluate(load_run(outcome.identity.directory))
     assert set(found.metrics) == {"top1", "top5", "loss", "validation/top1", "validation/top5", "validation/loss"}
     assert found.metrics == found.recorded == {name: outcome.result[name] for name in found.metrics}
@@ -64,7 +64,7 @@ def test_an_override_that_is_not_accepted_is_named(run):
 
 
 @pytest.mark.slow
-def test_super_resolution_is_measured_on_further_sets_and_on_folders_without_training_images(tmp_path):
+def test_super_resolution_is_measured_on_further_sets_and_on_folders_without_training_images(tmp_path, few_photographs):
     own = pictures(tmp_path / "sets" / "own", 2)
     sets = ["data.test_sets=[own]", f"data.test_root={tmp_path / 'sets'}"]
     first = trained("superres", tmp_path / "runs", *sets)

@@ -16,9 +16,11 @@ from experiments.configuration.composition import launchers, options_of
 from experiments.tasks.cifar100 import spec
 from experiments.tasks.cifar100.spec import SPEC
 from experiments.tasks.cifar100.task import CIFAR100
+from experiments.tasks.text import dataset
 from experiments.training.job import Ending
 from tests import forked
 from tests.conftest import ROOT, TINY_NETWORK, run_command
+from tests.experiments.distributed.test_processes import few
 from tests.experiments.tasks.superres.test_task import save_images
 
 TINY = ["data=sample", "recipe=small", *TINY_NETWORK["cifar100"], "trainer.epochs=1", "trainer.max_steps=2"]
@@ -142,13 +144,13 @@ def test_a_run_with_a_traceback_has_failed(run_in_sweep, monkeypatch):
 
 
 KILLED = {
-    "cifar100": [*TINY, "trainer.epochs=12", "trainer.max_steps=null"],
+    "cifar100": [*TINY, "trainer.epochs=12", "trainer.max_steps=null", "trainer.batch_size=20"],
     "superres": [
         *("data=folder", "recipe=small", "model.blocks=1", "model.features=4", "task.patch=8"),
         *("task.steps_per_epoch=60", "trainer.epochs=3", "trainer.evaluate_every=1"),
     ],
     "text": [
-        *("data=sample", "data.vocabulary_size=500", "data.tokens_per_batch=4096", "recipe=small"),
+        *("data=sample", "data.vocabulary_size=500", "data.tokens_per_batch=1024", "recipe=small"),
         *("model.layers=1", "model.width=16", "model.head_size=8"),
     ],
 }
@@ -158,12 +160,15 @@ KILLED = {
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "moments", "epochs"),
-    [("cifar100", (0.2, 0.7, 1.2), 12), ("superres", (0.3, 1.5), 3), ("text", (0.3, 1.5), 3)],
+    [("cifar100", (0.2, 0.7, 1.2), 12), ("superres", (0.3, 1.5), 3), ("text", (0.3, 1.0), 3)],
 )
-def test_a_killed_run_ends_equal_to_one_that_was_never_killed(tmp_path, tiny_cifar100, task, moments, epochs):
+def test_a_killed_run_ends_equal_to_one_that_was_never_killed(
+    tmp_path, tiny_cifar100, monkeypatch, task, moments, epochs
+):
     """SIGKILL some seconds after the header, in set-up, training and evaluation; the same command each time."""
     settings = [f"task={task}", "act=carelu", *KILLED[task], "trainer.checkpoint_minutes=0.005"]
     if task == "text":
+        monkeypatch.setattr(dataset, "load", few(dataset.load, 500))
         settings.append(f"data.cache={tmp_path / 'tokens'}")
     if task == "superres":
         save_images(tmp_path / "train", [(60, 70)])

@@ -73,7 +73,7 @@ def test_what_was_compiled_for_a_run_is_forgotten(run_in_sweep, monkeypatch, tmp
     torch.compiler.reset()
     run_in_sweep(*wanted, f"output_root={tmp_path / 'alone'}")
     alone = compiled.copy()
-    run_in_sweep(*wanted, "trainer.batch_size=50")
+    run_in_sweep(*wanted, "trainer.batch_size=10")
     compiled.clear()
     run_in_sweep(*wanted)
     assert alone == compiled != []

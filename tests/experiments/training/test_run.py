@@ -119,9 +119,9 @@ def test_the_activations_are_measured_on_the_whole_first_evaluation_set_during_i
         return metrics
 
     monkeypatch.setattr(CIFAR100, "evaluate", evaluate)
-    outcome = run("act=carelu", "act.options.alpha=4", "trainer.evaluation_batch_size=70", "data.held_out=100")
+    outcome = run("act=carelu", "act.options.alpha=4", "trainer.evaluation_batch_size=14", "data.held_out=20")
     # the start, two epochs of two sets, and the count of operations
-    assert [len(images) for images in batches] == [70, 200, 100, 200, 100, 70]
+    assert [len(images) for images in batches] == [14, 40, 20, 40, 20, 14]
     last = metrics_of(outcome)[-1]["activations"]
     share = energy_share(batches[3]).double()
     assert last["act1"]["share"] == pytest.approx(float(share.mean()), rel=1e-6)
@@ -153,12 +153,12 @@ def test_measuring_the_activations_changes_no_metric(run, monkeypatch):
 
 
 def test_predictions_hold_the_class_of_each_example_in_the_order_of_the_data(run):
-    outcome = run("act=carelu", "data.held_out=100", "trainer.evaluation_batch_size=70")
+    outcome = run("act=carelu", "data.held_out=20", "trainer.evaluation_batch_size=14")
     with np.load(folder_of(outcome) / "predictions.npz") as predictions:
         kept = dict(predictions)
     assert {name: (values.dtype, values.shape) for name, values in kept.items()} == {
         f"{part}/{name}": (dtype, (count,))
-        for part, count in (("test", 200), ("validation", 100))
+        for part, count in (("test", 40), ("validation", 20))
         for name, dtype in (("predicted", np.int16), ("correct", np.bool_))
     }
     assert 100 * kept["test/correct"].mean() == pytest.approx(outcome.result["top1"])
@@ -184,7 +184,7 @@ def test_the_headline_is_the_last_epoch(run):
 
 
 def test_selection_takes_the_epoch_that_is_best_on_the_held_out_part(run):
-    outcome = run("data.held_out=100", "trainer.selection=validation", "trainer.epochs=4", "optim.optimizer.lr=0.02")
+    outcome = run("data.held_out=20", "trainer.selection=validation", "trainer.epochs=4", "optim.optimizer.lr=0.02")
     evaluated = [record for record in metrics_of(outcome) if "validation/top1" in record]
     best = max(evaluated, key=lambda record: record["validation/top1"])
     assert outcome.result["headline_epoch"] == best["epoch"]

@@ -29,8 +29,8 @@ def test_metrics_are_shares_and_means_over_all_images_whatever_their_batches():
 
 
 def test_a_held_out_part_must_fit_the_classes(run):
-    with pytest.raises(BadInput, match=r"data\.held_out=150 .* multiple of 100"):
-        run("data.held_out=150")
+    with pytest.raises(BadInput, match=r"data\.held_out=30 .* multiple of 20 "):
+        run("data.held_out=30")
 
 
 def test_the_loss_is_the_smoothed_cross_entropy_and_what_is_shown_the_share_of_hits():
@@ -45,10 +45,10 @@ def test_the_loss_is_the_smoothed_cross_entropy_and_what_is_shown_the_share_of_h
 
 
 def test_images_kept_aside_leave_the_training_set_for_an_evaluation_set(tiny_cifar100):
-    held_out = task("data.held_out=100", "trainer.batch_size=100")
+    held_out = task("data.held_out=20", "trainer.batch_size=20")
     splits = held_out.build_data(held_out.config, torch.device("cpu"))
     assert {name: sum(len(labels) for _, labels in part) for name, part in splits.evaluation.items()} == {
-        "test": 200,
-        "validation": 100,
+        "test": 40,
+        "validation": 20,
     }
     assert len(splits.train) == 2

@@ -22,6 +22,7 @@ from experiments.tasks.superres.resize import bicubic
 from experiments.tasks.superres.task import SuperResolution
 from experiments.training.console import Display
 from experiments.training.run import Run
+from tests.conftest import compose_run
 from tests.experiments.training.test_run import assert_equal_runs, folder_of, metrics_of
 
 SETTINGS = [
@@ -60,7 +61,7 @@ def superres(images, tmp_path):
         places = [f"data.train={images / 'train'}", f"data.test={images / 'test'}", f"data.test_root={images}"]
         size = [] if any(each.startswith("model=espcn") for each in overrides) else SMALL_EDSR
         settings = [*SETTINGS, *size, *places, f"output_root={tmp_path / 'runs'}", *overrides]
-        return Run(*compose(settings), Display()).complete()
+        return Run(*compose_run(settings), Display()).complete()
 
     return perform_with
 

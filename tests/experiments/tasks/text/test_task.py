@@ -19,6 +19,7 @@ from experiments.tasks.text.batches import TextBatch
 from experiments.tasks.text.task import TextClassification
 from experiments.training.console import Display
 from experiments.training.run import Run
+from tests.conftest import compose_run
 from tests.experiments.training.test_run import metrics_of, weights_of
 
 SETTLED = ["trainer.device=cpu", "trainer.precision=float32"]
@@ -60,7 +61,7 @@ def tiny(tmp_path, token_cache, monkeypatch):
 def run(tiny):
     def perform_with(*overrides):
         heads = [] if "model=bilstm" in overrides else ["model.head_size=4"]
-        return Run(*compose([*tiny, *heads, *overrides]), Display()).complete()
+        return Run(*compose_run([*tiny, *heads, *overrides]), Display()).complete()
 
     return perform_with
 
