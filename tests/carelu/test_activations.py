@@ -446,7 +446,7 @@ def trained_on_the_same(model: nn.Module) -> list[float]:
 @pytest.mark.slow
 @pytest.mark.skipif(torch.__version__ < (2, 7), reason="torch 2.6 shards on GPUs alone")
 def test_fully_sharded_training_equals_that_of_one_process(tmp_path):
-    torch.multiprocessing.spawn(shard_and_train, (str(tmp_path),), nprocs=2)
+    torch.multiprocessing.start_processes(shard_and_train, (str(tmp_path),), nprocs=2, start_method="fork")
 
     losses, fused = torch.load(tmp_path / "results.pt")
     assert losses == pytest.approx(trained_on_the_same(small_model()), rel=1e-5)

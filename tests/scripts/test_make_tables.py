@@ -3,7 +3,7 @@
 import pytest
 
 from scripts.remake_tables import commands_of
-from scripts.remake_tables import make_tables as run_script
+from tests import forked
 from tests.conftest import ROOT
 from tests.experiments.ledgers import grid, row, write
 
@@ -11,7 +11,7 @@ LEDGERS = sorted((ROOT / "results").rglob("ledger.csv"))
 
 
 def make_tables(*arguments):
-    return run_script([str(each) for each in arguments])
+    return forked.run(["scripts/make_tables.py", *arguments])
 
 
 def test_the_main_tables_are_printed_and_all_are_written_beside_the_ledger(tmp_path):
