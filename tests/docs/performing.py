@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from hydra.core.hydra_config import HydraConfig
 
-from tests.conftest import ROOT, TINY_NETWORK
+from experiments.tasks.cifar100 import dataset as cifar100
+from tests.conftest import ROOT, TINY_NETWORK, use_few_photographs
+from tests.faults.injections import use_few_images
 
 LESS = {
     # Every run of a sweep is composed and looked up, none is trained.
@@ -58,10 +60,13 @@ def shortened(command: str) -> list[str]:
 
 @contextlib.contextmanager
 def in_folder(folder: Path) -> Iterator[None]:
-    """Commands are performed there; what they leave in this process is put back."""
+    """Commands are performed there, on few and small images; what they leave in this process is put back."""
     of_hydra = HydraConfig.instance().cfg
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
         patch.setenv("HYDRA_FULL_ERROR", "1")  # run.py sets it
+        patch.setattr(cifar100, "load_sample", cifar100.load_sample)  # put back at the end
+        use_few_images()
+        use_few_photographs(patch, folder / "photographs")
         yield
     HydraConfig.instance().cfg = of_hydra
 

@@ -54,14 +54,20 @@ def test_the_python_of_a_page_runs(page, forgets_new_activations, monkeypatch, t
             exec(compile("\n" * block.line + block.code, str(page), "exec"), namespace)
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """One folder for all, as what was composed is known again in the same working directory alone."""
+    return tmp_path_factory.mktemp("empty")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", RUNS, ids=shown)
-def test_a_command_is_accepted(case, monkeypatch, tmp_path):
+def test_a_command_is_accepted(case, monkeypatch, empty, tmp_path):
     block, command = case
     if block.mark == "needs Slurm":
         (tmp_path / "sbatch").touch(mode=0o755)
         monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(empty)
     arguments, _ = split_questions(of_run(command))
     if "--help" not in arguments:
         check_command(arguments)

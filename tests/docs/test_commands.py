@@ -73,7 +73,7 @@ STANDS_FOR = {"=FILE": "=FILE.csv", "STUDY": "outputs", "trainer.max_steps=null"
 def workplace(tmp_path_factory):
     """A folder with what the pages suppose to be there: evidence to make tables of, images and texts of one's own."""
     folder = tmp_path_factory.mktemp("pages")
-    for name in ("competition", "tuned"):
+    for name in ("competition", "tuned", "tuning"):
         shutil.copytree(ROOT / "results" / name, folder / "results" / name, ignore=shutil.ignore_patterns("figures"))
     photograph = Image.open(next((SAMPLE_DIR / "test").iterdir())).crop((0, 0, 60, 50))
     (folder / "FOLDER").mkdir()

@@ -24,7 +24,7 @@ OF_TASK = {"set14": "superres", "data=folder": "superres", "data=csv": "text", "
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(tmp_path, monkeypatch, tiny_cifar100, few_photographs):
     """Makes finished runs of the three tasks and the files that the page names; the folder of a run by its task."""
     monkeypatch.chdir(tmp_path)
     found = {}
