@@ -18,6 +18,13 @@ GRID = "results/ledger.csv"
 SUBJECTS = ("carelu",)
 """The activations that the sentences are about."""
 STUDIES = (
+    Study(
+        question="With learning rates tuned for each activation, and five seeds?",
+        ledger="results/comparison/ledger.csv",
+        tables="results/comparison/tables/superres.md",
+        metric="psnr_y",
+        subjects=SUBJECTS,
+    ),
     OptionStudy(
         question="Does competition from the start help?",
         ledger="results/competition/ledger.csv",
@@ -26,13 +33,6 @@ STUDIES = (
         activation="carelu",
         option="act.options.alpha",
         metric="validation/top1",
-    ),
-    Study(
-        question="Each activation with its own tuned learning rate?",
-        ledger="results/tuned/ledger.csv",
-        tables="results/tuned/tables/cifar100_tuned.md",
-        tuned="optim.optimizer.lr",
-        subjects=SUBJECTS,
     ),
     Study(
         question="CAReLU with one choice changed?",
