@@ -14,6 +14,7 @@ import numpy as np
 
 from experiments.analysis.metrics import find_metric
 from experiments.analysis.numbers import plural
+from experiments.configuration.composition import flatten
 from experiments.configuration.identity import as_recorded, under
 from experiments.errors import BadInput
 from experiments.record import ledger
@@ -268,6 +269,7 @@ def read_evidence(file: Path) -> Evidence:
         raise BadInput(f"{file} has no usable row: {found} Rebuild it with {ledger.REBUILD}")
     pooled = pooled_over_processors((run.setting, run.device) for run in runs)
     runs = _with_unlike_defaults(file, [replace(run, setting=pooled[run.setting]) for run in runs])
+    runs = _with_older_settings(file, runs)
     runs, told_apart = _told_apart(runs)
     used, repeated = _newest(runs)
     return Evidence(file, tuple(used), (*problems, *told_apart, *repeated))
@@ -358,6 +360,37 @@ def _defaults(evidence: Evidence, run: Run) -> dict[str, object]:
 def _with(run: Run, options: dict[str, object]) -> Run:
     overrides = run.overrides | options
     return replace(run, overrides=overrides, act=activation_label(run.act_name, overrides)) if options else run
+
+
+def _with_older_settings(file: Path, runs: list[Run]) -> list[Run]:
+    """`runs`, with what a recipe, model or data set gave an activation at an older commit among their overrides.
+
+    A recipe may change, or a learning rate be tuned anew. By their published configurations the runs of one activation
+    that do not have what its newest run has are of another setting, so that no table pools the two.
+    """
+    of_all = Evidence(file, tuple(runs), ())
+    groups: dict[tuple[Setting, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.setting, run.act), []).append(run)
+    older: dict[int, Run] = {}
+    for group in groups.values():
+        if len({run.git_commit for run in group}) == 1:
+            continue
+        given = {id(run): _given(of_all, run) for run in group}
+        newest = given[id(max(group, key=lambda run: datetime.fromisoformat(run.finished_at)))]
+        for run in group:
+            own = given[id(run)]
+            unlike = {key: own[key] for key in own.keys() & newest.keys() if to_text(own[key]) != to_text(newest[key])}
+            if unlike:
+                setting = replace(run.setting, overrides=canonical(run.setting.changes | unlike))
+                older[id(run)] = replace(run, setting=setting, overrides=run.overrides | unlike)
+    return [older.get(id(run), run) for run in runs]
+
+
+def _given(evidence: Evidence, run: Run) -> dict[str, object]:
+    """What a run did not override, but for activation and seed; empty where no configuration is published."""
+    leaves = as_recorded(flatten(evidence.config_of(run) or {}))
+    return {key: value for key, value in leaves.items() if not under(key, ("act", "seed", *run.overrides))}
 
 
 def _told_apart(runs: list[Run]) -> tuple[list[Run], list[str]]:

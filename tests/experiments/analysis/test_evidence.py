@@ -326,6 +326,21 @@ def test_runs_of_commits_with_unlike_defaults_are_told_apart(tmp_path):
     assert [run.act for run in runs] == labels
 
 
+def test_runs_before_a_recipe_changed_are_of_a_setting_of_their_own(tmp_path):
+    """Of one activation alone: another may have a tuned value of its own."""
+    rows = [row("relu", seed, git_commit="b", finished_at=f"2026-02-0{seed + 1}T00:00:00Z") for seed in range(2)]
+    rows += [row("carelu", seed, git_commit="b", finished_at=f"2026-02-0{seed + 1}T00:00:00Z") for seed in range(2)]
+    rows[2].update(git_commit="a", finished_at="2026-01-01T00:00:00Z")
+    for each, rate in zip(rows, (0.4, 0.4, 0.2, 0.8), strict=True):
+        config = tmp_path / "configs" / f"{each['run_id']}.yaml"
+        config.parent.mkdir(exist_ok=True)
+        config.write_text(f"act: {{name: {each['act']}}}\nseed: {each['seed']}\noptim: {{optimizer: {{lr: {rate}}}}}\n")
+    runs = read_evidence(write(tmp_path / "ledger.csv", rows)).runs
+    own = {"optim.optimizer.lr": 0.2}
+    assert [run.setting.changes for run in runs] == [{}, {}, own, {}]
+    assert runs[2].overrides == own
+
+
 def test_runs_of_one_default_keep_their_label(tmp_path):
     rows = [row("carelu", seed, git_commit=str(seed)) for seed in range(2)]
     for each in rows:
