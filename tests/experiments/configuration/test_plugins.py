@@ -1,13 +1,15 @@
 """Configuration that installed packages bring."""
 
 import importlib
+import os
+import subprocess
+import sys
 
 import pytest
 
 from experiments.configuration import plugins
 from experiments.configuration.composition import compose, config_folders, options_of
 from experiments.configuration.plugins import installed_folders
-from tests import forked
 from tests.conftest import ROOT
 from tests.docs.pages import blocks
 from tests.installed_package import install
@@ -90,8 +92,10 @@ def with_packages(tmp_path_factory):
     task = {f"spirals/{path}" if path.startswith("configs/") else path: code for path, code in task.items()}
     install(folder, "spirals", task, {"experiments.tasks": "spirals = spirals"})
 
-    def run(*words):
-        done = forked.run(words, folder, {"PYTHONPATH": str(folder)})
+    def run(script, *arguments):
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+        command = [sys.executable, str(ROOT / script), *arguments]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
