@@ -186,7 +186,7 @@ def compose_with_hydra(overrides: list[str]) -> DictConfig:
 def _composed(
     overrides: tuple[str, ...], _working_directory: str, _files: object
 ) -> tuple[bytes, bytes, dict[str, str]]:
-    """The configuration with Hydra's part, and without it, pickled, as that copies ten times as fast; the choices."""
+    """The configuration with Hydra's part, and without it, pickled, as that copies faster; the choices."""
     with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         cfg = hydra.compose("config", list(overrides), return_hydra_config=True)
     choices = dict(cfg.hydra.runtime.choices)
