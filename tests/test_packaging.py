@@ -55,6 +55,7 @@ def test_the_description_renders_on_an_index(wheel):
     assert metadata["Author"] and "ReLU" in metadata["Keywords"]
 
 
+@pytest.mark.slow
 def test_the_wheel_works_where_only_torch_is_importable(wheel, tmp_path):
     program = f"""
 import sys

@@ -75,6 +75,7 @@ def test_the_library_gets_an_activation_by_one_class_and_one_file(hard_swish, ru
     torch.testing.assert_close(ActivationFactory("hard_swish")(4, (1, 2, 3))(z), z * (z + 3).clamp(0, 6) / 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OWN)
 def test_an_example_trains_on_images_and_works_in_text(own, run, name):
     check_command([f"act={name}"])

@@ -17,6 +17,7 @@ def test_what_grows_after_the_third_run_is_a_leak(grows):
     assert growth(readings(rising, steady)) == {"allocated": pytest.approx(0.115), "objects": 0.0}
 
 
+@pytest.mark.slow
 def test_memory_and_objects_that_are_kept_are_in_use():
     before = in_use()
     # of 64 MiB on, the C library asks the kernel for each block and counts it apart

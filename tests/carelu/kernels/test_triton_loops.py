@@ -24,6 +24,7 @@ def test_kernels_equal_the_reference_in_the_interpreter():
     assert run.returncode == 0, run.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.__version__ < (2, 7), reason="the compiler of torch 2.6 is called in another way")
 @pytest.mark.parametrize("splits", [1, 8])
 @pytest.mark.parametrize("dtype", ["fp32", "fp16", "bf16"])

@@ -125,6 +125,7 @@ def test_an_activation_that_a_model_cannot_take_is_left_out_of_its_training(star
     assert table.with_suffix(".md").read_bytes() == page
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_measured_there_is_no_table(start, monkeypatch, tmp_path):
     monkeypatch.setattr(comparisons, "compare_activations", lambda *_, **__: iter(()))
     code, _, complained = start("training", "--benchmark", "activations", "--task", "cifar100", "--out", tmp_path)

@@ -26,6 +26,7 @@ def plan_of(*arguments):
     return check_command(["-m", VERDICT, *arguments])
 
 
+@pytest.mark.slow
 def test_the_first_activation_of_a_comparison_is_relu_unless_another_is_named():
     assert plan_of("act=carelu,relu").comparisons == [Comparison([], [["act=relu"], ["act=carelu"]])]
     assert plan_of("act=gelu,carelu").comparisons == [Comparison([], [["act=gelu"], ["act=carelu"]])]

@@ -118,6 +118,7 @@ def test_the_first_screen_has_formula_and_picture_of_carelu(html, page):
     assert html.index('id="opening"') < html.index('class="cards"')
 
 
+@pytest.mark.slow
 def test_the_first_screen_of_another_subject_has_its_response(tmp_path):
     rows = grid(("relu", "gelu", "carelu"), range(3))
     page = page_of(tmp_path / "ledger.csv", rows, subject=("gelu",))
@@ -181,6 +182,7 @@ def test_only_the_verdict_better_is_bold(tmp_path):
     assert len(re.findall(r"<strong>", html)) == 3  # mean, difference and verdict of GELU
 
 
+@pytest.mark.slow
 def test_a_page_without_carelu_does_not_name_it(tmp_path):
     evidence = read_evidence(write(tmp_path / "ledger.csv", grid(("relu", "gelu"), range(3))))
     html = render_page(evidence, build_tables(evidence), make_figures(evidence))

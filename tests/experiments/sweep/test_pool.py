@@ -112,6 +112,7 @@ def sweep(tmp_path, monkeypatch):
 REPORT = 'write_ending(file, Ending("done", 0, "", "a", "top1", {}))'
 
 
+@pytest.mark.slow
 def test_the_values_of_a_batch_come_in_its_order(sweep):
     _, values = sweep(f"time.sleep(1); {REPORT.format(1.5)}", REPORT.format(2.5), "sys.exit(2)", workers=3)
     assert values == [1.5, 2.5, -math.inf]
@@ -138,6 +139,7 @@ def test_a_job_reads_the_folder_of_configurations_that_the_command_line_names(sw
     assert folder.log(0).read_text() == "--config-dir=mine\n"
 
 
+@pytest.mark.slow
 def test_no_more_jobs_run_at_once_than_there_are_workers(sweep):
     folder, _ = sweep(*[f"time.sleep({0.5 + index / 100}); {REPORT.format(1)}" for index in range(3)], workers=2)
     first, second, third = sorted(folder.jobs(), key=lambda job: job.began)
@@ -145,6 +147,7 @@ def test_no_more_jobs_run_at_once_than_there_are_workers(sweep):
     assert third.began >= min(first.ended, second.ended)
 
 
+@pytest.mark.slow
 def test_a_job_that_is_killed_fails_with_a_reason_and_stops_no_other(sweep):
     folder, values = sweep("os.kill(os.getpid(), signal.SIGKILL)", "sys.exit(4)", REPORT.format(3))
     killed, ended, done = folder.jobs()

@@ -28,6 +28,7 @@ def test_a_slurm_job_that_dies_stops_no_other(tmp_path, slurm):
     assert done.returncode == 1
 
 
+@pytest.mark.slow
 def test_an_error_of_slurm_is_one_line(tmp_path, slurm):
     slurm.with_name("sbatch").write_text("#!/bin/bash\necho 'sbatch: error: invalid partition: gqu' >&2\nexit 1\n")
     done = forked.run(["run.py", "-m", "seed=0,1", *TINY, f"output_root={tmp_path}", "hydra/launcher=submitit_slurm"])

@@ -69,6 +69,7 @@ def test_a_run_says_what_it_does_and_how_it_ended(tmp_path):
 # How a run ended
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "state", "code"),
     [

@@ -115,6 +115,7 @@ def activations_of_mine(tmp_path, monkeypatch):
     sys.modules.pop("activations_of_mine", None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", ["plain_of_mine", "optional_of_mine act.options.slope=0.5", "learned_of_mine"])
 def test_an_activation_of_ones_own_trains_on_images(activations_of_mine, run, act):
     words = f"act={act}".split()

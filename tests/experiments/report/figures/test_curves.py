@@ -1,5 +1,7 @@
 """Training curves."""
 
+import pytest
+
 from experiments.analysis.evidence import read_evidence
 from experiments.report.figures import make_figures
 from tests.experiments.ledgers import grid, write
@@ -15,6 +17,7 @@ def test_curves_use_the_runs_that_left_metrics_and_the_others_are_named(tmp_path
     assert [sentence.split()[0] for sentence in evidence.without_metrics()] == [each["run_id"] for each in rows[4:]]
 
 
+@pytest.mark.slow
 def test_single_runs_are_called_so(tmp_path):
     rows = grid(("relu", "carelu"), (0,))
     for each in rows:

@@ -94,6 +94,7 @@ def test_the_figures_of_a_subject_show_it_and_the_baseline_alone(tmp_path):
     assert "mine (slope=2)" in exact and "mine 4" not in exact
 
 
+@pytest.mark.slow
 def test_settings_of_one_task_and_recipe_have_names_of_their_own(tmp_path):
     rows = [*grid(("relu", "gelu"), (0, 1), data="sst2-dev"), *grid(("relu", "gelu"), (0, 1), data='x(sets=["a"])')]
     names = drawn(tmp_path / "ledger.csv", rows)
@@ -122,6 +123,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path, options, answer):
         drawn(tmp_path / "ledger.csv", rows, **options)
 
 
+@pytest.mark.slow
 def test_each_recipe_has_its_own_figures(tmp_path):
     tasks = ("cifar100", "text")
     rows = [each for recipe in ("small", "fast") for each in grid(("relu", "gelu"), (0, 1), tasks, recipe=recipe)]

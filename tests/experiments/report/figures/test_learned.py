@@ -39,6 +39,7 @@ def test_what_is_measured_on_the_data_is_not_learned(figures):
     assert "scale" not in alt and "share" not in alt
 
 
+@pytest.mark.slow
 def test_one_seed_is_called_so(tmp_path):
     rows = grid(("relu", "carelu"), (0,))
     for each in rows:

@@ -28,10 +28,12 @@ def test_three_values_of_an_option_make_a_curve_of_quality_and_of_spread(tmp_pat
     assert "dotted: the mean of ReLU" in figure.caption
 
 
+@pytest.mark.slow
 def test_two_values_make_none(tmp_path):
     assert NAME not in drawn(tmp_path / "ledger.csv", rows_of(alphas=(1, 2)))
 
 
+@pytest.mark.slow
 def test_the_value_of_a_run_that_overrides_nothing_is_in_its_configuration(tmp_path):
     plain = row("carelu", 0, 44.0, scale_spread=0.0)
     config = published(tmp_path / "ledger.csv", CONFIG, plain["run_id"])
@@ -48,6 +50,7 @@ def test_runs_that_differ_in_another_option_are_another_curve(tmp_path):
     assert "36.50 at 4 (spread 4.0 %); CAReLU (over=channel) 31.00 at 1 (spread 10 %)" in alt
 
 
+@pytest.mark.slow
 def test_where_the_validation_set_selects_its_metric_is_shown(tmp_path):
     selected = {"overrides": {"trainer.selection": "validation"}}
     rows = [{**each, "validation/top1": 10.0 * each["seed"]} for each in rows_of(**selected)]

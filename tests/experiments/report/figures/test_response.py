@@ -76,6 +76,7 @@ class Mine(nn.Module):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", ["importable", "elsewhere", "changed"])
 def test_a_module_of_ones_own_is_imported_and_otherwise_the_caption_says_what_to_do(tmp_path, monkeypatch, known):
     (tmp_path / "response_of_mine.py").write_text(MINE)
@@ -111,6 +112,7 @@ def test_an_activation_that_needs_the_shape_of_a_site_has_no_response(tmp_path):
     assert figure.alt.endswith(": ReLU.")
 
 
+@pytest.mark.slow
 def test_lines_have_markers_and_styles_of_their_own(tmp_path, sheets):
     drawn(tmp_path / "ledger.csv", grid(("relu", "gelu", "prelu", "carelu_sign"), range(1)))
     for sheet in sheets:

@@ -64,6 +64,7 @@ def test_one_image_never_changes_the_result_of_another():
     torch.testing.assert_close(model(images)[:1], model(images[:1]), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_whole_network_compiles_without_a_graph_break():
     model = built("carelu", width=2).eval()
     images = torch.randn(2, 3, 32, 32)

@@ -73,6 +73,7 @@ def test_one_image_of_a_batch_never_changes_another():
     assert torch.equal(bicubic(images, Fraction(1, 3))[1], bicubic(images[1], Fraction(1, 3)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "scale", "published"),
     [

@@ -292,6 +292,7 @@ def test_the_recorded_command_makes_the_same_run_also_with_names_that_need_quote
     assert identify(*compose(shlex.split(identity.command)[2:])) == identity
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ["snli", "sample", "csv data.validation=v.csv", "sst2 data.held_out=9"])
 def test_selection_on_validation_is_accepted_where_there_is_a_validation_set(data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
