@@ -20,6 +20,8 @@ class Entry:
     values: dict[int, float]
     """Value by seed, of the runs that have the metric."""
     summary: Summary
+    differences: dict[int, float]
+    """Activation − baseline by ascending seed, of the pairs; empty for the baseline, and without one."""
     paired: PairedComparison | None
     """Comparison with the baseline at a number of seeds fixed in advance; None for the baseline, and without one."""
     p_holm: float | None
@@ -37,7 +39,7 @@ class Entry:
     compared: int
     """The comparisons that share the level of the verdicts."""
     level: float | None
-    """Mean of the baseline over the seeds of the pairs; None without a pair."""
+    """Mean of the baseline over the seeds of `differences`; None without a pair."""
     reference: float | None
     """PSNR of bicubic interpolation on the same images; None for another metric, or where runs disagree."""
     activity: Activity
@@ -103,13 +105,15 @@ def compare(
     entries = []
     for act, runs in runs_of.items():
         diverged = sum(run.status == "diverged" for each in {act, baseline} for run in runs_of.get(each, ()))
-        judged = (differences.get(act) or None) if margin and not diverged else None
+        found = differences.get(act, {})
+        judged = (list(found.values()) or None) if margin and not diverged else None
         entries.append(
             Entry(
                 act=act,
                 runs=tuple(runs),
                 values=values_of[act],
                 summary=summarise(list(values_of[act].values())),
+                differences=found,
                 paired=paired.get(act),
                 p_holm=corrected.get(act),
                 diverged=diverged,
@@ -118,7 +122,7 @@ def compare(
                 posterior=judged and posterior(judged, margin),
                 unlike=unlike.get(act, ()),
                 compared=compared,
-                level=_mean_of_pairs(values_of[act], base_of[act]) if act in paired else None,
+                level=sum(base[seed] for seed in found) / len(found) if found else None,
                 reference=reference,
                 activity=activity_of(runs),
             )
@@ -152,14 +156,8 @@ def _unlike(runs: Iterable[Run], base: Iterable[Run], seeds: Iterable[int]) -> t
     return tuple(seed for seed in sorted(seeds) if own[seed] != of_base[seed])
 
 
-def _differences(values: Mapping[int, float], base: Mapping[int, float]) -> list[float]:
-    """Activation − baseline, one a seed that both have."""
-    return [values[seed] - base[seed] for seed in sorted(values.keys() & base.keys())]
-
-
-def _mean_of_pairs(values: Mapping[int, float], base: Mapping[int, float]) -> float | None:
-    shared = [base[seed] for seed in sorted(values.keys() & base.keys())]
-    return sum(shared) / len(shared) if shared else None
+def _differences(values: Mapping[int, float], base: Mapping[int, float]) -> dict[int, float]:
+    return {seed: values[seed] - base[seed] for seed in sorted(values.keys() & base.keys())}
 
 
 def _reference(evidence: Evidence, setting: Setting, metric: str) -> float | None:

@@ -34,8 +34,7 @@ def time_to_verdict(entry: Entry, base: Entry, metric: str) -> TimeToVerdict | N
     """
     if entry.verdict is None or entry.margin is None:
         return None
-    seeds = sorted(entry.values.keys() & base.values.keys() - set(entry.unlike))
-    differences = [entry.values[seed] - base.values[seed] for seed in seeds]
+    seeds, differences = list(entry.differences), list(entry.differences.values())
     higher_is_better = describe_metric(entry.runs[0].setting.task, metric).higher_is_better
     verdicts = (
         judge(differences[:n], entry.margin, higher_is_better=higher_is_better, comparisons=entry.compared)

@@ -156,13 +156,11 @@ def _gains(evidence: Evidence, setting: Setting, metric: str, baseline: str) -> 
     """The normalised gain of each activation over the seeds that it shares with the baseline, in percent."""
     best = describe_metric(setting.task, metric).best_possible
     entries = compare(evidence, setting, metric, baseline)
-    base = next(entry.values for entry in entries if entry.act == baseline)
     gains = {}
     for entry in entries:
-        seeds = (entry.values.keys() & base.keys()) - set(entry.unlike)
-        if entry.paired and seeds:
-            means = [sum(values[seed] for seed in sorted(seeds)) / len(seeds) for values in (entry.values, base)]
-            gains[entry.act] = 100 * normalised_gain(*means, best)
+        if entry.differences:
+            mean = sum(entry.values[seed] for seed in entry.differences) / len(entry.differences)
+            gains[entry.act] = 100 * normalised_gain(mean, entry.level, best)
     return gains
 
 

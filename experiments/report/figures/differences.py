@@ -41,8 +41,8 @@ def differences(subject: Subject, setting: Setting) -> Figure | None:
         right=max(text_width(verdict, SMALL) for verdict in verdicts) + 2 * EDGE,
         gap=0.55,
     )
-    for axes, (_, metric, base, paired) in zip(drawn.panels, panels, strict=True):
-        _draw(axes, subject, metric, base, paired)
+    for axes, (_, metric, _, paired) in zip(drawn.panels, panels, strict=True):
+        _draw(axes, subject, metric, paired)
     said = (_sentence(entry, panel_metric) for _, panel_metric, _, found in panels for entry in found)
     name, _, base, paired = panels[0]
     baseline = activation_name(subject.baseline)
@@ -61,14 +61,14 @@ _READING = (
 )
 
 
-def _draw(axes: Axes, subject: Subject, metric: Metric, base: Entry, paired: list[Entry]) -> None:
+def _draw(axes: Axes, subject: Subject, metric: Metric, paired: list[Entry]) -> None:
     axes.grid(False)
     axes.grid(True, axis="x")
     axes.axvline(0, color=INK, linewidth=0.9)
-    if base.margin is not None:
-        axes.axvspan(-base.margin, base.margin, color=FAINT, alpha=0.6, linewidth=0, zorder=0)
+    if (margin := paired[0].margin) is not None:
+        axes.axvspan(-margin, margin, color=FAINT, alpha=0.6, linewidth=0, zorder=0)
     for row, entry in enumerate(paired):
-        _row(axes, row, entry, base, metric, subject.looks[entry.act])
+        _row(axes, row, entry, metric, subject.looks[entry.act])
         axes.text(
             1.03,
             row,
@@ -90,12 +90,11 @@ def _draw(axes: Axes, subject: Subject, metric: Metric, base: Entry, paired: lis
     axes.set_xlabel(f"difference in {metric.title}{f', {unit}' if unit else ''}{direction}")
 
 
-def _row(axes: Axes, row: int, entry: Entry, base: Entry, metric: Metric, look: Look) -> None:
-    seeds = sorted(entry.values.keys() & base.values.keys())
-    for place, seed in enumerate(seeds):
-        y = row + _SPREAD * (place - (len(seeds) - 1) / 2) * min(1, 6 / len(seeds))
-        size, shade = (3.8, 0.7) if len(seeds) > 1 else (6, 1)
-        difference = entry.values[seed] - base.values[seed]
+def _row(axes: Axes, row: int, entry: Entry, metric: Metric, look: Look) -> None:
+    count = len(entry.differences)
+    size, shade = (3.8, 0.7) if count > 1 else (6, 1)
+    for place, difference in enumerate(entry.differences.values()):
+        y = row + _SPREAD * (place - (count - 1) / 2) * min(1, 6 / count)
         axes.plot(difference, y, look.marker, color=look.colour, markersize=size, alpha=shade, markeredgewidth=0)
     paired = entry.paired
     if interval_text(entry, metric):

@@ -63,6 +63,13 @@ def test_the_margin_is_a_band(panel_of):
     assert (band.get_x(), band.get_width()) == (-0.5, 1.0)
 
 
+def test_a_mark_is_a_pair_and_runs_of_unlike_conditions_are_none(panel_of):
+    rows = [row("relu", seed, 40.0) for seed in range(3)] + [row("gelu", seed, 41.0 + seed) for seed in range(3)]
+    rows[-1]["kernel"] = "another"
+    single = {line.get_xdata()[0] for line in panel_of(rows).lines if len(line.get_xdata()) == 1}
+    assert sorted(single) == pytest.approx([1.0, 1.5, 2.0])  # two pairs and their mean
+
+
 def test_unfinished_runs_and_unshared_seeds_are_reported(tmp_path):
     rows = grid(("relu", "gelu"), range(4))
     rows[-1] = row("gelu", 3, status="diverged")
