@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
-from experiments.analysis.evidence import Run
+from experiments.analysis.runs import Run
 
 CONSTANT_SCALE = 0.02
 """Spread of the scale, as a share of its mean, below which it counts as constant.

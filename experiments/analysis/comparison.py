@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
 from experiments.analysis.activity import Activity, activity_of
-from experiments.analysis.evidence import Conditions, Evidence, Run, Setting
+from experiments.analysis.evidence import Evidence
 from experiments.analysis.metrics import describe_metric, margin_of
+from experiments.analysis.runs import Conditions, Run, Setting
 from experiments.analysis.statistics import PairedComparison, Summary, compare_paired, holm, summarise
 from experiments.analysis.verdict import Posterior, Verdict, judge, posterior
 

@@ -20,9 +20,10 @@ import numpy as np
 from scipy import stats
 
 from experiments.analysis.comparison import Entry
-from experiments.analysis.evidence import Evidence, Run
+from experiments.analysis.evidence import Evidence
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import plural
+from experiments.analysis.runs import Run
 from experiments.analysis.statistics import LEVEL
 from experiments.errors import BadInput
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.analysis.comparison import Entry, compare, metrics_shown
-from experiments.analysis.evidence import Evidence, Run, Setting
+from experiments.analysis.evidence import Evidence
 from experiments.analysis.metrics import describe_metric
+from experiments.analysis.runs import Run, Setting
 from experiments.configuration.task_spec import Metric
 from experiments.errors import BadInput, unknown
 

@@ -6,7 +6,8 @@ from statistics import fmean
 
 from experiments.analysis.activity import activity_of
 from experiments.analysis.comparison import values_by_seed
-from experiments.analysis.evidence import Evidence, Run, canonical
+from experiments.analysis.evidence import Evidence
+from experiments.analysis.runs import Run, canonical
 from experiments.configuration.identity import under
 from experiments.record.labels import ACTIVATION, activation_label
 

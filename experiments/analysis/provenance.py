@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from experiments.analysis.evidence import Run, Setting
 from experiments.analysis.numbers import plural
+from experiments.analysis.runs import Run, Setting
 
 ROOT = Path(__file__).parent.parent.parent
 

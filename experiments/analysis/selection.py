@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import yaml
 
-from experiments.analysis.evidence import Evidence, Run
+from experiments.analysis.evidence import Evidence
 from experiments.analysis.numbers import plural
+from experiments.analysis.runs import Run
 from experiments.configuration.composition import as_dict, compose, flatten, literal, options_of
 from experiments.errors import BadInput, unknown
 from experiments.record.labels import recipe_label

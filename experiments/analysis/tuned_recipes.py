@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from omegaconf import OmegaConf
 
-from experiments.analysis.evidence import Run
+from experiments.analysis.runs import Run
 from experiments.analysis.tuning import OWN, Tuning
 from experiments.configuration.composition import as_dict, compose, flatten
 from experiments.configuration.identity import as_recorded

@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 
 from omegaconf import OmegaConf
 
-from experiments.analysis.evidence import Evidence, Run, Setting, canonical, pooled_over_processors
+from experiments.analysis.evidence import Evidence
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import plural
+from experiments.analysis.runs import Run, Setting, canonical
+from experiments.analysis.told_apart import pooled_over_processors
 from experiments.configuration.composition import literal
 from experiments.configuration.identity import as_recorded
 from experiments.errors import BadInput, unknown

@@ -28,7 +28,7 @@ KEYS_NOT_HASHED = (
 )
 """Keys (or their parents) that do not affect what a run computes: output, logging, checkpoints."""
 
-_OWN_COLUMNS = ("seed", "trainer.device", "trainer.precision", "trainer.threads")
+OWN_COLUMNS = ("seed", "trainer.device", "trainer.precision", "trainer.threads")
 """Keys with a column in the record, so they are not among the overrides."""
 
 
@@ -114,14 +114,14 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str], data_fingerprint
     computed = {key: value for key, value in actual.items() if not under(key, KEYS_NOT_HASHED)}
     computed["trainer.device"] = computed["trainer.device"].split(":")[0]
     departures = {
-        key: value for key, value in changed.items() if key in computed and key not in (*_OWN_COLUMNS, *SET_BY_GROUP)
+        key: value for key, value in changed.items() if key in computed and key not in (*OWN_COLUMNS, *SET_BY_GROUP)
     }
     places = config.data.locations() if data_fingerprint else ()
     shown = {k: value for k, value in departures.items() if k not in places and not _is_in_name(k, usual)}
     content = {"data_fingerprint": data_fingerprint} if data_fingerprint else {}
     hashed = {key: value for key, value in computed.items() if key not in places} | content
     config_hash = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:10]
-    settings = {**departures, **{key: computed[key] for key in _OWN_COLUMNS}}
+    settings = {**departures, **{key: computed[key] for key in OWN_COLUMNS}}
     return Identity(
         **names,
         model=config.model.name,

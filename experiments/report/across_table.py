@@ -4,10 +4,11 @@ import math
 from collections.abc import Sequence
 
 from experiments.analysis.comparison import compare, metrics_shown, values_by_seed
-from experiments.analysis.evidence import SETTING_LABELS, Evidence, Setting
+from experiments.analysis.evidence import Evidence
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import ABSENT, fixed
 from experiments.analysis.provenance import describe_runs, describe_setting, run_commands
+from experiments.analysis.runs import SETTING_LABELS, Setting
 from experiments.analysis.statistics import mean_ranks, normalised_gain
 from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.table import CSV, RESULT, Block, Cell, Column, Table

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from experiments.analysis.evidence import Evidence, Run, Setting
+from experiments.analysis.evidence import Evidence
 from experiments.analysis.numbers import ABSENT, fixed
 from experiments.analysis.provenance import describe_conditions, describe_runs, run_commands
+from experiments.analysis.runs import Run, Setting
 from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.table import CSV, RESULT, Block, Cell, Column, Table
 

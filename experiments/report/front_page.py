@@ -5,11 +5,12 @@ from pathlib import Path
 from statistics import fmean
 
 from experiments.analysis.comparison import Entry, compare, values_by_seed
-from experiments.analysis.evidence import Evidence, Setting, read_evidence
+from experiments.analysis.evidence import Evidence, read_evidence
 from experiments.analysis.findings import findings, findings_of, of_subjects
 from experiments.analysis.metrics import describe_metric, difference_unit
 from experiments.analysis.numbers import ABSENT, fixed, plural, with_deviation
 from experiments.analysis.option_curves import curves_over
+from experiments.analysis.runs import Setting
 from experiments.analysis.tuning import tune
 from experiments.configuration.task_spec import Metric
 from experiments.errors import BadInput

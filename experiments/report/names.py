@@ -1,6 +1,6 @@
 """Proper names for what a person reads. The registry's and the configs' names stay the keys, in CSV files and W&B."""
 
-from experiments.analysis.evidence import Setting
+from experiments.analysis.runs import Setting
 from experiments.configuration.composition import options_of
 from experiments.configuration.task_spec import spec_of
 from experiments.record.labels import data_label

@@ -10,10 +10,11 @@ from itertools import groupby
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from experiments.analysis.evidence import Evidence, Setting
+from experiments.analysis.evidence import Evidence
 from experiments.analysis.findings import Finding, findings, of_subjects
 from experiments.analysis.numbers import plural
 from experiments.analysis.provenance import run_commands, table_command
+from experiments.analysis.runs import Setting
 from experiments.report.figures import Figure
 from experiments.report.figures.opening import opening
 from experiments.report.figures.style import FAINT, INK, MUTED, PAPER

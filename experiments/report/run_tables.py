@@ -9,9 +9,10 @@ import yaml
 from rich.table import Table
 from rich.text import Text
 
-from experiments.analysis.evidence import Evidence, Run
+from experiments.analysis.evidence import Evidence
 from experiments.analysis.metrics import difference_unit, find_metric
 from experiments.analysis.numbers import ABSENT, fixed, plural
+from experiments.analysis.runs import Run
 from experiments.analysis.statistics import summarise
 from experiments.configuration.composition import flatten, literal
 from experiments.errors import BadInput

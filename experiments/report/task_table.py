@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 from experiments.analysis.activity import ACTIVITY
 from experiments.analysis.comparison import Entry, compare, metrics_shown
-from experiments.analysis.evidence import Evidence, Setting
+from experiments.analysis.evidence import Evidence
 from experiments.analysis.findings import is_subject
 from experiments.analysis.metrics import describe_metric, margin_of
 from experiments.analysis.numbers import ABSENT, fixed, interval, p_text, percent, with_deviation
 from experiments.analysis.provenance import describe_conditions, describe_runs, run_commands
+from experiments.analysis.runs import Setting
 from experiments.analysis.tuning import Tuning
 from experiments.configuration.task_spec import Metric
 from experiments.report.example_notes import example_notes

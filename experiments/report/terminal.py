@@ -4,11 +4,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from experiments.analysis.comparison import Entry, compare
-from experiments.analysis.evidence import Evidence, Setting, read_evidence
+from experiments.analysis.evidence import Evidence, read_evidence
 from experiments.analysis.findings import Finding
 from experiments.analysis.metrics import describe_metric, difference_unit, margin_of
 from experiments.analysis.numbers import with_deviation
 from experiments.analysis.provenance import table_command
+from experiments.analysis.runs import Setting
 from experiments.analysis.selection import EACH
 from experiments.configuration.task_spec import Metric
 from experiments.report.names import activation_name, data_name, task_name

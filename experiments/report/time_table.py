@@ -1,9 +1,10 @@
 """The table of times to a verdict: what it took until each comparison with the baseline was decided."""
 
 from experiments.analysis.comparison import compare, metrics_shown
-from experiments.analysis.evidence import Evidence, Setting
+from experiments.analysis.evidence import Evidence
 from experiments.analysis.numbers import ABSENT, fixed
 from experiments.analysis.provenance import describe_conditions, describe_runs, run_commands
+from experiments.analysis.runs import Setting
 from experiments.analysis.time_to_verdict import TimeToVerdict, time_to_verdict
 from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.table import CSV, RESULT, Block, Cell, Column, Table

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping
 
 from experiments.analysis.comparison import values_by_seed
-from experiments.analysis.evidence import Run, Setting
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import with_deviation
 from experiments.analysis.provenance import describe_conditions, describe_runs, run_commands
+from experiments.analysis.runs import Run, Setting
 from experiments.analysis.statistics import summarise
 from experiments.analysis.tuning import Trials, Tuning
 from experiments.report.table import CSV, RESULT, Block, Cell, Column, Table

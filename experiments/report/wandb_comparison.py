@@ -9,8 +9,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.analysis.evidence import Evidence, Setting, read_evidence
+from experiments.analysis.evidence import Evidence, read_evidence
 from experiments.analysis.findings import findings, of_subjects
+from experiments.analysis.runs import Setting
 from experiments.analysis.selection import EACH, with_baseline
 from experiments.analysis.tuning import tune
 from experiments.errors import BadInput, one_line

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from experiments.analysis.comparison import Entry, compare
-from experiments.analysis.evidence import Evidence, Run, read_evidence
+from experiments.analysis.evidence import Evidence, read_evidence
 from experiments.analysis.findings import Finding
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import plural
+from experiments.analysis.runs import Run
 from experiments.analysis.verdict import fewest_pairs
 from experiments.configuration.sweeper import Comparison, VerdictOptions
 from experiments.errors import BadInput

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.analysis.evidence import Setting
+from experiments.analysis.runs import Setting
 from experiments.errors import BadInput
 
 PATTERN = "*_training.csv"

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Sheet
 from matplotlib.ticker import MaxNLocator
 
-from experiments.analysis.evidence import Setting
+from experiments.analysis.runs import Setting
 
 EDGE = 0.12
 """Empty space at the edges, in inches."""

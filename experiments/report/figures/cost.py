@@ -3,8 +3,8 @@
 from matplotlib.axes import Axes
 
 from experiments.analysis.comparison import Entry
-from experiments.analysis.evidence import Setting
 from experiments.analysis.numbers import fixed
+from experiments.analysis.runs import Setting
 from experiments.report.figures.benchmarks import Cost, Costs, costs
 from experiments.report.figures.canvas import Figure, canvas
 from experiments.report.figures.ends import height_for_labels, label_ends, space_for_labels

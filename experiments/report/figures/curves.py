@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from experiments.analysis.comparison import Entry
-from experiments.analysis.evidence import Setting
 from experiments.analysis.metrics import Metric
 from experiments.analysis.numbers import fixed
+from experiments.analysis.runs import Setting
 from experiments.analysis.statistics import Summary, summarise
 from experiments.report.figures.canvas import Canvas, Figure, canvas
 from experiments.report.figures.ends import height_for_labels, label_ends, space_for_labels

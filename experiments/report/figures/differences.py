@@ -3,8 +3,8 @@
 from matplotlib.axes import Axes
 
 from experiments.analysis.comparison import Entry, metrics_shown
-from experiments.analysis.evidence import Setting
 from experiments.analysis.metrics import describe_metric
+from experiments.analysis.runs import Setting
 from experiments.configuration.task_spec import Metric
 from experiments.report.figures.canvas import EDGE, Figure, canvas
 from experiments.report.figures.style import FAINT, INK, LINE_HEIGHT, MUTED, PAPER, SMALL, TEXT, Look, short, text_width

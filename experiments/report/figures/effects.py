@@ -2,7 +2,7 @@
 
 from matplotlib.colors import LogNorm, Normalize
 
-from experiments.analysis.evidence import Setting
+from experiments.analysis.runs import Setting
 from experiments.report.figures.canvas import Figure
 from experiments.report.figures.heat_maps import Curves, Values, heat_maps, in_words, means, recorded, seeds_text
 from experiments.report.figures.subject import Subject, describe, finished, joined

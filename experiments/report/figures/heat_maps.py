@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.ticker import MaxNLocator
 
-from experiments.analysis.evidence import Run
 from experiments.analysis.numbers import fixed, plural
+from experiments.analysis.runs import Run
 from experiments.report.figures.canvas import Canvas, canvas
 from experiments.report.figures.style import SMALL, text_width
 from experiments.report.figures.subject import Subject

@@ -1,6 +1,6 @@
 """What activations learn, as heat maps of layer × epoch: their parameters."""
 
-from experiments.analysis.evidence import Run, Setting
+from experiments.analysis.runs import Run, Setting
 from experiments.report.figures.canvas import Figure
 from experiments.report.figures.effects import MEASURED
 from experiments.report.figures.heat_maps import Values, heat_maps, in_words, means, recorded, seeds_text

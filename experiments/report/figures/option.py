@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator
 
 from experiments.analysis.comparison import values_by_seed
-from experiments.analysis.evidence import Run, Setting
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.option_curves import OptionCurve, curves_over
+from experiments.analysis.runs import Run, Setting
 from experiments.configuration.identity import under
 from experiments.configuration.task_spec import Metric
 from experiments.record.labels import ACTIVATION

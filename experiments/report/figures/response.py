@@ -14,8 +14,9 @@ from torch import nn
 
 from carelu import CAReLU, activation_names, create_activation
 from carelu.plotting import Curve, at_share, response_and_derivative
-from experiments.analysis.evidence import Evidence, Run
+from experiments.analysis.evidence import Evidence
 from experiments.analysis.numbers import fixed
+from experiments.analysis.runs import Run
 from experiments.configuration.identity import under
 from experiments.record.environment import activation_hash
 from experiments.record.labels import ACTIVATION

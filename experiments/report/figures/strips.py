@@ -4,7 +4,7 @@ import io
 
 from PIL import Image, ImageDraw, ImageFont
 
-from experiments.analysis.evidence import Run, Setting
+from experiments.analysis.runs import Run, Setting
 from experiments.report.figures.canvas import Figure
 from experiments.report.figures.style import INK, PAPER
 from experiments.report.figures.subject import Subject, describe, finished

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.analysis.comparison import Entry, compare
-from experiments.analysis.evidence import SETTING_LABELS, Evidence, Run, Setting, activations_of
+from experiments.analysis.evidence import Evidence
 from experiments.analysis.metrics import describe_metric
+from experiments.analysis.runs import SETTING_LABELS, Run, Setting, activations_of
 from experiments.configuration.task_spec import Metric
 from experiments.errors import unknown
 from experiments.report.figures.style import Look, looks

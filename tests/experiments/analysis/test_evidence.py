@@ -5,7 +5,8 @@ import json
 import pytest
 
 from carelu import activation_names
-from experiments.analysis.evidence import Setting, activations_of, read_evidence
+from experiments.analysis.evidence import read_evidence
+from experiments.analysis.runs import Setting, activations_of
 from experiments.errors import BadInput
 from experiments.record.row import COLUMNS
 from tests.experiments.ledgers import grid, row, write
@@ -338,7 +339,21 @@ def test_runs_before_a_recipe_changed_are_of_a_setting_of_their_own(tmp_path):
     runs = read_evidence(write(tmp_path / "ledger.csv", rows)).runs
     own = {"optim.optimizer.lr": 0.2}
     assert [run.setting.changes for run in runs] == [{}, {}, own, {}]
-    assert runs[2].overrides == own
+    assert [run.overrides for run in runs] == [{}, {}, own, {}]
+
+
+def test_runs_of_two_commits_in_other_folders_and_on_other_gpus_are_of_one_setting(tmp_path):
+    rows = [row("relu", seed, git_commit="ab"[seed], device="H100", threads=None) for seed in range(2)]
+    for each, name in zip(rows, ("here", "there"), strict=True):
+        each["data_fingerprint"] = "da7a"
+        config = tmp_path / "configs" / f"{each['run_id']}.yaml"
+        config.parent.mkdir(exist_ok=True)
+        config.write_text(
+            f"output_root: {name}\nlogger: {{name: {name}}}\nact: {{package: {name}}}\n"
+            f"data: {{root: {name}, train: {name}}}\ntrainer: {{device: 'cuda:{each['seed']}'}}\n"
+        )
+    (setting,) = read_evidence(write(tmp_path / "ledger.csv", rows)).settings()
+    assert setting.changes == {}
 
 
 def test_runs_of_one_default_keep_their_label(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.analysis.evidence import Setting
+from experiments.analysis.runs import Setting
 from experiments.report.across_table import short_names
 from tests.experiments.ledgers import cells, grid, row, tables_of
 

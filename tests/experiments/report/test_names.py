@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.analysis.evidence import Setting
+from experiments.analysis.runs import Setting
 from experiments.report.names import activation_name, data_name, task_name
 
 
