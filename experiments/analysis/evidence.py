@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.analysis.runs import Run, Setting, activations_of, run_of
+from experiments.analysis.runs import device_label as device_label  # for training/, unchanged while studies go on
 from experiments.analysis.told_apart import by_commit, by_function, pooled_over_processors
 from experiments.errors import BadInput
 from experiments.record import ledger
