@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from experiments.analysis.provenance import DEFAULT_LEDGER
 from experiments.errors import BadInput, one_line
 from experiments.record.wandb_run import destination
 from experiments.report.command import add_subject
@@ -20,7 +21,7 @@ from experiments.training.job import FAILED, report_error
 def main() -> int:
     """Writes the comparison; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ledger", type=Path, default=Path("results/ledger.csv"), help="what is compared")
+    parser.add_argument("--ledger", type=Path, default=Path(DEFAULT_LEDGER), help="what is compared")
     parser.add_argument("--figures", type=Path, help="folder of PNG files (default: made from the ledger)")
     parser.add_argument("--suite", help="name of the comparison (default: the name of the ledger's folder)")
     parser.add_argument("--baseline", default="relu", help="the activation to compare with")

@@ -2,7 +2,7 @@
 
 Their captions are in captions.md, and in figures.tex for LaTeX.
 
-python scripts/make_figures.py                                     # results/ledger.csv -> results/figures/
+python scripts/make_figures.py                  # results/comparison/ledger.csv -> figures/ beside it
 python scripts/make_figures.py --ledger outputs/ledger.csv --out figures --recipe small
 python scripts/make_figures.py --ledger results/competition/ledger.csv --only over_alpha
 """

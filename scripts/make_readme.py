@@ -8,23 +8,16 @@ import argparse
 import sys
 from pathlib import Path
 
+from experiments.analysis.provenance import DEFAULT_LEDGER
 from experiments.errors import BadInput
 from experiments.files import write_files
-from experiments.report.front_page import OptionStudy, Study, results_block, with_results
+from experiments.report.front_page import OptionStudy, results_block, with_results
 from experiments.training.job import FAILED, report_error
 
 ROOT = Path(__file__).parent.parent
-GRID = "results/ledger.csv"
 SUBJECTS = ("carelu",)
 """The activations that the sentences are about."""
 STUDIES = (
-    Study(
-        question="With learning rates tuned for each activation, and five seeds?",
-        ledger="results/comparison/ledger.csv",
-        tables="results/comparison/tables/superres.md",
-        metric="psnr_y",
-        subjects=SUBJECTS,
-    ),
     OptionStudy(
         question="Does competition from the start help?",
         ledger="results/competition/ledger.csv",
@@ -33,14 +26,6 @@ STUDIES = (
         activation="carelu",
         option="act.options.alpha",
         metric="validation/top1",
-    ),
-    Study(
-        question="CAReLU with one choice changed?",
-        ledger="results/carelu_study/ledger.csv",
-        tables="results/carelu_study/tables/cifar100.md",
-        baseline="carelu",
-        metric="validation/top1",
-        subjects=SUBJECTS,
     ),
 )
 
@@ -58,7 +43,7 @@ def main() -> int:
             raise BadInput(
                 f"--readme {arguments.readme} cannot be read: {error.strerror}; name a Markdown file"
             ) from error
-        made = with_results(page, results_block(ROOT, GRID, STUDIES, SUBJECTS))
+        made = with_results(page, results_block(ROOT, DEFAULT_LEDGER, STUDIES, SUBJECTS))
         if arguments.check and made != page:
             print(
                 f"error: the results in {arguments.readme} are not those of the ledgers; run "

@@ -1,6 +1,6 @@
 """Writes one self-contained page of a ledger: findings, tables, figures, provenance.
 
-python scripts/make_report.py                                     # results/ledger.csv -> results/report.html
+python scripts/make_report.py                  # results/comparison/ledger.csv -> report.html beside it
 python scripts/make_report.py --ledger outputs/ledger.csv --out report.html --recipe small
 """
 

@@ -1,6 +1,6 @@
 """Writes the tables of a ledger as Markdown, LaTeX and CSV: one per task, one across tasks, one of costs.
 
-python scripts/make_tables.py                                     # results/ledger.csv -> results/tables/
+python scripts/make_tables.py                  # results/comparison/ledger.csv -> tables/ beside it
 python scripts/make_tables.py --ledger outputs/ledger.csv --out tables --recipe small
 """
 

@@ -1,10 +1,10 @@
 """Copies finished runs into the committed evidence.
 
-Their rows go into results/ledger.csv; metrics, configurations, environments and predictions, and the pictures of seed
-0, into the folders next to it.
+Their rows go into OUT/ledger.csv; metrics, configurations, environments and predictions, and the pictures of seed 0,
+into the folders next to it.
 
 python scripts/publish_results.py task=cifar100 recipe=small     # runs whose columns have these values
-python scripts/publish_results.py --restore --out results        # back: published runs count as done under outputs
+python scripts/publish_results.py --restore                      # back: published runs count as done under outputs
 """
 
 import argparse
@@ -20,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("wanted", nargs="*", metavar="COLUMN=VALUE", help="a ledger column and the value to choose")
     parser.add_argument("--output-root", type=Path, default=Path("outputs"), help="folder of the runs")
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of the evidence")
+    parser.add_argument("--out", type=Path, default=Path("results/comparison"), help="folder of the evidence")
     parser.add_argument("--allow-dirty", action="store_true", help="also runs of code that was not committed")
     parser.add_argument("--restore", action="store_true", help="make the run directories of OUT/ledger.csv again")
     arguments = parser.parse_args()

@@ -20,25 +20,39 @@ class Finding:
     entry: Entry
 
 
-def findings(evidence: Evidence, baseline: str, metric: str | None = None, together: bool = False) -> list[Finding]:
+@dataclass(frozen=True)
+class Headline:
+    """The activations of one setting, compared by its headline metric."""
+
+    setting: Setting
+    metric: Metric
+    entries: tuple[Entry, ...]
+    """The baseline first."""
+
+
+def headlines(evidence: Evidence, baseline: str = "relu") -> list[Headline]:
+    """Every setting in which an activation shares a seed with the baseline."""
+    found = []
+    for setting in evidence.settings():
+        name = next(run.metric for run in evidence.runs if run.setting == setting)
+        entries = tuple(compare(evidence, setting, name, baseline))
+        if any(entry.differences for entry in entries):
+            found.append(Headline(setting, describe_metric(setting.task, name), entries))
+    return found
+
+
+def findings(evidence: Evidence, baseline: str, metric: str | None = None) -> list[Finding]:
     """Every comparison with the baseline that shares a seed with it.
 
     Args:
         evidence: a ledger's runs.
         baseline: the label of the activation that the others are compared with.
         metric: what is compared; None: the headline of each test set.
-        together: whether all of them share the level of the verdicts, as a reader needs who looks for the best among
-            several settings or test sets; by default the activations of a setting share it, as in the tables.
     """
-    found = _found(evidence, baseline, metric, None)
-    return _found(evidence, baseline, metric, len(found)) if together and found else found
-
-
-def _found(evidence: Evidence, baseline: str, metric: str | None, comparisons: int | None) -> list[Finding]:
     found = []
     for setting in evidence.settings():
         for name in metrics_shown(evidence, setting, metric):
-            entries = compare(evidence, setting, name, baseline, comparisons=comparisons)
+            entries = compare(evidence, setting, name, baseline)
             found += findings_of(setting, describe_metric(setting.task, name), entries)
     return found
 

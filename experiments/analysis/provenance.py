@@ -9,7 +9,7 @@ from experiments.analysis.runs import Run, Setting
 
 ROOT = Path(__file__).parent.parent.parent
 
-DEFAULT_LEDGER = "results/ledger.csv"
+DEFAULT_LEDGER = "results/comparison/ledger.csv"
 
 
 def describe_setting(setting: Setting) -> str:

@@ -118,7 +118,7 @@ def restore(file: Path, output_root: Path) -> list[str]:
         BadInput: the ledger is missing or cannot be read.
     """
     if not file.is_file():
-        raise BadInput(f"there is no ledger {file}; name the ledger of a published study, like results/ledger.csv")
+        raise BadInput(f"there is no ledger {file}; name a published study with --out, like results/comparison")
     rows, _ = ledger.read(file)
     restored = []
     for row in rows:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from experiments.analysis.evidence import Evidence, read_evidence
+from experiments.analysis.provenance import DEFAULT_LEDGER
 from experiments.analysis.selection import EACH, select, with_baseline
 from experiments.errors import BadInput
 from experiments.files import check_writable
@@ -22,7 +23,7 @@ def parser_of(doc: str | None, out: str, contents: str) -> argparse.ArgumentPars
         contents: what is made from the ledger, for the help of --recipe.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ledger", type=Path, default=Path("results/ledger.csv"), help="default: %(default)s")
+    parser.add_argument("--ledger", type=Path, default=Path(DEFAULT_LEDGER), help="default: %(default)s")
     parser.add_argument("--out", type=Path, help=out)
     parser.add_argument("--baseline", default="relu", metavar="ACT", help="baseline activation; default: %(default)s")
     add_subject(parser)

@@ -1,18 +1,17 @@
-"""The results on the front page: a short table and a sentence for each task, and the sentences of each study."""
+"""The results on the front page: a table of all settings, sentences on its subjects, and those of each study."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-from experiments.analysis.comparison import Entry, compare, values_by_seed
-from experiments.analysis.evidence import Evidence, read_evidence
-from experiments.analysis.findings import findings, findings_of, of_subjects
-from experiments.analysis.metrics import describe_metric, difference_unit
+from experiments.analysis.comparison import values_by_seed
+from experiments.analysis.evidence import read_evidence
+from experiments.analysis.findings import Headline, findings_of, headlines, of_subjects
+from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import ABSENT, fixed, plural, with_deviation
 from experiments.analysis.option_curves import curves_over
-from experiments.analysis.runs import Setting
-from experiments.analysis.tuning import tune
-from experiments.configuration.task_spec import Metric
+from experiments.analysis.runs import activations_of
 from experiments.errors import BadInput
 from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.rendering import markdown_grid
@@ -21,29 +20,12 @@ from experiments.report.sentences import (
     curve_words,
     difference_cell,
     finding_sentence,
-    summary,
-    verdict_text,
 )
 from experiments.report.table import RESULT, Cell, Column, simple_table
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 """The generated block is between these two lines."""
-
-
-@dataclass(frozen=True)
-class Study:
-    """A ledger of the front page that answers a question in sentences."""
-
-    question: str
-    ledger: str
-    """Relative to the root of the repository."""
-    tables: str
-    """The page of its tables, relative to the root."""
-    baseline: str = "relu"
-    metric: str | None = None
-    tuned: str | None = None
-    subjects: tuple[str, ...] = ()
-    """The activations that it is about; without them all."""
+BASELINE = "relu"
 
 
 @dataclass(frozen=True)
@@ -64,24 +46,33 @@ class OptionStudy:
 
 
 def results_block(
-    root: Path, grid: str, studies: tuple[Study | OptionStudy, ...], subjects: tuple[str, ...] = ()
+    root: Path, comparison: str, studies: Sequence[OptionStudy] = (), subjects: tuple[str, ...] = ()
 ) -> str:
     """The generated block of the front page.
 
     Args:
         root: of the repository.
-        grid: the ledger, relative to it, of which each setting gets a table.
-        studies: the ledgers that get sentences.
-        subjects: the activations of `grid` that get a sentence; without them all.
+        comparison: the ledger, relative to it, of which each setting gets a row and its sentences.
+        studies: the ledgers that show an option.
+        subjects: the activations of `comparison` that get a sentence; without them all.
 
     Raises:
-        BadInput: a ledger cannot be read.
+        BadInput: a ledger cannot be read, or no activation of `comparison` shares a seed with the baseline.
     """
-    evidence = read_evidence(root / grid)
-    tables = (Path(grid).parent / "tables").as_posix()
-    parts = [_of_setting(evidence, setting, tables, subjects) for setting in evidence.settings()]
-    of_studies = (_of_study(root, each) if isinstance(each, Study) else _of_option(root, each) for each in studies)
-    return "\n\n".join([*parts, *of_studies])
+    evidence = read_evidence(root / comparison)
+    compared = headlines(evidence, BASELINE)
+    if not compared:
+        raise BadInput(f"{comparison} has no activation that shares a seed with {BASELINE} in the same setting")
+    tables = (Path(comparison).parent / "tables").as_posix()
+    about = [
+        finding
+        for each in compared
+        for finding in of_subjects(findings_of(each.setting, each.metric, each.entries), subjects)
+    ]
+    sentences = "\n".join(f"- **{each.setting.model_label}**: {finding_sentence(each, BASELINE)}" for each in about)
+    return "\n\n".join(
+        filter(None, [_overview(compared, tables), sentences, *(_of_option(root, each) for each in studies)])
+    )
 
 
 def with_results(page: str, block: str) -> str:
@@ -97,67 +88,53 @@ def with_results(page: str, block: str) -> str:
     return f"{before}{BEGIN}\n{block}\n{END}{after}"
 
 
-def _of_setting(
-    evidence: Evidence, setting: Setting, tables: str, subjects: tuple[str, ...], baseline: str = "relu"
-) -> str:
-    """A table of the headline, a row per activation, and the sentences on the subjects."""
-    name = next(run.metric for run in evidence.runs if run.setting == setting)
-    metric = describe_metric(setting.task, name)
-    entries = compare(evidence, setting, name, baseline)
-    seeds = plural(max(len(entry.values) for entry in entries), "seed")
-    unit = f", {difference_unit(metric)}" if difference_unit(metric) else ""
+def _overview(compared: Sequence[Headline], tables: str) -> str:
+    """A table with a row per setting and a column per activation, and the links to the whole tables."""
+    acts = activations_of([run for each in compared for entry in each.entries for run in entry.runs], BASELINE)[1:]
     columns = [
-        Column("activation", "activation", (RESULT,), numeric=False),
-        Column("mean", metric.heading, (RESULT,)),
-        Column("difference", f"difference to {activation_name(baseline)}{unit} ({ANY_NUMBER})", (RESULT,)),
-        Column("verdict", "verdict", (RESULT,), numeric=False),
+        Column("setting", "", (RESULT,), numeric=False),
+        Column("baseline", activation_name(BASELINE), (RESULT,)),
+        *(Column(act, activation_name(act), (RESULT,), numeric=False) for act in acts),
     ]
     rows = [
+        [name, _level(each), *(_difference(each, act) for act in acts)]
+        for name, each in zip(_names(compared), compared, strict=True)
+    ]
+    links = dict.fromkeys(f"[{task_name(each.setting.task)}]({tables}/{each.setting.task}.md)" for each in compared)
+    return "\n\n".join(
         [
-            activation_name(entry.act),
-            with_deviation(entry.summary.mean if entry.summary.n else None, entry.summary.sd, metric.decimals),
-            _difference(entry, metric, entry.act == baseline),
-            Cell(verdict_text(entry), bold=entry.better),
+            f"Mean difference to {activation_name(BASELINE)} over pairs of runs with the same seed, its interval "
+            f"({ANY_NUMBER}), and the verdict. All numbers: {', '.join(links)}.",
+            markdown_grid(table := simple_table("overview", "", columns, rows), table.blocks[0]),
         ]
-        for entry in entries
+    )
+
+
+def _names(compared: Sequence[Headline]) -> list[str]:
+    """Data, model and metric; the recipe and all that departs, only where two settings would be called alike."""
+    plain = [replace(each.setting, overrides="{}") for each in compared]
+    short = [f"{data_name(setting)}, {setting.model}" for setting in plain]
+    whole = [
+        f"{data_name(each.setting)}, {each.setting.model_label}, recipe {each.setting.recipe_label}"
+        for each in compared
     ]
-    table = simple_table(setting.task, "", columns, rows)
-    about = of_subjects(findings_of(setting, metric, entries), subjects)
-    what = f"{setting.model_label} on {data_name(setting)}"
-    where = f"{what}, recipe `{setting.recipe_label}`, {seeds}, {setting.device}"
-    parts = [
-        f"**{task_name(setting.task)}**: {where} ([all numbers]({tables}/{setting.task}.md)).",
-        markdown_grid(table, table.blocks[0]),
-        "\n".join(finding_sentence(finding, baseline) for finding in about),
+    return [
+        f"{brief if short.count(brief) == 1 else full}: {each.metric.heading}"
+        for brief, full, each in zip(short, whole, compared, strict=True)
     ]
-    return "\n\n".join(filter(None, parts))
 
 
-def _difference(entry: Entry, metric: Metric, is_baseline: bool) -> str:
-    paired = entry.paired
-    if paired is None or not paired.n:
-        return "baseline" if is_baseline else ABSENT
-    return difference_cell(entry, metric)
+def _level(compared: Headline) -> str:
+    base = compared.entries[0].summary
+    return with_deviation(base.mean, base.sd, compared.metric.decimals)
 
 
-def _of_study(root: Path, study: Study) -> str:
-    """The question, its answer, and the comparisons of the subjects that are better or worse.
-
-    As it picks these from all comparisons of the study, all of them share the level of the verdicts.
-    """
-    evidence = read_evidence(root / study.ledger)
-    if study.tuned:
-        evidence = tune(evidence, study.tuned).evidence
-    found = findings(evidence, study.baseline, study.metric, together=True)
-    about = of_subjects(found, study.subjects)
-    shown = about if len(about) == 1 else [finding for finding in about if finding.entry.different]
-    answer = f"**{study.question}** ([all numbers]({study.tables})) {summary(found, study.baseline, study.subjects)}"
-    blocks = {(finding.setting, finding.metric) for finding in found}
-    if len(blocks) > 1:
-        answer += (
-            f" The {len(found)} comparisons share the 5 % of their intervals; in the tables each block has its own."
-        )
-    return "\n".join([answer, *(f"- {finding_sentence(finding, study.baseline)}" for finding in shown)])
+def _difference(compared: Headline, act: str) -> Cell:
+    entry = next((entry for entry in compared.entries if entry.act == act), None)
+    if entry is None or not entry.differences:
+        return Cell(ABSENT)
+    word = entry.verdict.word if entry.verdict else "no verdict"
+    return Cell(f"{word}: {difference_cell(entry, compared.metric)}, n = {len(entry.differences)}", bold=entry.better)
 
 
 def _of_option(root: Path, study: OptionStudy) -> str:

@@ -54,10 +54,14 @@ PERFORMED_HERE = [
 
 
 MADE = {
-    "README.md": ["others/superres/small", "others/text/small", "results/tables/cifar100.md"],
+    "README.md": ["others/superres/small", "others/text/small", "results/comparison/tables/cifar100.md"],
     "getting-started.md": ["outputs/ledger.csv"],
     "kernels.md": ["results/benchmarks/layouts"],
-    "results-and-statistics.md": ["results/report.html", "results/figures/captions.md", "results/competition/configs"],
+    "results-and-statistics.md": [
+        "results/comparison/report.html",
+        "results/comparison/figures/captions.md",
+        "results/competition/configs",
+    ],
     "running.md": ["outputs/learning_rates", "others/text/small"],
     "sweeps.md": ["outputs/sweeps", "tables/cifar100.md", "figures/captions.md", "report.html"],
     "wandb.md": ["outputs/wandb"],
@@ -73,7 +77,7 @@ STANDS_FOR = {"=FILE": "=FILE.csv", "STUDY": "outputs", "trainer.max_steps=null"
 def workplace(tmp_path_factory):
     """A folder with what the pages suppose to be there: evidence to make tables of, images and texts of one's own."""
     folder = tmp_path_factory.mktemp("pages")
-    for name in ("competition", "tuned", "tuning"):
+    for name in ("competition", "tuning"):
         shutil.copytree(ROOT / "results" / name, folder / "results" / name, ignore=shutil.ignore_patterns("figures"))
     photograph = Image.open(next((SAMPLE_DIR / "test").iterdir())).crop((0, 0, 60, 50))
     (folder / "FOLDER").mkdir()
@@ -100,7 +104,7 @@ def with_files(words, folder):
     for there, here in STANDS_FOR.items():
         text = text.replace(there, here)
     if "{run_id}" in text:
-        with (folder / "results/ledger.csv").open(encoding="utf-8", newline="") as stream:
+        with (folder / "results/comparison/ledger.csv").open(encoding="utf-8", newline="") as stream:
             text = text.replace("{run_id}", next(csv.DictReader(stream))["run_id"])
     return text.split("\n")
 
@@ -126,7 +130,7 @@ def test_the_commands_of_a_page_work(page, in_workplace, capsys):
         "python run.py task=cifar100 act=carelu trainer.epoch=3",
         "python run.py task=cifar100 act=carelu +find=rate",
         "python run.py -m +experiment=paper_all hydra/launcher=pool hydra.launcher.worker=4",
-        "python scripts/make_tables.py --ledger results/tuned/ledger.csv --subjects gelu",
+        "python scripts/make_tables.py --ledger results/tuning/ledger.csv --subjects gelu",
         "python scripts/runs.py lists",
     ],
 )

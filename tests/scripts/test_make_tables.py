@@ -55,5 +55,5 @@ def test_the_committed_tables_are_what_their_commands_make_of_the_committed_ledg
         assert done.returncode == 0, done.stderr
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == committed
     name = ledger.relative_to(ROOT).as_posix()
-    assert all(("--ledger" in command) == (name != "results/ledger.csv") for command in commands)
+    assert all(("--ledger" in command) == (name != "results/comparison/ledger.csv") for command in commands)
     assert all(name in command for command in commands if "--ledger" in command)

@@ -68,7 +68,7 @@ def _draw(axes: Axes, subject: Subject, metric: Metric, paired: list[Entry]) -> 
     if (margin := paired[0].margin) is not None:
         axes.axvspan(-margin, margin, color=FAINT, alpha=0.6, linewidth=0, zorder=0)
     for row, entry in enumerate(paired):
-        _row(axes, row, entry, metric, subject.looks[entry.act])
+        draw_difference(axes, row, entry, metric, subject.looks[entry.act])
         axes.text(
             1.03,
             row,
@@ -90,7 +90,8 @@ def _draw(axes: Axes, subject: Subject, metric: Metric, paired: list[Entry]) -> 
     axes.set_xlabel(f"difference in {metric.title}{f', {unit}' if unit else ''}{direction}")
 
 
-def _row(axes: Axes, row: int, entry: Entry, metric: Metric, look: Look) -> None:
+def draw_difference(axes: Axes, row: int, entry: Entry, metric: Metric, look: Look) -> None:
+    """The pairs of an activation, their mean, and the interval behind its verdict (dashed: the t interval)."""
     count = len(entry.differences)
     size, shade = (3.8, 0.7) if count > 1 else (6, 1)
     for place, difference in enumerate(entry.differences.values()):

@@ -1,8 +1,8 @@
-"""The picture of the front page: how activations respond, and their differences to ReLU, from published tables."""
+"""The picture of the front page: how activations respond, and their differences to ReLU in each setting of a ledger."""
 
-import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.style
@@ -13,53 +13,51 @@ from matplotlib.figure import Figure as Sheet
 
 from carelu import CAReLU, activation_names, create_activation
 from carelu.functional import carelu
-from experiments.analysis.metrics import describe_metric
+from experiments.analysis.comparison import Entry
+from experiments.analysis.evidence import read_evidence
+from experiments.analysis.findings import Headline, headlines
+from experiments.analysis.metrics import difference_unit
 from experiments.errors import BadInput
+from experiments.report.figures.differences import draw_difference
 from experiments.report.figures.style import FAINT, INK, RC, Look, looks
-from experiments.report.names import activation_name, task_name
+from experiments.report.names import activation_name, data_name
 
 _Z = torch.linspace(-3, 3, 241)
 _USUAL = ("relu", "prelu", "gelu", "swish")
-"""The order of the usual ones; others follow in that of the tables."""
+"""The order of the usual ones; others follow in that of the settings."""
+_ABREAST = 4
+"""The most panels of settings in one line."""
 _COMPETING = {"alpha": 2.0, "beta": -1.0, "gain": 1.5}
 """A CAReLU whose scale depends on p (at its default start it is ReLU)."""
 
 
-def front_page(tables: Sequence[Path]) -> dict[str, bytes]:
-    """The picture by suffix, `svg` and `png`.
-
-    Args:
-        tables: a CSV of each task, as `scripts/make_tables.py` writes them.
+def front_page(ledger: Path) -> dict[str, bytes]:
+    """The picture by suffix, `svg` and `png`: the responses, and a panel for each setting with two pairs or more.
 
     Raises:
-        BadInput: a table is missing or has no comparison.
+        BadInput: the ledger cannot be read, or has no such setting.
     """
-    blocks = [_compared(table) for table in tables]
+    panels = [each for each in headlines(read_evidence(ledger)) if _paired(each)]
+    if not panels:
+        raise BadInput(f"{ledger} holds no comparison with two pairs or more; accepted: one of a sweep over seeds")
+    acts = list(dict.fromkeys([panels[0].entries[0].act, *(entry.act for each in panels for entry in _paired(each))]))
+    acts = [act for act in _USUAL if act in acts] + [act for act in acts if act not in _USUAL]
+    lines = 1 if len(panels) <= _ABREAST else 2
     with matplotlib.style.context(["default", RC]):
-        sheet = Sheet(figsize=(11, 3.1), layout="constrained")
+        sheet = Sheet(figsize=(11, 3.1 * lines), layout="constrained")
         FigureCanvasAgg(sheet)
-        panels = sheet.subplots(1, 1 + len(blocks), width_ratios=[1.35] + [1] * len(blocks))
-        _responses(panels[0], _named(blocks))
-        for axes, rows in zip(panels[1:], blocks, strict=True):
-            _differences(axes, rows, with_names=axes is panels[1])
+        left, right = sheet.subfigures(1, 2, width_ratios=[1.35, min(len(panels), _ABREAST)])
+        _responses(left.subplots(), acts)
+        places = list(right.subplots(lines, -(-len(panels) // lines), squeeze=False).flat)
+        for axes, each in zip(places, panels, strict=False):
+            _differences(axes, each, looks(acts))
+        for axes in places[len(panels) :]:
+            axes.set_axis_off()
         return {suffix: _saved(sheet, suffix) for suffix in ("svg", "png")}
 
 
-def _compared(table: Path) -> list[dict[str, str]]:
-    try:
-        with table.open(encoding="utf-8", newline="") as stream:
-            rows = [row for row in csv.DictReader(stream) if row["difference_low"]]
-    except FileNotFoundError as error:
-        raise BadInput(f"{table} does not exist; make it with python scripts/make_tables.py") from error
-    if not rows:
-        raise BadInput(f"{table} holds no comparison with two seeds or more; accepted: a table of a sweep over seeds")
-    return rows
-
-
-def _named(blocks: Sequence[list[dict[str, str]]]) -> list[str]:
-    """The activations of all tables, the baselines among them."""
-    there = dict.fromkeys(row[key] for rows in blocks for row in rows for key in ("baseline", "activation"))
-    return [act for act in _USUAL if act in there] + [act for act in there if act not in _USUAL]
+def _paired(compared: Headline) -> list[Entry]:
+    return [entry for entry in compared.entries if len(entry.differences) > 1]
 
 
 def _responses(axes: Axes, acts: Sequence[str]) -> None:
@@ -89,37 +87,24 @@ def _responses(axes: Axes, acts: Sequence[str]) -> None:
     axes.legend(fontsize=8, frameon=False, loc="upper center", ncols=2)
 
 
-def _differences(axes: Axes, rows: list[dict[str, str]], with_names: bool) -> None:
-    first = rows[0]
-    unit = {"%": "points"}.get(first["unit"], first["unit"])
-    styles = looks([row["activation"] for row in rows])
-    for place, row in enumerate(rows):
-        look = styles[row["activation"]]
-        _interval(axes, row, place, look)
-        axes.plot(float(row["difference"]), place, look.marker, color=look.colour, markersize=7)
-    if first.get("margin"):
-        margin = float(first["margin"])
+def _differences(axes: Axes, compared: Headline, styles: Mapping[str, Look]) -> None:
+    metric, entries = compared.metric, _paired(compared)
+    for row, entry in enumerate(entries):
+        draw_difference(axes, row, entry, metric, styles[entry.act])
+    if (margin := entries[0].margin) is not None:
         axes.axvspan(-margin, margin, color=FAINT, alpha=0.6, linewidth=0, zorder=0)
     axes.axvline(0, color=INK, linewidth=0.9)
     axes.grid(False, axis="y")
     axes.grid(True, axis="x")
-    axes.set_yticks(
-        range(len(rows)), [activation_name(row["activation"]) for row in rows] if with_names else [""] * len(rows)
-    )
+    axes.set_yticks(range(len(entries)), [activation_name(entry.act) for entry in entries])
     axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_ylim(len(entries) - 0.5, -0.5)
+    setting = compared.setting
+    title = f"{data_name(replace(setting, overrides='{}'))}, {setting.model}"
     axes.set(
-        title=f"{task_name(first['task'])}\ndifference to {activation_name(first['baseline'])}",
-        xlabel=f"{describe_metric(first['task'], first['metric']).title}, {unit}",
+        title=f"{title}\ndifference to {activation_name(compared.entries[0].act)}",
+        xlabel=f"{metric.title}, {difference_unit(metric)}",
     )
-
-
-def _interval(axes: Axes, row: dict[str, str], place: int, look: Look) -> None:
-    """The interval behind the verdict; where too few pairs bound it, the t interval as a dashed line."""
-    of_verdict = bool(row.get("verdict_low"))
-    keys = ("verdict_low", "verdict_high") if of_verdict else ("difference_low", "difference_high")
-    style = {"linewidth": 2} if of_verdict else {"linewidth": 1.2, "linestyle": (0, (3, 1.5))}
-    axes.plot([float(row[key]) for key in keys], [place, place], color=look.colour, **style)
 
 
 def _saved(sheet: Sheet, suffix: str) -> bytes:

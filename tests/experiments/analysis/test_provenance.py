@@ -3,7 +3,7 @@
 import shlex
 
 from experiments.analysis.evidence import read_evidence
-from experiments.analysis.provenance import ROOT, describe_runs, run_commands, table_command
+from experiments.analysis.provenance import DEFAULT_LEDGER, ROOT, describe_runs, run_commands, table_command
 from experiments.configuration.composition import compose
 from tests.experiments.ledgers import row, write
 
@@ -57,7 +57,7 @@ def test_quoted_values_and_strange_commands_are_kept(tmp_path):
 
 
 def test_the_published_sweeps_compose():
-    for command in run_commands(read_evidence(ROOT / "results" / "ledger.csv").runs):
+    for command in run_commands(read_evidence(ROOT / DEFAULT_LEDGER).runs):
         words = [word for word in shlex.split(command)[2:] if word != "-m"]
         first = [word.split(",")[0] if word.startswith(("act=", "seed=")) else word for word in words]
         cfg, _ = compose(first)
@@ -65,7 +65,7 @@ def test_the_published_sweeps_compose():
 
 
 def test_a_ledger_of_the_checkout_is_named_from_its_root():
-    assert table_command(ROOT / "results" / "ledger.csv", recipe=None) == "python scripts/make_tables.py"
+    assert table_command(ROOT / DEFAULT_LEDGER, recipe=None) == "python scripts/make_tables.py"
     study = table_command(ROOT / "results" / "study" / "ledger.csv", baseline="carelu(gain=2)")
     assert study == "python scripts/make_tables.py --ledger results/study/ledger.csv --baseline 'carelu(gain=2)'"
 

@@ -158,12 +158,12 @@ def test_the_script_says_what_it_did(runs, tmp_path, arguments, returncode, said
 
 
 def test_the_published_ledger_is_whole_and_made_by_committed_code():
-    rows, problems = ledger.read(ROOT / "results" / "ledger.csv")
+    rows, problems = ledger.read(ROOT / "results/comparison/ledger.csv")
     assert problems == []
     for each in rows:
         assert not each.git_dirty
         for place in (f"metrics/{each.run_id}.jsonl", f"configs/{each.run_id}.yaml"):
-            assert (ROOT / "results" / place).exists()
+            assert (ROOT / "results/comparison" / place).exists()
 
 
 def test_restored_results_are_whole_and_a_folder_that_is_there_is_used(tmp_path):

@@ -245,7 +245,7 @@ def test_the_script_replays_and_says_where(evidence, script, tmp_path, capsys):
         (["nowhere"], "error: there is no folder nowhere"),
         (["experiments"], "error: experiments is not a run's folder"),
         (["--ledger", "nowhere.csv"], "error: there is no ledger nowhere.csv"),
-        (["--ledger", "results/ledger.csv", "--run-id", "cifar"], "error: unknown run 'cifar'"),
+        (["--ledger", "results/comparison/ledger.csv", "--run-id", "cifar"], "error: unknown run 'cifar'"),
         (["experiments", "--mode", "online"], "error: online mode needs `wandb login`"),
         (["experiments", "--run-id", "a"], "--run-id needs --ledger"),
         ([], "name run folders or a --ledger"),

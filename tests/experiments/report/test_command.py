@@ -14,7 +14,12 @@ def given(ledger, *words):
 
 def test_the_shared_options_have_their_defaults():
     given = parser_of("what it does", "where to", "tables").parse_args([])
-    assert (given.ledger, given.out, given.baseline, given.recipe) == (Path("results/ledger.csv"), None, "relu", None)
+    assert (given.ledger, given.out, given.baseline, given.recipe) == (
+        Path("results/comparison/ledger.csv"),
+        None,
+        "relu",
+        None,
+    )
 
 
 @pytest.mark.parametrize(

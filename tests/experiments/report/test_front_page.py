@@ -3,14 +3,14 @@
 import pytest
 
 from experiments.errors import BadInput
-from experiments.report.front_page import BEGIN, END, OptionStudy, Study, results_block, with_results
+from experiments.report.front_page import BEGIN, END, OptionStudy, results_block, with_results
 from tests import forked
 from tests.experiments.ledgers import grid, row, write
 
 PAGE = f"before\n\n{BEGIN}\nold\n{END}\nafter\n"
 
 
-def test_a_task_has_a_table_with_verdicts_and_a_sentence_on_the_subject(tmp_path):
+def test_a_setting_has_a_row_with_a_verdict_for_each_activation_and_a_sentence_on_the_subject(tmp_path):
     gains = {
         "relu": (0.0,) * 5,
         "carelu": (0.8, 0.9, 1.0, 0.9, 0.9),
@@ -19,25 +19,48 @@ def test_a_task_has_a_table_with_verdicts_and_a_sentence_on_the_subject(tmp_path
     }
     rows = [row(act, seed, 40 + seed + gain) for act, of_act in gains.items() for seed, gain in enumerate(of_act)]
     write(tmp_path / "results" / "ledger.csv", rows)
-    block = results_block(tmp_path, "results/ledger.csv", (), ("carelu",))
+    block = results_block(tmp_path, "results/ledger.csv", subjects=("carelu",))
+    head, _, cells = (line.split(" | ") for line in block.splitlines() if line.startswith("|"))
+    assert head[1:] == ["ReLU", "CAReLU", "ELU", "GELU |"]
+    assert cells[0] == "| CIFAR-100, resnet18-w16: top-1 accuracy, %" and cells[1] == "42.00 ± 1.58"
     # sd 0.0707; with three comparisons the half-width at 5 pairs is 8.2 standard errors.
-    assert "| ReLU | 42.00 ± 1.58 | baseline | – |" in block
-    assert "| CAReLU | 42.90 ± 1.61 | +0.90 (+0.64 to +1.16) | **better** |" in block
-    assert "| worse |" in block and "| undecided: about " in block
-    assert "](results/tables/cifar100.md)" in block
-    (sentence,) = (line for line in block.splitlines() if line.startswith("CAReLU vs ReLU on CIFAR-100"))
-    assert sentence.endswith("n = 5): better.")
+    assert cells[2] == "**better: +0.90 (+0.64 to +1.16), n = 5**"
+    assert cells[3].startswith("undecided: +0.04 (") and cells[4].startswith("worse: −0.90 (")
+    assert "[CIFAR-100](results/tables/cifar100.md)" in block
+    (sentence,) = (line for line in block.splitlines() if " vs " in line)
+    assert sentence.startswith("- **resnet18-w16**: CAReLU vs ReLU on CIFAR-100") and sentence.endswith("better.")
 
 
-def test_a_study_answers_with_its_summary_and_what_differs(tmp_path):
-    write(tmp_path / "results" / "ledger.csv", grid(["relu", "gelu"], range(2)))
-    acts = ("carelu", "carelu(gain=2)", "carelu(gain=3)")
-    write(tmp_path / "study" / "ledger.csv", grid(acts, range(5), effects={"carelu(gain=3)": -30.0}))
-    study = Study("Which gain?", "study/ledger.csv", "study/tables/cifar100.md", baseline="carelu")
-    block = results_block(tmp_path, "results/ledger.csv", (study,))
-    said = block[block.index("**Which gain?**") :].splitlines()
-    assert "2 variants of CAReLU compared with the default: 1 worse, 1 undecided." in said[0]
-    assert [line.partition(" vs ")[0] for line in said[1:]] == ["- CAReLU (gain=3)"]
+def test_what_departs_is_named_where_two_settings_would_be_called_alike(tmp_path):
+    rows = [
+        row(act, 0, recipe=recipe, task=task)
+        for act in ("relu", "gelu")
+        for task, recipe in (
+            ("cifar100", "small"),
+            ("cifar100", "medium(data.held_out=9)"),
+            ("text", "small(task.a=1)"),
+        )
+    ]
+    write(tmp_path / "ledger.csv", rows)
+    _, _, *settings = [line for line in results_block(tmp_path, "ledger.csv").splitlines() if line.startswith("|")]
+    assert [line.split(" | ")[0].partition(":")[0] for line in settings] == [
+        "| CIFAR-100 (held_out=9), resnet18-w16, recipe medium",
+        "| CIFAR-100, resnet18-w16, recipe small",
+        "| text, bert",
+    ]
+
+
+def test_an_activation_without_a_pair_has_a_dash_and_a_setting_without_one_no_row(tmp_path):
+    rows = [*grid(["relu", "gelu"], range(2)), row("elu", 7), row("elu", 0, task="text")]
+    write(tmp_path / "ledger.csv", rows)
+    lines = [line for line in results_block(tmp_path, "ledger.csv").splitlines() if line.startswith("|")]
+    assert len(lines) == 3 and lines[0].split(" | ")[2] == "ELU" and lines[2].split(" | ")[2] == "–"
+
+
+def test_a_ledger_without_a_comparison_is_refused(tmp_path):
+    write(tmp_path / "ledger.csv", [row("relu", 0), row("gelu", 1)])
+    with pytest.raises(BadInput, match=r"ledger\.csv has no activation that shares a seed with relu"):
+        results_block(tmp_path, "ledger.csv")
 
 
 def test_a_study_of_an_option_shows_its_curves_without_a_verdict(tmp_path):
@@ -56,38 +79,11 @@ def test_a_study_of_an_option_shows_its_curves_without_a_verdict(tmp_path):
     assert said[1:] == ["- CAReLU 39.50 at 1 (spread 1.0 %), 38.50 at 2 (spread 2.0 %), 36.50 at 4 (spread 4.0 %)"]
 
 
-def test_a_study_picks_from_several_settings_only_what_stands_over_all_of_them(tmp_path):
-    """Mean 0.4 and sd 0.0707 at 5 pairs: the half-width is 0.22 for 2 comparisons and 0.46 for 8."""
-    write(tmp_path / "results" / "ledger.csv", grid(["relu", "gelu"], range(2)))
-    gains = {"gelu": (0.3, 0.4, 0.5, 0.4, 0.4), "elu": (0.3, -0.2, 0.1, 0.4, -0.4)}
-    rows = [row("relu", seed, 40.0 + seed, data=data) for data in "abcd" for seed in range(5)]
-    rows += [
-        row(act, seed, 40 + seed + gain * (data == "a" or act == "elu"), data=data)
-        for data in "abcd"
-        for act, of_act in gains.items()
-        for seed, gain in enumerate(of_act)
-    ]
-    for each in rows:  # so that nothing but the planted gain is constant
-        if each["act"] == "gelu" and each["data"] != "a":
-            each["headline_value"] = each["top1"] = each["top1"] + 0.3 * (-1) ** each["seed"]
-
-    def said(rows):
-        write(tmp_path / "study" / "ledger.csv", rows)
-        study = Study("Which?", "study/ledger.csv", "study/tables/cifar100.md")
-        block = results_block(tmp_path, "results/ledger.csv", (study,))
-        return block[block.index("**Which?**") :]
-
-    alone = said([each for each in rows if each["data"] == "a"])
-    assert "1 better, 1 undecided" in alone and "- GELU vs ReLU" in alone and "share" not in alone
-    of_all = said(rows)
-    assert "better" not in of_all and "8 undecided" in of_all
-    assert "The 8 comparisons share the 5 % of their intervals" in of_all
-
-
 def test_without_subjects_every_activation_has_its_sentence(tmp_path):
     write(tmp_path / "results" / "ledger.csv", grid(["relu", "gelu", "elu"], range(2)))
-    block = results_block(tmp_path, "results/ledger.csv", ())
-    assert [line.partition(" vs ")[0] for line in block.splitlines() if " vs ReLU" in line] == ["ELU", "GELU"]
+    block = results_block(tmp_path, "results/ledger.csv")
+    said = [line.partition(" vs ")[0] for line in block.splitlines() if " vs ReLU" in line]
+    assert said == ["- **resnet18-w16**: ELU", "- **resnet18-w16**: GELU"]
     assert "CAReLU" not in block
 
 
@@ -113,7 +109,7 @@ def test_the_command_writes_the_page_and_checks_it(tmp_path):
     assert (stale.returncode, page.read_text(encoding="utf-8")) == (1, PAGE)
     assert "scripts/make_readme.py" in stale.stderr and stale.stderr.count("\n") == 1
     assert make_readme("--readme", page).returncode == 0
-    assert "| CAReLU |" in page.read_text(encoding="utf-8")
+    assert "| CAReLU" in page.read_text(encoding="utf-8")
     assert make_readme("--readme", page, "--check").returncode == 0
 
 

@@ -27,8 +27,10 @@ def shown(folder, rows):
     """The lines of all rows of tables in Markdown, in LaTeX and on the front page."""
     tables = build_tables(read_evidence(write(folder / "results" / "ledger.csv", rows)))
     texts = [write_out(table) for table in tables for write_out in (to_markdown, to_latex)]
-    texts.append(results_block(folder, "results/ledger.csv", ()))
-    lines = [line for text in texts for line in text.splitlines()]
+    grid = [line.strip("| ").split(" | ") for line in results_block(folder, "results/ledger.csv").splitlines()]
+    head, _, *settings = [cells for cells in grid if len(cells) > 2]
+    of_page = [f"| {name} | {cell}" for cells in settings for name, cell in zip(head[1:], cells[2:], strict=True)]
+    lines = [*(line for text in texts for line in text.splitlines()), *of_page]
     return [line for line in lines if line.startswith("|") or line.rstrip().endswith("\\\\")]
 
 

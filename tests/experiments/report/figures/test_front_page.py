@@ -2,61 +2,69 @@
 
 import pytest
 
+from experiments.analysis.provenance import DEFAULT_LEDGER
 from experiments.analysis.verdict import judge
 from experiments.errors import BadInput
 from experiments.report.figures import front_page as module
 from experiments.report.figures.front_page import front_page
-from experiments.report.rendering import to_csv
 from tests.conftest import ROOT
-from tests.experiments.ledgers import row, tables_of
-
-TABLES = [ROOT / f"results/tables/{task}.csv" for task in ("cifar100", "superres", "text")]
+from tests.experiments.ledgers import row, write
 
 
-def test_the_committed_picture_is_that_of_the_published_tables():
-    assert front_page(TABLES)["svg"] == (ROOT / "results/figures/front_page.svg").read_bytes()
+def test_the_committed_picture_is_that_of_the_published_ledger():
+    ledger = ROOT / DEFAULT_LEDGER
+    assert front_page(ledger)["svg"] == (ledger.parent / "figures/front_page.svg").read_bytes()
 
 
-def test_a_missing_table_is_named(tmp_path):
-    with pytest.raises(BadInput, match=r"cifar100\.csv.*make_tables\.py"):
-        front_page([tmp_path / "cifar100.csv"])
+def test_a_ledger_without_two_pairs_is_refused(tmp_path):
+    write(tmp_path / "ledger.csv", [row("relu", 0), row("gelu", 0)])
+    with pytest.raises(BadInput, match=r"ledger\.csv holds no comparison with two pairs or more"):
+        front_page(tmp_path / "ledger.csv")
 
 
-def test_a_table_without_a_comparison_is_refused(tmp_path):
-    head, first = TABLES[0].read_text(encoding="utf-8").splitlines()[:2]
-    (tmp_path / "cifar100.csv").write_text(f"{head}\n{first}\n", encoding="utf-8")
-    with pytest.raises(BadInput, match=r"cifar100\.csv.*two seeds"):
-        front_page([tmp_path / "cifar100.csv"])
-
-
-def sheet_of(tmp_path, monkeypatch, seeds=4):
-    """The picture of one task whose table is made from a ledger with so many seeds."""
+@pytest.fixture
+def sheet_of(tmp_path, monkeypatch):
+    """A function to the picture of so many settings, with so many seeds."""
     sheets = []
     monkeypatch.setattr(module, "_saved", lambda sheet, suffix: sheets.append(sheet) or b"")
-    rows = [row("relu", seed, 40.0) for seed in range(seeds)]
-    rows += [row("gelu", seed, 41.0 + 0.1 * (-1) ** seed) for seed in range(seeds)]
-    (tmp_path / "cifar100.csv").write_text(to_csv(tables_of(tmp_path / "ledger.csv", rows)["cifar100"]))
-    front_page([tmp_path / "cifar100.csv"])
-    return sheets[0]
+
+    def sheet(seeds=4, settings=1):
+        rows = []
+        for model in (f"m{n}" for n in range(settings)):
+            rows += [row("relu", seed, 40.0, model=model) for seed in range(seeds)]
+            rows += [row("gelu", seed, 41.0 + 0.1 * (-1) ** seed, model=model) for seed in range(seeds)]
+        front_page(write(tmp_path / "ledger.csv", rows))
+        return sheets[0]
+
+    return sheet
 
 
-def drawn(tmp_path, monkeypatch, seeds):
-    """The panel of the task."""
-    return sheet_of(tmp_path, monkeypatch, seeds).axes[1]
-
-
-def test_the_responses_are_those_of_the_tables(tmp_path, monkeypatch):
-    labels = sheet_of(tmp_path, monkeypatch).axes[0].get_legend_handles_labels()[1]
+def test_the_responses_are_those_of_the_ledger(sheet_of):
+    labels = sheet_of().axes[0].get_legend_handles_labels()[1]
     assert labels == ["ReLU", "GELU"]
 
 
-def test_the_bar_is_the_interval_of_the_verdict_and_the_margin_a_band(tmp_path, monkeypatch):
-    axes = drawn(tmp_path, monkeypatch, seeds=4)
+@pytest.mark.parametrize(("settings", "lines"), [(1, 1), (4, 1), (5, 2)])
+def test_each_setting_has_a_panel_of_its_name_and_an_empty_place_no_axes(sheet_of, settings, lines):
+    _, *panels = sheet_of(settings=settings).axes
+    titles = [axes.get_title().partition("\n")[0] for axes in panels if axes.axison]
+    assert titles == [f"CIFAR-100, m{n}" for n in range(settings)]
+    assert len({round(axes.get_position().y0, 2) for axes in panels}) == lines
+
+
+def bar_of(axes):
+    """The line of the interval in the first row."""
+    (bar,) = (line for line in axes.lines if len(line.get_xdata()) == 2 and line.get_ydata()[1] == 0)
+    return bar
+
+
+def test_the_bar_is_the_interval_of_the_verdict_and_the_margin_a_band(sheet_of):
+    axes = sheet_of(seeds=4).axes[1]
     verdict = judge([1.1, 0.9, 1.1, 0.9], 0.5)
-    assert list(axes.lines[0].get_xdata()) == pytest.approx([verdict.low, verdict.high])
-    assert axes.lines[0].get_linestyle() == "-"
+    assert list(bar_of(axes).get_xdata()) == pytest.approx([verdict.low, verdict.high])
+    assert bar_of(axes).get_linestyle() == "-"
     assert (axes.patches[0].get_x(), axes.patches[0].get_width()) == (-0.5, 1.0)
 
 
-def test_an_interval_without_ends_is_drawn_as_a_dashed_t_interval(tmp_path, monkeypatch):
-    assert drawn(tmp_path, monkeypatch, seeds=3).lines[0].get_linestyle() == "--"
+def test_an_interval_without_ends_is_drawn_as_a_dashed_t_interval(sheet_of):
+    assert bar_of(sheet_of(seeds=3).axes[1]).get_linestyle() == "--"
