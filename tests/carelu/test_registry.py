@@ -414,6 +414,7 @@ def test_factory_prints_what_it_builds():
     assert "leaky_relu" in text and "negative_slope=0.2" in text
 
 
+@pytest.mark.slow
 def test_importing_carelu_imports_nothing_of_the_suite():
     suite = ["torchvision", "hydra", "omegaconf", "experiments", "wandb", "datasets", "transformers"]
     program = f"import carelu, sys; print([name for name in {suite} if name in sys.modules])"

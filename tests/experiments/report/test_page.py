@@ -215,6 +215,7 @@ def test_the_provenance_names_commits_devices_and_commands(page):
         assert part in text
 
 
+@pytest.mark.slow
 def test_unfinished_runs_and_damaged_rows_are_reported(tmp_path):
     rows = [*grid(("relu", "gelu"), range(2)), row("gelu", 2, status="failed"), row("gelu", 3, headline_value="x")]
     text = page_of(tmp_path / "ledger.csv", rows).text
@@ -223,6 +224,7 @@ def test_unfinished_runs_and_damaged_rows_are_reported(tmp_path):
     assert "column 'headline_value' is 'x'" in text
 
 
+@pytest.mark.slow
 def test_labels_of_a_ledger_are_text_and_never_markup(tmp_path):
     page = page_of(tmp_path / "ledger.csv", grid(("relu", "<script>alert(1)</script>"), range(2), data='<img src="x">'))
     assert not page.all("script") and not page.all("img")

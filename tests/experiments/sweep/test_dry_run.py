@@ -22,6 +22,7 @@ def plan(tiny_overrides):
     return plan_with
 
 
+@pytest.mark.slow
 def test_a_sweep_is_foreseen_from_what_is_finished_and_nothing_is_started(run, plan, tmp_path):
     done = run("act=relu")
     wanted = plan()

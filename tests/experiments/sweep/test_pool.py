@@ -118,6 +118,7 @@ def test_the_values_of_a_batch_come_in_its_order(sweep):
     assert values == [1.5, 2.5, -math.inf]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gpus", "trainer", "expected"),
     [

@@ -17,6 +17,7 @@ def test_points_are_the_mean_of_the_ledger_and_the_time_ratio_of_the_benchmark(t
     assert "the benchmark on AMD EPYC (2 threads) with the data cifar100-sample" in figure.caption
 
 
+@pytest.mark.slow
 def test_an_activation_that_the_benchmark_lacks_is_named(tmp_path):
     benchmark(tmp_path / "benchmarks", {"gelu": 1.5})
     caption = drawn(tmp_path / "ledger.csv", grid(("relu", "gelu", "elu"), range(2)))[NAME].caption

@@ -8,6 +8,7 @@ from tests.experiments.ledgers import grid, write
 from tests.experiments.simulated import by_name, drawn, write_metrics
 
 
+@pytest.mark.slow
 def test_curves_use_the_runs_that_left_metrics_and_the_others_are_named(tmp_path):
     rows = grid(("relu", "gelu"), range(3))
     for each in rows[:4]:  # two seeds of both

@@ -93,6 +93,7 @@ def test_every_scale_trains(superres, scale):
     assert superres(f"task.scale={scale}", "task.patch=4", "trainer.max_steps=2").result["status"] == "finished"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("raised", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("number", [2, 3])
 def test_a_resumed_run_equals_an_uninterrupted_run(superres, monkeypatch, tmp_path, number, raised):

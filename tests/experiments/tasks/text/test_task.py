@@ -102,6 +102,7 @@ def test_selection_takes_the_epoch_that_is_best_on_the_validation_set(run):
     assert outcome.result["headline_value"] == best["accuracy"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [3, 7, 10])
 def test_a_resumed_run_equals_an_uninterrupted_run(run, monkeypatch, tmp_path, number):
     expected = run("act=carelu_sign", f"output_root={tmp_path / 'undisturbed'}")
