@@ -1,5 +1,7 @@
 """Quality against cost."""
 
+import pytest
+
 from experiments.report.figures import cost as module
 from tests.experiments.ledgers import grid, row
 from tests.experiments.report.figures.test_benchmarks import benchmark
