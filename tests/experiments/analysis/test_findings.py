@@ -3,7 +3,7 @@
 import pytest
 
 from experiments.analysis.evidence import read_evidence
-from experiments.analysis.findings import check_subjects, findings, of_subjects
+from experiments.analysis.findings import check_subjects, findings, headlines, of_subjects
 from experiments.analysis.metrics import describe_metric
 from experiments.errors import BadInput
 from tests.experiments.ledgers import grid, row, write
@@ -29,9 +29,7 @@ def test_a_finding_is_about_its_metric_the_headline_on_every_set_or_the_one_that
     (one,) = findings(evidence, "relu", "top5")
     assert one.metric == describe_metric("cifar100", "top5") and one.entry.values == {0: 90.0, 1: 90.0}
     assert one.setting == evidence.settings()[0]
-    (shared,) = findings(evidence, "relu", "top5", together=True)
-    assert shared == one
-    assert findings(evidence, "relu", "psnr_y", together=True) == []
+    assert findings(evidence, "relu", "psnr_y") == []
 
 
 def test_one_pair_is_a_finding_that_is_undecided(tmp_path):
@@ -64,11 +62,11 @@ def test_the_options_of_the_baseline_can_be_the_subject(tmp_path):
     check_subjects(evidence, ("carelu",), "carelu")
 
 
-def test_findings_taken_together_share_the_level_over_all_settings(tmp_path):
-    rows = grid(("relu", "gelu", "elu"), range(6), ("cifar100", "superres", "text"))
-    evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
-    single, together = findings(evidence, "relu"), findings(evidence, "relu", together=True)
-    assert {finding.entry.compared for finding in single} == {2}
-    assert {finding.entry.compared for finding in together} == {6}
-    for alone, shared in zip(single, together, strict=True):
-        assert shared.entry.verdict.high - shared.entry.verdict.low > alone.entry.verdict.high - alone.entry.verdict.low
+def test_a_headline_is_a_setting_in_which_an_activation_shares_a_seed_with_the_baseline(tmp_path):
+    alone = [row("relu", 0, task="text"), row("gelu", 1, task="text")]
+    file = write(tmp_path / "ledger.csv", [*grid(("relu", "gelu"), range(2), ("cifar100", "superres")), *alone])
+    compared = headlines(read_evidence(file))
+    titles = [describe_metric(task, name) for task, name in (("cifar100", "top1"), ("superres", "psnr_y"))]
+    assert [each.metric for each in compared] == titles
+    assert [[entry.act for entry in each.entries] for each in compared] == [["relu", "gelu"]] * 2
+    assert headlines(read_evidence(file), baseline="elu") == []

@@ -194,6 +194,7 @@ def test_the_command_line_has_the_last_word_on_an_experiment():
     ]
 
 
+@pytest.mark.slow
 def test_the_study_of_competition_starts_at_a_scale_of_one_and_never_looks_at_test():
     runs = runs_of("+experiment=competition", "seed=100")
     assert [label(run.act, run.overrides, "act.options") for run in runs] == [

@@ -21,6 +21,7 @@ def validated(*overrides):
     return validate(cfg)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", options_of("task"))
 @pytest.mark.parametrize("group", [*GROUPS_BY_TASK, "act", "optim", "logger"])
 def test_every_option_composes_and_is_accepted(task, group):

@@ -23,6 +23,7 @@ def test_every_registered_activation_has_a_page_that_is_listed(made):
         assert f"({name}.md)" in index
 
 
+@pytest.mark.slow
 def test_a_page_has_formula_source_options_picture_and_cost(made):
     page = made["prelu.md"].decode()
     assert "```math\ny = " in page

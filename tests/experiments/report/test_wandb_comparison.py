@@ -146,6 +146,7 @@ def test_a_recipe_without_baseline_does_not_stop_the_others(ledger, figures, tmp
     assert "tables/cifar100" in comparison.summary
 
 
+@pytest.mark.slow
 def test_the_end_of_a_sweep_says_where_the_comparison_is(ledger):
     said = []
     log_comparison(ledger, OFFLINE, said.append)

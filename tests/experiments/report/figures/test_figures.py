@@ -30,6 +30,7 @@ def test_each_setting_has_its_figures_and_the_ledger_its_responses(figures):
     ]
 
 
+@pytest.mark.slow
 def test_the_files_are_svg_without_text_and_date_pdf_and_png_with_captions(figures, tmp_path):
     files = write_figures(figures, tmp_path / "figures")
     assert {file.name for file in files} == {file.name for file in (tmp_path / "figures").iterdir()}

@@ -22,6 +22,7 @@ def rows_of(alphas=(1, 2, 4), **fields):
     ]
 
 
+@pytest.mark.slow
 def test_three_values_of_an_option_make_a_curve_of_quality_and_of_spread(tmp_path):
     figure = drawn(tmp_path / "ledger.csv", rows_of())[NAME]
     assert "CAReLU 39.50 at 1 (spread 1.0 %), 38.50 at 2 (spread 2.0 %), 36.50 at 4 (spread 4.0 %)" in figure.alt
