@@ -12,6 +12,9 @@ from typing import Any
 
 from experiments.errors import BadInput
 
+_GRACE = 20.0
+"""Seconds that a process gets to end by itself."""
+
 
 class WorkerFailed(Exception):
     """A process failed; the message holds its traceback."""
@@ -61,7 +64,7 @@ class Worker:
         """Ends the process and its children, and removes its scratch folder."""
         self._connection.close()  # it ends if it waits for a request
         self._signal(signal.SIGCONT)
-        self._process.join(timeout=20)
+        self._process.join(timeout=_GRACE)
         self._signal(signal.SIGKILL)
         self._process.kill()
         self._process.join()

@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-from experiments.benchmarking import comparisons
+from experiments.benchmarking import comparisons, workers
 from experiments.benchmarking.options import BENCHMARKS, TASKS, find_device
 from experiments.configuration.composition import options_of
 from experiments.configuration.task_spec import PADDED, TORCHVISION, spec_of
@@ -99,8 +99,12 @@ def test_activations_are_measured_and_page_and_figure_can_be_rendered_again(star
 
 @pytest.fixture
 def forked_workers(monkeypatch):
-    """Processes that are measured are copies of this one; test_workers.py has the fresh ones."""
+    """Processes that are measured are copies of this one; test_workers.py has the fresh ones.
+
+    A copy has the parent's end of its pipe as well, so that it never finds it closed and is not waited for.
+    """
     usual = multiprocessing.get_context
+    monkeypatch.setattr(workers, "_GRACE", 0.1)
     monkeypatch.setattr(multiprocessing, "get_context", lambda method: usual("fork"))
 
 

@@ -18,7 +18,8 @@ JOB = SimpleNamespace(job_id="9_0")
 
 
 @pytest.mark.slow
-def test_a_slurm_job_that_dies_stops_no_other(tmp_path, slurm):
+def test_a_slurm_job_that_dies_stops_no_other(tmp_path, slurm, monkeypatch):
+    monkeypatch.setattr(submitit.SlurmJob, "_results_timeout_s", 1)  # for a file that will not come
     srun, sacct = slurm.with_name("srun"), slurm.with_name("sacct")
     srun.write_text(srun.read_text().replace("exec", "[[ $SLURM_ARRAY_TASK_ID == 0 ]] && exit 137\nexec", 1))
     sacct.write_text(sacct.read_text() + "\necho '9_0|OUT_OF_MEMORY|here'\n")
