@@ -38,7 +38,7 @@ class Entry:
     unlike: tuple[int, ...]
     """Seeds that it shares with the baseline and that are no pair, because the conditions of the two runs differ."""
     compared: int
-    """The comparisons that share the level of the verdicts."""
+    """The comparisons that share the level of the verdicts: the activations that share a seed with the baseline."""
     level: float | None
     """Mean of the baseline over the seeds of `differences`; None without a pair."""
     reference: float | None
@@ -72,7 +72,6 @@ def compare(
     baseline: str,
     *,
     margin: float | None = None,
-    comparisons: int | None = None,
 ) -> list[Entry]:
     """Every activation of a setting, the baseline first.
 
@@ -82,8 +81,6 @@ def compare(
         metric: the column to compare.
         baseline: the label of the activation that the others are compared with.
         margin: of practical equivalence; None: the task's own.
-        comparisons: how many verdicts share the level; None: those of the activations of the setting that share a
-            seed with the baseline.
 
     Raises:
         BadInput: the direction of the metric is unknown.
@@ -98,7 +95,7 @@ def compare(
     # For each activation, the values of the baseline with which it makes pairs.
     base_of = {act: {seed: value for seed, value in base.items() if seed not in unlike[act]} for act in others}
     differences = {act: _differences(values_of[act], base_of[act]) for act in others}
-    compared = comparisons or sum(len(of_act) > 0 for of_act in differences.values())
+    compared = sum(len(of_act) > 0 for of_act in differences.values())
     tests = sum(len(of_act) > 1 for of_act in differences.values())
     paired = {act: compare_paired(values_of[act], base_of[act], higher_is_better, max(1, tests)) for act in others}
     corrected = dict(zip(others, holm([paired[act].p_value for act in others]), strict=True))

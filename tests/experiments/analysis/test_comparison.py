@@ -121,12 +121,12 @@ def test_what_is_detectable_is_found_at_the_level_that_the_tests_share(tmp_path)
     assert entry.paired.detectable == pytest.approx(detectable_difference(2, np.std(pairs, ddof=1), LEVEL / 2))
 
 
-def test_a_margin_and_a_number_of_comparisons_may_be_given(tmp_path):
+def test_another_margin_may_be_given(tmp_path):
     evidence = read_evidence(write(tmp_path / "ledger.csv", gains(GAIN + GAIN)))
     (setting,) = evidence.settings()
-    entry = compare(evidence, setting, "top1", "relu", margin=2.0, comparisons=7)[1]
-    assert (entry.margin, entry.compared) == (2.0, 7)
-    expected = judge(GAIN + GAIN, 2.0, comparisons=7)
+    entry = compare(evidence, setting, "top1", "relu", margin=2.0)[1]
+    assert (entry.margin, entry.compared) == (2.0, 1)
+    expected = judge(GAIN + GAIN, 2.0)
     assert entry.verdict.negligible and entry.verdict.low == pytest.approx(expected.low)
     assert entry.posterior.above == pytest.approx(posterior(GAIN + GAIN, 2.0).above)
 
