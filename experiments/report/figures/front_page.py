@@ -84,7 +84,8 @@ def _responses(axes: Axes, acts: Sequence[str]) -> None:
             y = carelu(_Z, alpha, beta, gain=gain.item(), share=torch.tensor(share))
             axes.plot(_Z.numpy(), y.numpy(), color="#d35400", ls=line, lw=2, label=f"CAReLU, {winner} side wins")
     axes.set(title="Response", xlabel="z", ylabel="y", xlim=(-3, 3), ylim=(-1, 5.6))
-    axes.legend(fontsize=8, frameon=False, loc="upper center", ncols=2)
+    columns = 1 if len(axes.lines) <= 3 else 2
+    axes.legend(fontsize=8, frameon=False, loc="upper center", ncols=columns)
 
 
 def _differences(axes: Axes, compared: Headline, styles: Mapping[str, Look]) -> None:
