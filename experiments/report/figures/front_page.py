@@ -44,15 +44,19 @@ def front_page(ledger: Path) -> dict[str, bytes]:
     acts = [act for act in _USUAL if act in acts] + [act for act in acts if act not in _USUAL]
     lines = 1 if len(panels) <= _ABREAST else 2
     with matplotlib.style.context(["default", RC]):
-        sheet = Sheet(figsize=(11, 3.1 * lines), layout="constrained")
+        columns, height = -(-len(panels) // lines), 3.1 * lines
+        sheet = Sheet(figsize=(11, height))  # a layout that is solved for may differ in its last digits
         FigureCanvasAgg(sheet)
-        left, right = sheet.subfigures(1, 2, width_ratios=[1.35, min(len(panels), _ABREAST)])
-        _responses(left.subplots(), acts)
-        places = list(right.subplots(lines, -(-len(panels) // lines), squeeze=False).flat)
-        for axes, each in zip(places, panels, strict=False):
-            _differences(axes, each, looks(acts))
-        for axes in places[len(panels) :]:
-            axes.set_axis_off()
+        grid = sheet.add_gridspec(
+            lines,
+            1 + columns,
+            width_ratios=[1.35] + [1] * columns,
+            **{"left": 0.045, "right": 0.985, "bottom": 0.47 / height, "top": 1 - 0.45 / height},
+            **{"wspace": 0.42, "hspace": 0.5},
+        )
+        _responses(sheet.add_subplot(grid[:, 0]), acts)
+        for place, each in enumerate(panels):
+            _differences(sheet.add_subplot(grid[place // columns, 1 + place % columns]), each, looks(acts))
         return {suffix: _saved(sheet, suffix) for suffix in ("svg", "png")}
 
 
