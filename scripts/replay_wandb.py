@@ -1,7 +1,7 @@
 """Uploads finished runs to W&B from their records.
 
 python scripts/replay_wandb.py outputs/cifar100/small/relu/s0-efed2c6511    # one run, or all below a folder
-python scripts/replay_wandb.py --ledger results/comparison/ledger.csv                  # the published evidence
+python scripts/replay_wandb.py --ledger results/comparison/ledger.csv       # the published evidence
 
 Replay is idempotent: it finds the matching W&B run and
 uploads what is missing.

@@ -48,9 +48,10 @@ def by_commit(runs: list[Run], config_of: Callable[[Run], Values | None]) -> lis
         runs: those of a ledger.
         config_of: the published configuration of a run as nested dicts, or None.
     """
-    if len({run.git_commit for run in runs}) <= 1:
-        return runs
-    given = [_given(run, config_of(run) or {}) for run in runs]
+    commits: dict[str, set[str]] = {}
+    for run in runs:
+        commits.setdefault(run.act_name, set()).add(run.git_commit)
+    given = [_given(run, config_of(run) or {}) if len(commits[run.act_name]) > 1 else {} for run in runs]
     return _by_older_values(_by_default(runs, given), given)
 
 

@@ -1,5 +1,7 @@
 """Paired differences to the baseline: one point a seed, their mean with its interval, the margin, and the verdict."""
 
+from collections.abc import Mapping, Sequence
+
 from matplotlib.axes import Axes
 
 from experiments.analysis.comparison import Entry, metrics_shown
@@ -61,14 +63,24 @@ _READING = (
 )
 
 
-def _draw(axes: Axes, subject: Subject, metric: Metric, paired: list[Entry]) -> None:
+def draw_differences(
+    axes: Axes, entries: Sequence[Entry], metric: Metric, looks: Mapping[str, Look], names: Sequence[str]
+) -> None:
+    """A row for each activation, with its name, over the margin as a band and the line of no difference."""
     axes.grid(False)
     axes.grid(True, axis="x")
     axes.axvline(0, color=INK, linewidth=0.9)
-    if (margin := paired[0].margin) is not None:
+    if (margin := entries[0].margin) is not None:
         axes.axvspan(-margin, margin, color=FAINT, alpha=0.6, linewidth=0, zorder=0)
+    for row, entry in enumerate(entries):
+        _row(axes, row, entry, metric, looks[entry.act])
+    axes.set_yticks(range(len(entries)), names)
+    axes.tick_params(axis="y", length=0)
+
+
+def _draw(axes: Axes, subject: Subject, metric: Metric, paired: list[Entry]) -> None:
+    draw_differences(axes, paired, metric, subject.looks, [short(entry.act) for entry in paired])
     for row, entry in enumerate(paired):
-        draw_difference(axes, row, entry, metric, subject.looks[entry.act])
         axes.text(
             1.03,
             row,
@@ -79,10 +91,8 @@ def _draw(axes: Axes, subject: Subject, metric: Metric, paired: list[Entry]) -> 
             color=INK if entry.decided else MUTED,
             weight="bold" if entry.better else "normal",
         )
-    axes.set_yticks(range(len(paired)), [short(entry.act) for entry in paired])
     for label, entry in zip(axes.get_yticklabels(), paired, strict=True):
         label.set_color(subject.looks[entry.act].colour)
-    axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_ylim(len(paired) - 0.3, -0.7)
     direction = "" if metric.higher_is_better else " (lower is better)"
@@ -90,7 +100,7 @@ def _draw(axes: Axes, subject: Subject, metric: Metric, paired: list[Entry]) -> 
     axes.set_xlabel(f"difference in {metric.title}{f', {unit}' if unit else ''}{direction}")
 
 
-def draw_difference(axes: Axes, row: int, entry: Entry, metric: Metric, look: Look) -> None:
+def _row(axes: Axes, row: int, entry: Entry, metric: Metric, look: Look) -> None:
     """The pairs of an activation, their mean, and the interval behind its verdict (dashed: the t interval)."""
     count = len(entry.differences)
     size, shade = (3.8, 0.7) if count > 1 else (6, 1)

@@ -18,8 +18,8 @@ from experiments.analysis.evidence import read_evidence
 from experiments.analysis.findings import Headline, headlines
 from experiments.analysis.metrics import difference_unit
 from experiments.errors import BadInput
-from experiments.report.figures.differences import draw_difference
-from experiments.report.figures.style import FAINT, INK, RC, Look, looks
+from experiments.report.figures.differences import draw_differences
+from experiments.report.figures.style import RC, Look, looks
 from experiments.report.names import activation_name, data_name
 
 _Z = torch.linspace(-3, 3, 241)
@@ -51,12 +51,17 @@ def front_page(ledger: Path) -> dict[str, bytes]:
             lines,
             1 + columns,
             width_ratios=[1.35] + [1] * columns,
-            **{"left": 0.045, "right": 0.985, "bottom": 0.47 / height, "top": 1 - 0.45 / height},
-            **{"wspace": 0.42, "hspace": 0.5},
+            left=0.045,
+            right=0.985,
+            bottom=0.47 / height,
+            top=1 - 0.45 / height,
+            wspace=0.42,
+            hspace=0.5,
         )
-        _responses(sheet.add_subplot(grid[:, 0]), acts)
+        styles = looks(acts)
+        _responses(sheet.add_subplot(grid[:, 0]), acts, styles)
         for place, each in enumerate(panels):
-            _differences(sheet.add_subplot(grid[place // columns, 1 + place % columns]), each, looks(acts))
+            _differences(sheet.add_subplot(grid[place // columns, 1 + place % columns]), each, styles)
         return {suffix: _saved(sheet, suffix) for suffix in ("svg", "png")}
 
 
@@ -64,8 +69,7 @@ def _paired(compared: Headline) -> list[Entry]:
     return [entry for entry in compared.entries if len(entry.differences) > 1]
 
 
-def _responses(axes: Axes, acts: Sequence[str]) -> None:
-    styles = looks(acts)
+def _responses(axes: Axes, acts: Sequence[str], styles: Mapping[str, Look]) -> None:
     names = {act: act.partition("(")[0] for act in acts}
     known = {act: create_activation(name) for act, name in names.items() if name in activation_names()}
     competing = any(isinstance(module, CAReLU) for module in known.values())
@@ -94,21 +98,13 @@ def _responses(axes: Axes, acts: Sequence[str]) -> None:
 
 def _differences(axes: Axes, compared: Headline, styles: Mapping[str, Look]) -> None:
     metric, entries = compared.metric, _paired(compared)
-    for row, entry in enumerate(entries):
-        draw_difference(axes, row, entry, metric, styles[entry.act])
-    if (margin := entries[0].margin) is not None:
-        axes.axvspan(-margin, margin, color=FAINT, alpha=0.6, linewidth=0, zorder=0)
-    axes.axvline(0, color=INK, linewidth=0.9)
-    axes.grid(False, axis="y")
-    axes.grid(True, axis="x")
-    axes.set_yticks(range(len(entries)), [activation_name(entry.act) for entry in entries])
-    axes.tick_params(axis="y", length=0)
+    draw_differences(axes, entries, metric, styles, [activation_name(entry.act) for entry in entries])
     axes.set_ylim(len(entries) - 0.5, -0.5)
     setting = compared.setting
     title = f"{data_name(replace(setting, overrides='{}'))}, {setting.model}"
     axes.set(
         title=f"{title}\ndifference to {activation_name(compared.entries[0].act)}",
-        xlabel=f"{metric.title}, {difference_unit(metric)}",
+        xlabel=", ".join(filter(None, [metric.title, difference_unit(metric)])),
     )
 
 
