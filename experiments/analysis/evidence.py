@@ -33,6 +33,12 @@ class Evidence:
     """The recipe of which all runs are, if they were chosen by it."""
     selected: tuple[str, ...] = ()
     """The settings by which they were chosen, `KEY=VALUE` each."""
+    left_out: tuple[tuple[str, str], ...] = ()
+    """(task, sentence) of each group of runs that the choice of runs left out unasked."""
+
+    def warnings(self, task: str = "") -> tuple[str, ...]:
+        """What is missing: `problems` and the sentences of `left_out`, of one task or of all."""
+        return (*self.problems, *(sentence for of_task, sentence in self.left_out if task in ("", of_task)))
 
     def settings(self) -> list[Setting]:
         """All settings, sorted."""

@@ -31,7 +31,7 @@ def select(
 ) -> Evidence:
     """The runs to compare.
 
-    `problems` of the result has a sentence for each group of runs that nobody asked to leave out.
+    `left_out` of the result has a sentence for each group of runs that nobody asked to leave out.
 
     Args:
         evidence: a ledger's runs.
@@ -86,13 +86,16 @@ def _without_strays(evidence: Evidence, group_of: Mapping[str, _Group]) -> Evide
         groups = sorted(same, key=lambda group: (-counts[group], group.label))
         if len(groups) > 1 and counts[groups[0]] > counts[groups[1]]:
             left_out |= dict.fromkeys(groups[1:], groups[0])
-    notes = [
-        f"{group.task}: {plural(counts[group], 'run')} with the recipe {group.label} left out, as most runs "
-        f"({counts[used]}) have {used.label}; --recipe '{group.label}' takes these instead."
+    notes = tuple(
+        (
+            group.task,
+            f"{group.task}: {plural(counts[group], 'run')} with the recipe {group.label} left out, as most runs "
+            f"({counts[used]}) have {used.label}; --recipe '{group.label}' takes these instead.",
+        )
         for group, used in left_out.items()
-    ]
+    )
     kept = tuple(run for run in evidence.runs if group_of[run.run_id] not in left_out)
-    return replace(evidence, runs=kept, problems=(*evidence.problems, *notes))
+    return replace(evidence, runs=kept, left_out=notes)
 
 
 def _with_value(evidence: Evidence, words: str) -> Evidence:

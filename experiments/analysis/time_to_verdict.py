@@ -1,5 +1,6 @@
 """Time to verdict: after how many pairs of runs, and how many hours of training, a comparison was first decided."""
 
+import math
 from dataclasses import dataclass
 
 from experiments.analysis.comparison import Entry
@@ -22,6 +23,19 @@ class TimeToVerdict:
     """Wall time of both runs of each of these pairs, one after another."""
     pairs_made: int
     """All pairs that there are now."""
+
+    @property
+    def pairs_needed(self) -> int | None:
+        """Pairs in all that would decide, if mean and spread stay as they are.
+
+        None where it is decided, and where so few pairs say nothing of the spread: their interval has no end.
+        """
+        return self.verdict.seeds_needed if math.isfinite(self.verdict.low) else None
+
+    @property
+    def hours_needed(self) -> float | None:
+        """Hours of `pairs_needed`."""
+        return None if self.pairs_needed is None else self.hours / self.pairs * self.pairs_needed
 
 
 def time_to_verdict(entry: Entry, base: Entry, metric: str) -> TimeToVerdict | None:

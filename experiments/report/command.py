@@ -83,7 +83,7 @@ def write_from(given: argparse.Namespace, write: Callable[[Evidence], Iterable[P
         files = list(write(evidence))
     except BadInput as error:
         return report_error(error)
-    for problem in (*evidence.problems, *(evidence.without_metrics() if curves else ())):
+    for problem in (*evidence.warnings(), *(evidence.without_metrics() if curves else ())):
         print(f"warning: {problem}", file=sys.stderr)
     print("\n".join(map(str, files)))
     return 0

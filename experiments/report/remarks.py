@@ -1,10 +1,14 @@
 """Notes below a comparison: single seeds, unequal seeds, runs that did not finish, no margin."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from experiments.analysis.comparison import Entry, Inequality, inequalities
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import fixed, plural
+from experiments.analysis.runs import Run
+from experiments.errors import BadInput
+from experiments.record import reproduced
 from experiments.report.names import activation_name
 
 
@@ -25,6 +29,20 @@ def remarks(entries: Sequence[Entry], baseline: str, metric: str) -> tuple[str, 
             _without_metric(entry, metric),
         ]
     return tuple(note for note in notes if note)
+
+
+def repetitions(ledger: Path, runs: Sequence[Run]) -> tuple[str, ...]:
+    """How many of the runs were made again and came back equal, as reproduced.csv beside the ledger says."""
+    times = {run.run_id: run.finished_at for run in runs}
+    try:
+        found = [each for each in reproduced.read(ledger) if times.get(each.run_id) == each.finished_at]
+    except BadInput as error:
+        return (f"Warning: {error}.",)
+    if not found:
+        return ()
+    unequal = [f"{each.run_id} in {each.differs_in.replace(' ', ', ')}" for each in found if not each.equal]
+    outcome = f"different: {'; '.join(unequal)}" if unequal else "every value equal to the last bit"
+    return (f"Made again by `scripts/reproduce.py`: {len(found)} of the {plural(len(runs), 'run')}, {outcome}.",)
 
 
 def _reference(entries: Sequence[Entry], metric: str) -> str:

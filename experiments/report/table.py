@@ -65,6 +65,8 @@ class Table:
     """First the command that makes this table from its ledger, then those that make the runs."""
     warnings: tuple[str, ...] = ()
     """What is missing: damaged or repeated rows of the ledger, tasks that are left out."""
+    task: str = ""
+    """The task that it is about; empty where it is about several."""
 
     @property
     def rows(self) -> tuple[tuple[Cell, ...], ...]:

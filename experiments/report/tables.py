@@ -31,7 +31,7 @@ def build_tables(
 ) -> list[Table]:
     """One table a task, one across tasks (where there are two settings to compare over), one of costs, one of times.
 
-    That of times to a verdict is left out where nothing is decided, and where a metric is named.
+    That of times to a verdict is left out where there is no pair of runs, where a metric is named, and of a tuning.
 
     Args:
         evidence: a ledger's runs.
@@ -60,11 +60,11 @@ def build_tables(
     for label, part in of_recipes:
         suffix = f"_{file_name(label)}" if recipe == EACH else ""
         for table in _tables(part, baseline, metric, tuning, subject):
-            left_out = _left_out(used, part, metric) if table.name in ("across_tasks", "cost") else ()
+            left_out = () if table.task else _left_out(used, part, metric)
             finished = replace(
                 table,
                 name=f"{table.name}{suffix}{'_tuned' if tuning else ''}",
-                warnings=(*evidence.problems, *left_out),
+                warnings=(*evidence.warnings(table.task), *left_out),
                 commands=(command, *table.commands),
             )
             tables.append(finished)
@@ -79,7 +79,7 @@ def _tables(
     if tuning:
         tables += [tuning_table(tuning, task, evidence.settings()) for task in tasks]
     tables += [across_table(evidence, baseline, metric), cost_table(evidence, baseline)]
-    tables += [time_table(evidence, baseline)] if metric is None else []
+    tables += [time_table(evidence, baseline)] if metric is None and tuning is None else []
     return [table for table in tables if table is not None]
 
 

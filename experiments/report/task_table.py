@@ -17,7 +17,7 @@ from experiments.configuration.task_spec import Metric
 from experiments.report.example_notes import example_notes
 from experiments.report.legends import activity_legend, caption, legend, statistics_legend
 from experiments.report.names import activation_name, data_name, task_name
-from experiments.report.remarks import remarks
+from experiments.report.remarks import remarks, repetitions
 from experiments.report.sentences import chance_text, verdict_text
 from experiments.report.table import CSV, RESULT, STATISTICS, Block, Cell, Column, Table
 
@@ -87,6 +87,7 @@ def task_table(
         blocks=blocks,
         notes=(),
         commands=run_commands(run for run in evidence.runs if run.setting in settings),
+        task=task,
     )
     has_statistics = any(table.printed(block, STATISTICS) for block in table.blocks)
     margin = margin_of(task, contents[0][1])
@@ -105,6 +106,7 @@ def _block(evidence: Evidence, rows: Sequence[_Row], fields: Sequence[_Field]) -
         *remarks(entries, rows[0].baseline, rows[0].metric_name),
         *example_notes(evidence, entries, rows[0].metric_name, rows[0].baseline),
         *(tuning.notes.get(setting, ()) if tuning else ()),
+        *(repetitions(evidence.file, runs) if "/" not in rows[0].metric_name else ()),  # once for all test sets
     )
     return Block(
         title=f"{_capitalised(metric.title)}: {setting.model_label} on {data_name(setting)}",

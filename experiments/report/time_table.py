@@ -1,4 +1,4 @@
-"""The table of times to a verdict: what it took until each comparison with the baseline was decided."""
+"""The table of times to a verdict: what it took until each comparison was decided, or what it should still take."""
 
 from experiments.analysis.comparison import compare, metrics_shown
 from experiments.analysis.evidence import Evidence
@@ -15,25 +15,28 @@ _PRINTED = (RESULT, CSV)
 def time_table(evidence: Evidence, baseline: str) -> Table | None:
     """A block for each setting, by the headline on the test set, without the table's own command.
 
-    None where no comparison is decided.
+    None where there is no pair of runs.
     """
     found = {setting: _times(evidence, setting, baseline) for setting in evidence.settings()}
-    if not any(time.verdict.decided for times in found.values() for time in times):
+    if not any(time.pairs for times in found.values() for time in times):
         return None
     columns = (
         *(Column(key, key, (CSV,), numeric=False) for key in Setting.__dataclass_fields__),
         Column("activation", "activation", _PRINTED, numeric=False),
         Column("verdict", "first verdict", _PRINTED, numeric=False),
-        Column("pairs", "pairs until then", _PRINTED),
-        Column("hours", "hours until then", _PRINTED),
+        Column("pairs", "pairs", _PRINTED),
+        Column("hours", "hours", _PRINTED),
+        Column("pairs_needed", "pairs that would decide", _PRINTED),
+        Column("hours_needed", "hours of these", _PRINTED),
         Column("pairs_made", "pairs made", _PRINTED),
     )
     return Table(
         name="time_to_verdict",
         title=f"Time to verdict: until each comparison with {activation_name(baseline)} was decided",
         caption=(
-            "Hours: the wall time of both runs of each pair, evaluation included, one after another on the devices "
-            "named. Seeds are taken in ascending order."
+            "Pairs and hours until the first verdict, of an undecided comparison until now. Hours: the wall time of "
+            "both runs of each pair, evaluation included, one after another on the devices named. Seeds are taken in "
+            "ascending order. Pairs that would decide: in all, if mean and spread stay as they are."
         ),
         columns=columns,
         blocks=tuple(_block(evidence, setting, times) for setting, times in found.items() if times),
@@ -63,12 +66,14 @@ def _block(evidence: Evidence, setting: Setting, times: list[TimeToVerdict]) -> 
 
 
 def _row(setting: Setting, time: TimeToVerdict) -> tuple[Cell, ...]:
-    decided = time.verdict.decided
+    needed, hours_needed = time.pairs_needed, time.hours_needed
     return (
         *(Cell(str(value := getattr(setting, key)), value) for key in Setting.__dataclass_fields__),
         Cell(activation_name(time.act), time.act),
         Cell(time.verdict.word, time.verdict.word),
-        Cell(str(time.pairs) if decided else ABSENT, time.pairs if decided else None),
-        Cell(fixed(time.hours, 2) if decided else ABSENT, time.hours if decided else None),
+        Cell(str(time.pairs), time.pairs),
+        Cell(fixed(time.hours, 2), time.hours),
+        Cell(ABSENT if needed is None else f"{needed:,}", needed),
+        Cell(ABSENT if hours_needed is None else fixed(hours_needed, 1), hours_needed),
         Cell(str(time.pairs_made), time.pairs_made),
     )

@@ -48,6 +48,7 @@ def tuning_table(tuning: Tuning, task: str, settings: Collection[Setting]) -> Ta
         blocks=tuple(blocks),
         notes=(),
         commands=run_commands(runs),
+        task=task,
     )
 
 

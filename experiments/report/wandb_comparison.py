@@ -116,7 +116,7 @@ def describe_comparison(
         "uncommitted_changes": any(run.git_dirty for run in evidence.runs),
         "torch": sorted({run.torch for run in evidence.runs}),
         "settings": [asdict(setting) for setting in evidence.settings()],
-        "problems": list(evidence.problems),
+        "problems": list(evidence.warnings()),
         "tables": {
             table.name: {"title": table.title, "caption": table.caption, "notes": list(table.notes)} for table in tables
         },

@@ -41,6 +41,13 @@ NOT_PERFORMED = {
     "python run.py -m +experiment=paper_all hydra/launcher=submitit_slurm hydra.launcher.partition=gpu": _SLURM,
     "python run.py -m +experiment=paper_all hydra/launcher=submitit_slurm hydra.launcher.timeout_min=120 "
     "hydra.launcher.cpus_per_task=4": _SLURM,
+    **dict.fromkeys(
+        (
+            "python scripts/reproduce.py text-medium-relu-s0",
+            "python scripts/reproduce.py text-medium-relu-s0 data_root=FOLDER --record",
+        ),
+        "it trains for minutes on the whole data: tests/scripts/test_reproduce.py repeats a tiny run",
+    ),
     "python scripts/remake_tables.py": (
         "it writes the committed tables: tests/scripts/test_make_tables.py makes each again and compares"
     ),

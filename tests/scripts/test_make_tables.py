@@ -18,7 +18,7 @@ def test_the_main_tables_are_printed_and_all_are_written_beside_the_ledger(tmp_p
     ledger = write(tmp_path / "ledger.csv", [*grid(["relu", "carelu"], range(2)), row("gelu", 0, value="?")])
     done = make_tables("--ledger", ledger)
     assert done.returncode == 0
-    names = {f"{name}.{suffix}" for name in ("cifar100", "cost") for suffix in ("md", "tex", "csv")}
+    names = {f"{name}.{suffix}" for name in ("cifar100", "cost", "time_to_verdict") for suffix in ("md", "tex", "csv")}
     assert {file.name for file in (tmp_path / "tables").iterdir()} == names
     lines = done.stdout.splitlines()
     assert lines[0].startswith("CIFAR-100: top-1 accuracy")

@@ -25,7 +25,9 @@ def test_one_stray_run_is_left_out_with_a_sentence_that_says_how_to_see_it(tmp_p
     rows = [*grid(["relu", "carelu"], range(3), recipe="small(trainer.epochs=4)"), row("relu", 0, recipe=STRAY)]
     found = select(read_evidence(write(tmp_path / "l.csv", rows)), recipe)
     assert recipes(found) == ["small(trainer.epochs=4)"]
-    (note,) = found.problems
+    ((task, note),) = found.left_out
+    assert task == "cifar100" and found.warnings() == found.warnings("cifar100") == (note,)
+    assert found.warnings("text") == ()
     assert "1 run with the recipe small(trainer.max_steps=2)" in note and f"--recipe '{STRAY}'" in note
     assert found.recipe == recipe
 
@@ -45,7 +47,7 @@ def test_strays_of_every_task_and_recipe_are_left_out_with_a_sentence_each(tmp_p
     rows += [row("relu", 1, recipe="fast(trainer.epochs=1)"), *grid(["relu"], range(2), recipe="fast")]
     found = select(read_evidence(write(tmp_path / "l.csv", [*grid(["relu"], range(3), ("cifar100", "text")), *rows])))
     assert recipes(found) == ["fast", "small"]
-    assert [note.partition(":")[0] for note in found.problems] == ["cifar100", "cifar100", "text"]
+    assert [task for task, _ in found.left_out] == ["cifar100", "cifar100", "text"]
 
 
 def test_where_no_run_departs_from_its_recipe_the_configuration_has_the_keys(tmp_path):

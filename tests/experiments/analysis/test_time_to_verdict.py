@@ -25,6 +25,7 @@ def test_seeds_after_the_first_verdict_cost_nothing(tmp_path):
     time = time_of(tmp_path, [2 + each for each in SPREAD])
     assert (time.act, time.verdict.word, time.pairs, time.pairs_made) == ("carelu", "better", 4, 8)
     assert time.hours == pytest.approx(4 * (1 + 2))
+    assert time.hours_needed is None
 
 
 def test_a_verdict_that_later_seeds_take_back_was_given_all_the_same(tmp_path):
@@ -36,6 +37,12 @@ def test_what_is_undecided_has_all_its_pairs(tmp_path):
     time = time_of(tmp_path, [3.0, -3.0, 2.0, -2.0, 1.0])
     assert (time.verdict.word, time.pairs, time.pairs_made) == ("undecided", 5, 5)
     assert time.hours == pytest.approx(5 * 3)
+    assert time.hours_needed == pytest.approx(time.verdict.seeds_needed * 3)
+
+
+def test_pairs_too_few_for_an_interval_foretell_nothing(tmp_path):
+    time = time_of(tmp_path, [3.0, -3.0, 2.0])
+    assert (time.verdict.word, time.pairs, time.pairs_needed, time.hours_needed) == ("undecided", 3, None, None)
 
 
 def test_two_runs_that_are_no_pair_cost_nothing(tmp_path):

@@ -1,8 +1,11 @@
 """Notes below a comparison."""
 
+from dataclasses import replace
+
 from experiments.analysis.comparison import compare
 from experiments.analysis.evidence import read_evidence
-from experiments.report.remarks import remarks
+from experiments.record.reproduced import Reproduced, add
+from experiments.report.remarks import remarks, repetitions
 from tests.experiments.ledgers import grid, row, write
 
 
@@ -52,3 +55,19 @@ def test_unlike_runs_are_named_with_the_pairs_that_they_cost(tmp_path):
     for each in rows:
         each["torch"] = "2.12.0"
     assert remarks_of(tmp_path / "ledger.csv", rows) == ()
+
+
+def test_runs_that_were_made_again_are_counted_and_a_difference_is_named(tmp_path):
+    evidence = read_evidence(write(tmp_path / "ledger.csv", grid(["relu", "gelu"], range(2))))
+    file, runs = evidence.file, evidence.runs
+    assert repetitions(file, runs) == ()
+    made = Reproduced(runs[0].run_id, runs[0].finished_at, True, "", 9, "c0de", "AMD EPYC", "AVX512", "2.11.0", "now")
+    add(file, made)
+    (said,) = repetitions(file, runs)
+    assert said.endswith("1 of the 4 runs, every value equal to the last bit.")
+    add(file, replace(made, run_id=runs[1].run_id, equal=False, differs_in="loss top1"))
+    add(file, replace(made, run_id=runs[2].run_id, finished_at="of a row that another run replaced"))
+    (said,) = repetitions(file, runs)
+    assert said.endswith(f"2 of the 4 runs, different: {runs[1].run_id} in loss, top1.")
+    (tmp_path / "reproduced.csv").write_text("x")
+    assert repetitions(file, runs)[0].startswith("Warning: ")

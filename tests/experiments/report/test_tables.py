@@ -25,9 +25,9 @@ def mixed():
     ]
 
 
-def test_a_ledger_has_a_table_a_task_one_across_and_one_of_costs(tmp_path):
+def test_a_ledger_has_a_table_a_task_one_across_one_of_costs_and_one_of_times(tmp_path):
     tables = tables_of(tmp_path / "ledger.csv", grid(["relu", "carelu"], range(2), TASKS))
-    assert list(tables) == [*TASKS, "across_tasks", "cost"]
+    assert list(tables) == [*TASKS, "across_tasks", "cost", "time_to_verdict"]
 
 
 def test_each_table_names_its_own_command_and_the_sweeps_of_its_runs(tmp_path):
@@ -49,7 +49,7 @@ def test_several_recipes_of_one_task_are_refused_with_the_counts(tmp_path):
 
 def test_a_named_recipe_is_the_only_one_used(tmp_path):
     tables = tables_of(tmp_path / "ledger.csv", mixed(), recipe="small(trainer.epochs=2)")
-    assert list(tables) == ["cifar100", "cost"]
+    assert list(tables) == ["cifar100", "cost", "time_to_verdict"]
     assert {each["n"].value for each in cells(tables["cifar100"]).values()} == {3}
     assert tables["cost"].warnings == ("Text classification is left out: its runs have the recipe small.",)
 
@@ -57,8 +57,8 @@ def test_a_named_recipe_is_the_only_one_used(tmp_path):
 def test_each_gives_the_tables_of_every_recipe_under_names_of_their_own(tmp_path):
     tables = tables_of(tmp_path / "ledger.csv", mixed(), recipe="each")
     assert list(tables) == [
-        *("cifar100_small", "text_small", "across_tasks_small", "cost_small"),
-        *("cifar100_small-trainer.epochs=2", "cost_small-trainer.epochs=2"),
+        *("cifar100_small", "text_small", "across_tasks_small", "cost_small", "time_to_verdict_small"),
+        *(f"{name}_small-trainer.epochs=2" for name in ("cifar100", "cost", "time_to_verdict")),
     ]
     assert {each["n"].value for each in cells(tables["cifar100_small"]).values()} == {2}
 
@@ -106,6 +106,13 @@ def test_problems_of_the_ledger_are_in_every_table(tmp_path):
     for table in tables.values():
         assert "line 15 of ledger.csv is left out: column 'headline_value' is '?', not a number." in table.warnings
         assert any("is not used: again of" in warning for warning in table.warnings)
+
+
+def test_runs_that_were_left_out_are_named_in_the_tables_of_their_task_and_in_those_of_all(tmp_path):
+    rows = [*grid(["relu", "carelu"], range(2), ["cifar100", "text"]), row("relu", 0, recipe="small(trainer.epochs=1)")]
+    evidence = select(read_evidence(write(tmp_path / "ledger.csv", rows)))
+    named = {table.name for table in build_tables(evidence) if any("left out" in each for each in table.warnings)}
+    assert named == {"cifar100", "across_tasks", "cost", "time_to_verdict"}
 
 
 def test_a_run_directory_without_a_result_is_not_in_the_tables(tmp_path):

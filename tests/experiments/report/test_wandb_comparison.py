@@ -53,7 +53,13 @@ def test_the_comparison_holds_every_table_and_figure(ledger, figures, tmp_path):
     for table in build_tables(read_evidence(ledger)):
         assert comparison.table(f"tables/{table.name}") == list(table.records())
     shown = {key for key in comparison.summary if key.startswith(("tables/", "figures/"))}
-    assert shown == {"tables/cifar100", "tables/text", "tables/across_tasks", "tables/cost"} | {
+    assert shown == {
+        "tables/cifar100",
+        "tables/text",
+        "tables/across_tasks",
+        "tables/cost",
+        "tables/time_to_verdict",
+    } | {
         "figures/curves_cifar100",
         "figures/cost",
     }

@@ -1,0 +1,105 @@
+"""A run is made again only where its command still means the same, and each value that differs is found."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from experiments.errors import BadInput
+from experiments.inference.reproduction import (
+    Repetition,
+    check_repeatable,
+    command_for,
+    repetition_in,
+    row_named,
+    unlike_here,
+)
+from experiments.record import ledger
+from tests.experiments.ledgers import row, write
+
+
+@pytest.fixture
+def recorded(run, tmp_path):
+    """The row of a tiny run."""
+    outcome = run("trainer.epochs=1", "trainer.threads=1", "act=carelu")
+    return row_named(tmp_path / "runs" / ledger.FILE, outcome.identity.run_id)
+
+
+def test_a_row_is_found_by_its_id_or_by_how_that_begins(tmp_path):
+    file = write(tmp_path / "ledger.csv", [row("relu", seed) for seed in (0, 1, 10)])
+    rows, _ = ledger.read(file)
+    assert row_named(file, rows[0].run_id) == rows[0]
+    assert row_named(file, "cifar100-small-relu-s10").seed == 10
+    with pytest.raises(BadInput, match=r"'cifar100-small-relu-s1' begins 2 run_ids of .*ledger\.csv: cifar100-small"):
+        row_named(file, "cifar100-small-relu-s1")
+    with pytest.raises(BadInput, match=r"unknown run 'cifar100-small-rleu-s1'.*the column run_id of .* has them all"):
+        row_named(file, "cifar100-small-rleu-s1")
+    with pytest.raises(BadInput, match="there is no ledger"):
+        row_named(tmp_path / "none.csv", "x")
+
+
+def test_the_same_command_in_the_same_place_is_repeatable(recorded, tmp_path):
+    config = check_repeatable(recorded)
+    assert config.act.name == "carelu" and config.seed == recorded.seed
+    assert unlike_here(recorded, config) == {}
+    words = command_for(recorded, tmp_path, ["data_root=here"])
+    assert words[1].endswith("/run.py") and words[2] == "task=cifar100"
+    assert words[-2:] == [f"output_root={tmp_path}", "data_root=here"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        (
+            "config_hash",
+            "0123456789",
+            r"means other settings by now, as a default changed; check out its commit, \w{10}",
+        ),
+        ("data_fingerprint", "0123456789ab", "the data of .* are others here: .*, in its row 0123456789ab"),
+        ("command", "python run.py act=rleu", "the command of .* is not accepted here: .*rleu.*; check out its commit"),
+        ("command", "python train.py", "'python train.py', not one of run.py"),
+        ("command", "python run.py 'act=relu", "not one of run.py"),
+    ],
+)
+def test_what_means_something_else_is_not_repeated(recorded, column, value, said):
+    changed = {column: value}
+    if column == "data_fingerprint":  # which is part of the hash
+        from experiments.configuration.composition import compose
+        from experiments.configuration.identity import identify
+
+        changed["config_hash"] = identify(*compose(recorded.command.split()[2:]), value).config_hash
+    with pytest.raises(BadInput, match=said):
+        check_repeatable(replace(recorded, **changed))
+
+
+@pytest.mark.parametrize("word", ["seed=3", "data_root", "trainer.threads=2", "force=true"])
+def test_only_the_place_of_the_data_may_be_added(recorded, word):
+    with pytest.raises(BadInput, match=f"'{word}' is not accepted; accepted: data_root="):
+        check_repeatable(recorded, [word])
+
+
+def test_what_decides_the_last_bits_is_compared_before_the_training(recorded):
+    config = check_repeatable(recorded)
+    other = replace(recorded, torch="2.0.0", processor="", kernel="eager", code_hash="c0de", device="Abacus")
+    found = unlike_here(other, config)
+    assert list(found) == ["torch", "kernel", "code_hash", "processor", "device"]
+    assert found["torch"] == ("2.0.0", torch.__version__) and found["processor"][0] == ""
+
+
+def test_every_value_is_compared_to_the_last_bit(recorded, tmp_path):
+    assert repetition_in(tmp_path / "elsewhere", recorded) is None
+    found = repetition_in(tmp_path / "runs", recorded)
+    assert found is not None and found.differences == {}
+    assert {"status", "headline_value", "steps", "top1", "top5", "loss", "scale_spread"} <= found.values.keys()
+    for made, differing in (
+        (replace(recorded, metrics={**recorded.metrics, "loss": recorded.metrics["loss"] * (1 + 2**-52)}), ["loss"]),
+        (replace(recorded, metrics={}), list(recorded.metrics)),
+        (replace(recorded, metrics={**recorded.metrics, "new": 1.0}), ["new"]),
+        (replace(recorded, status="diverged", headline_value=None), ["status", "headline_value"]),
+        (replace(recorded, wall_seconds=1e9, git_commit="other", finished_at="2030-01-01T00:00:00Z"), []),
+    ):
+        repetition = Repetition(recorded, made)
+        assert list(repetition.differences) == differing
+        kept = repetition.as_record()
+        assert (kept.equal, kept.differs_in) == (not differing, " ".join(differing))
+        assert (kept.finished_at, kept.repeated_at) == (recorded.finished_at, made.finished_at)

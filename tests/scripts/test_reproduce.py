@@ -1,0 +1,108 @@
+"""`reproduce.py` makes a run again in a process of its own, and tells whether it came back equal."""
+
+import shutil
+
+import pytest
+
+from experiments.record import ledger, reproduced
+from scripts import reproduce
+from tests.conftest import compose_run, run_command
+from tests.experiments.ledgers import row, write
+
+
+@pytest.fixture
+def call(monkeypatch):
+    def main(*arguments):
+        monkeypatch.setattr("sys.argv", ["reproduce.py", *map(str, arguments)])
+        return reproduce.main()
+
+    return main
+
+
+@pytest.fixture
+def recorded(run, tmp_path):
+    """(ledger, run_id) of a tiny run."""
+    return tmp_path / "runs" / ledger.FILE, run("trainer.epochs=1", "trainer.threads=1").identity.run_id
+
+
+@pytest.fixture
+def run_here(monkeypatch, tiny_cifar100):
+    """Runs in this process what the script starts as another; the commands that were started."""
+    from experiments.training.job import run_job
+
+    started = []
+
+    def perform(command):
+        started.append(command)
+        return run_job(*compose_run(command[2:])).code
+
+    monkeypatch.setattr(reproduce, "perform", perform)
+    return started
+
+
+def test_a_run_comes_back_equal_and_that_is_recorded(recorded, run_here, call, capsys, tmp_path):
+    file, run_id = recorded
+    options = ("--ledger", file, "--output-root", tmp_path / "again", "--record")
+    for times in (1, 2):
+        assert call(*options, run_id[:20], "data_root=here") == 0
+        assert f"{run_id}: all 10 values are equal to the last bit" in capsys.readouterr().out
+        assert len(run_here) == times
+        (kept,) = reproduced.read(file)
+        assert kept.run_id == run_id and kept.equal
+    assert "force=true" not in run_here[0] and "force=true" in run_here[1]  # the second is no look at the first
+
+
+def test_a_value_that_differs_is_shown_and_the_exit_code_is_1(recorded, run_here, call, capsys, tmp_path):
+    file, run_id = recorded
+    text = file.read_text()
+    (made,) = ledger.read(file)[0]
+    file.write_text(text.replace(str(made.metrics["loss"]), "1.25").replace(made.torch, "2.0.0"))
+    assert call(run_id, "--ledger", file, "--output-root", tmp_path / "again") == 1
+    out = capsys.readouterr().out
+    assert "torch is 2.0.0 in the row, and" in out
+    assert "1 of 10 values differ" in out and "1.25" in out
+    assert not file.with_name(reproduced.FILE).exists()
+
+
+def test_a_run_that_does_not_end_is_an_error_and_no_older_one_is_taken_for_it(
+    recorded, run_here, call, capsys, monkeypatch, tmp_path
+):
+    file, run_id = recorded
+    options = (run_id, "--ledger", file, "--output-root", tmp_path / "again", "--record")
+    assert call(*options) == 0
+    shutil.rmtree(tmp_path / "again" / "cifar100")
+    file.with_name(reproduced.FILE).unlink()
+    monkeypatch.setattr(reproduce, "perform", lambda command: 130)
+    assert call(*options) == 2
+    assert f"error: {run_id} was not made again (exit code 130)" in capsys.readouterr().err
+    assert not file.with_name(reproduced.FILE).exists()
+
+
+def test_mistakes_are_told_before_any_run_is_made(recorded, call, capsys, monkeypatch):
+    monkeypatch.setattr(reproduce, "perform", lambda command: pytest.fail("started"))
+    file, run_id = recorded
+    for words, said in (
+        ((run_id, "none"), "unknown run 'none'"),
+        ((run_id, "seed=1"), "'seed=1' is not accepted"),
+    ):
+        assert call(*words, "--ledger", file) == 2
+        assert f"error: {said}" in capsys.readouterr().err
+    file.with_name(reproduced.FILE).write_text("x")
+    assert call(run_id, "--ledger", file) == 2
+    with pytest.raises(SystemExit):
+        call("--ledger", file)
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own_gives_the_same_bits(call, capsys, tmp_path):
+    settings = ("data=sample", "recipe=small", "trainer.max_steps=2", "trainer.batch_size=8", "model.width=4")
+    done = run_command("task=cifar100", "act=carelu", *settings, "trainer.threads=1", f"output_root={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert call("cifar100-small-carelu", "--ledger", tmp_path / ledger.FILE, "--output-root", tmp_path / "again") == 0
+    assert "are equal to the last bit" in capsys.readouterr().out
+
+
+def test_a_row_of_another_commit_names_it(call, capsys, tmp_path):
+    file = write(tmp_path / ledger.FILE, [row("relu", 0, command="python run.py task=cifar100 act=relu recipe=old")])
+    assert call("cifar100", "--ledger", file) == 2
+    assert "check out its commit, b3d14228b0" in capsys.readouterr().err
