@@ -6,11 +6,13 @@ said before the training. Exits with 1 if a value differs. An interrupted repeti
 python scripts/reproduce.py text-medium-carelu-s0                       # a run_id of the ledger, or how one begins
 python scripts/reproduce.py RUN RUN --ledger results/tuning/ledger.csv data_root=FOLDER
 python scripts/reproduce.py RUN --record                                # also noted in reproduced.csv beside the ledger
+python scripts/reproduce.py RUN --at-its-commit                         # with the code of its commit, not of this one
 """
 
 import argparse
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -20,8 +22,11 @@ from experiments.analysis.numbers import plural
 from experiments.analysis.provenance import DEFAULT_LEDGER
 from experiments.errors import BadInput
 from experiments.inference.reproduction import (
+    ROOT,
     Repetition,
+    check_elsewhere,
     check_repeatable,
+    checkout_of,
     command_for,
     repetition_in,
     row_named,
@@ -37,7 +42,7 @@ def perform(command: list[str]) -> int:
     return subprocess.run(command).returncode
 
 
-def repeat(row: Row, output_root: Path, elsewhere: list[str]) -> Repetition:
+def repeat(row: Row, output_root: Path, elsewhere: list[str], checkout: Path) -> Repetition:
     """Makes a run again.
 
     Raises:
@@ -47,7 +52,7 @@ def repeat(row: Row, output_root: Path, elsewhere: list[str]) -> Repetition:
     if repetition_in(output_root, row):  # of last time, which would be shown as it is
         ledger.remove(output_root / ledger.FILE, [row.run_id])
         again = ["force=true"]
-    code = perform([*command_for(row, output_root, elsewhere), *again])
+    code = perform([*command_for(row, output_root, elsewhere, checkout), *again])
     repetition = repetition_in(output_root, row)
     if repetition is None:
         raise BadInput(f"{row.run_id} was not made again (exit code {code}); the same command goes on with it")
@@ -69,6 +74,9 @@ def main() -> int:
     parser.add_argument("--ledger", type=Path, default=Path(DEFAULT_LEDGER), help="default: %(default)s")
     parser.add_argument("--output-root", type=Path, default=Path("outputs/reproduced"), help="default: %(default)s")
     parser.add_argument("--record", action="store_true", help="note the outcome in reproduced.csv beside the ledger")
+    parser.add_argument(
+        "--at-its-commit", action="store_true", help="run the code of the commit in the row; default: this checkout's"
+    )
     given = parser.parse_intermixed_args()
     names = [word for word in given.words if "=" not in word]
     elsewhere = [word for word in given.words if "=" in word]
@@ -79,11 +87,15 @@ def main() -> int:
     try:
         rows = [row_named(given.ledger, name) for name in names]
         reproduced.read(given.ledger)
+        check_elsewhere(elsewhere)
         for row in rows:
-            for name, (recorded, here) in unlike_here(row, check_repeatable(row, elsewhere)).items():
+            if not given.at_its_commit:
+                check_repeatable(row, elsewhere)
+            for name, (recorded, here) in unlike_here(row, given.at_its_commit).items():
                 console.print(f"{row.run_id}: {name} is {recorded or 'not recorded'} in the row, and {here} here")
         for row in rows:
-            repetition = repeat(row, given.output_root.absolute(), elsewhere)
+            with checkout_of(row.git_commit) if given.at_its_commit else nullcontext(ROOT) as checkout:
+                repetition = repeat(row, given.output_root.absolute(), elsewhere, checkout)
             equal &= not repetition.differences
             compared = plural(len(repetition.values), "value")
             if repetition.differences:

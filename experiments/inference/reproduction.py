@@ -1,8 +1,11 @@
 """Making a run of a ledger again by the command in its row, and comparing what it reached."""
 
 import shlex
+import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -13,7 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 from experiments.analysis.runs import Conditions
 from experiments.configuration.composition import compose
 from experiments.configuration.identity import identify
-from experiments.configuration.schema import Config, check_choices, validate
+from experiments.configuration.schema import check_choices, validate
+from experiments.configuration.task_spec import task_package
 from experiments.errors import BadInput, one_line, unknown
 from experiments.record import ledger
 from experiments.record.environment import code_hash, device_name, kernel_in_use, processor_features
@@ -48,8 +52,15 @@ def row_named(file: Path, name: str) -> Row:
     return found[0]
 
 
-def check_repeatable(row: Row, elsewhere: Sequence[str] = ()) -> Config:
-    """The configuration that a row's command asks for, which must still be that of the row, on the same data.
+def check_elsewhere(words: Sequence[str]) -> None:
+    """Raises `BadInput` for a word that may not be added to a row's command."""
+    for word in words:
+        if word.partition("=")[0] not in _ELSEWHERE or "=" not in word:
+            raise BadInput(f"{word!r} is not accepted; accepted: {', '.join(f'{key}=…' for key in _ELSEWHERE)}")
+
+
+def check_repeatable(row: Row, elsewhere: Sequence[str] = ()) -> None:
+    """Checks that a row's command still asks for what the row has, on the same data.
 
     Args:
         row: the run.
@@ -58,10 +69,7 @@ def check_repeatable(row: Row, elsewhere: Sequence[str] = ()) -> Config:
     Raises:
         BadInput: the command asks for something else by now, or the data are missing or others.
     """
-    for word in elsewhere:
-        if word.partition("=")[0] not in _ELSEWHERE or "=" not in word:
-            raise BadInput(f"{word!r} is not accepted; accepted: {', '.join(f'{key}=…' for key in _ELSEWHERE)}")
-    way_out = f"check out its commit, {row.git_commit[:10] or 'which was not recorded'}, and ask there"
+    way_out = f"--at-its-commit repeats it with its own code, {row.git_commit[:10] or 'of a commit nobody recorded'}"
     try:
         cfg, choices = compose([*_words(row), *elsewhere])
         check_choices(choices)
@@ -77,16 +85,22 @@ def check_repeatable(row: Row, elsewhere: Sequence[str] = ()) -> Config:
             f"the data of {row.run_id} are others here: {content}, in its row {row.data_fingerprint or 'unknown'}; "
             "name their folder with data_root=FOLDER"
         )
-    return config
 
 
-def unlike_here(row: Row, config: Config) -> dict[str, tuple[str, str]]:
-    """What the last bits of a result depend on and is not as in the row: name → (in the row, here)."""
-    device = torch.device(config.trainer.device)
+def unlike_here(row: Row, its_code: bool = False) -> dict[str, tuple[str, str]]:
+    """What the last bits of a result depend on and is not as in the row: name → (in the row, here).
+
+    Args:
+        row: the run.
+        its_code: whether it is made again with the code of its commit.
+    """
+    device = torch.device(next((word[15:] for word in _words(row) if word.startswith("trainer.device=")), "cpu"))
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise BadInput(f"{row.run_id} was made on {row.device}, and no GPU is here; it cannot be compared elsewhere")
     here = Conditions(
         torch=torch.__version__,
         kernel=kernel_in_use(device),
-        code_hash=code_hash(config.task.package),
+        code_hash=row.code_hash if its_code else code_hash(task_package(row.task)),
         processor=processor_features(device),
         device=device_name(device),
     )
@@ -94,11 +108,34 @@ def unlike_here(row: Row, config: Config) -> dict[str, tuple[str, str]]:
     return {name: pair for name in names if (pair := (getattr(row, name), getattr(here, name)))[0] != pair[1]}
 
 
-def command_for(row: Row, output_root: Path, elsewhere: Sequence[str] = ()) -> list[str]:
-    """The row's command, for this checkout and Python, with its results under `output_root`."""
-    launch = {"python": sys.executable, "run.py": str(ROOT / "run.py")}
+def command_for(row: Row, output_root: Path, elsewhere: Sequence[str] = (), checkout: Path = ROOT) -> list[str]:
+    """The row's command, for a checkout and this Python, with its results under `output_root`."""
+    launch = {"python": sys.executable, "run.py": str(checkout / "run.py")}
     words = [launch.get(word, word) for word in shlex.split(row.command)]
     return [*words, f"output_root={output_root}", *elsewhere]
+
+
+@contextmanager
+def checkout_of(commit: str) -> Iterator[Path]:
+    """A checkout of a commit, in a temporary folder.
+
+    Raises:
+        BadInput: this is no clone with that commit.
+    """
+    git = ["git", "-C", str(ROOT)]
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder, "carelu")
+        command = [*git, "worktree", "add", "--quiet", "--detach", str(place), commit or "none"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise BadInput(
+                f"commit {commit or 'none'} cannot be checked out here: {' '.join(done.stderr.split())}; it needs a "
+                "clone with the whole history, like one after git fetch --unshallow"
+            )
+        try:
+            yield place
+        finally:
+            subprocess.run([*git, "worktree", "remove", "--force", str(place)], capture_output=True)
 
 
 def _words(row: Row) -> list[str]:

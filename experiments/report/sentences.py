@@ -74,12 +74,12 @@ def activity_sentence(activity: Activity) -> str:
     """What the activation did to its inputs, and whether it acted as ReLU; empty where nothing is recorded."""
     distance = f"its response differed from that of ReLU by {percent(activity.response_distance)} % in the median layer"
     if activity.like_relu:
-        return _sentence(f"{distance}, so it acted as ReLU")
+        return _sentence(f"{distance}, so at least half of its layers acted as ReLU")
     if activity.scale_spread is None:
         return "" if activity.response_distance is None else _sentence(distance)
     scale = f"its scale varied by {percent(activity.scale_spread)} % over inputs in the median layer"
     if activity.constant_scale:
-        return _sentence(f"{scale}, so it acted as ReLU times a constant")
+        return _sentence(f"{scale}, so at least half of its layers acted as ReLU times a constant")
     flipped = "" if activity.flipped is None else f"; the negative side won in {percent(activity.flipped)} % of them"
     return _sentence(f"{scale}{flipped}")
 

@@ -45,6 +45,7 @@ NOT_PERFORMED = {
         (
             "python scripts/reproduce.py text-medium-relu-s0",
             "python scripts/reproduce.py text-medium-relu-s0 data_root=FOLDER --record",
+            "python scripts/reproduce.py text-medium-relu-s0 --at-its-commit",
         ),
         "it trains for minutes on the whole data: tests/scripts/test_reproduce.py repeats a tiny run",
     ),

@@ -1,6 +1,7 @@
 """`reproduce.py` makes a run again in a process of its own, and tells whether it came back equal."""
 
 import shutil
+from contextlib import nullcontext
 
 import pytest
 
@@ -102,7 +103,12 @@ def test_a_process_of_its_own_gives_the_same_bits(call, capsys, tmp_path):
     assert "are equal to the last bit" in capsys.readouterr().out
 
 
-def test_a_row_of_another_commit_names_it(call, capsys, tmp_path):
+def test_a_row_that_this_code_cannot_repeat_is_repeated_by_that_of_its_commit(call, capsys, monkeypatch, tmp_path):
     file = write(tmp_path / ledger.FILE, [row("relu", 0, command="python run.py task=cifar100 act=relu recipe=old")])
     assert call("cifar100", "--ledger", file) == 2
-    assert "check out its commit, b3d14228b0" in capsys.readouterr().err
+    assert "--at-its-commit repeats it with its own code, b3d14228b0" in capsys.readouterr().err
+    started = []
+    monkeypatch.setattr(reproduce, "checkout_of", lambda commit: nullcontext(tmp_path / commit[:10]))
+    monkeypatch.setattr(reproduce, "perform", lambda command: started.append(command) or 130)
+    assert call("cifar100", "--ledger", file, "--at-its-commit", "--output-root", tmp_path / "again") == 2
+    assert [command[1] for command in started] == [str(tmp_path / "b3d14228b0" / "run.py")]

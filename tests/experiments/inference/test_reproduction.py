@@ -1,20 +1,25 @@
 """A run is made again only where its command still means the same, and each value that differs is found."""
 
+import subprocess
 from dataclasses import replace
 
 import pytest
 import torch
 
 from experiments.errors import BadInput
+from experiments.inference import reproduction
 from experiments.inference.reproduction import (
     Repetition,
+    check_elsewhere,
     check_repeatable,
+    checkout_of,
     command_for,
     repetition_in,
     row_named,
     unlike_here,
 )
 from experiments.record import ledger
+from tests.conftest import ROOT
 from tests.experiments.ledgers import row, write
 
 
@@ -39,11 +44,12 @@ def test_a_row_is_found_by_its_id_or_by_how_that_begins(tmp_path):
 
 
 def test_the_same_command_in_the_same_place_is_repeatable(recorded, tmp_path):
-    config = check_repeatable(recorded)
-    assert config.act.name == "carelu" and config.seed == recorded.seed
-    assert unlike_here(recorded, config) == {}
+    check_elsewhere(["data_root=here", "data.download=false"])
+    check_repeatable(recorded, ["data_root=here"])
+    assert unlike_here(recorded) == {}
     words = command_for(recorded, tmp_path, ["data_root=here"])
-    assert words[1].endswith("/run.py") and words[2] == "task=cifar100"
+    assert words[1:3] == [str(ROOT / "run.py"), "task=cifar100"]
+    assert command_for(recorded, tmp_path, checkout=tmp_path)[1] == str(tmp_path / "run.py")
     assert words[-2:] == [f"output_root={tmp_path}", "data_root=here"]
 
 
@@ -53,10 +59,10 @@ def test_the_same_command_in_the_same_place_is_repeatable(recorded, tmp_path):
         (
             "config_hash",
             "0123456789",
-            r"means other settings by now, as a default changed; check out its commit, \w{10}",
+            r"means other settings by now, as a default changed; --at-its-commit .* \w{10}",
         ),
         ("data_fingerprint", "0123456789ab", "the data of .* are others here: .*, in its row 0123456789ab"),
-        ("command", "python run.py act=rleu", "the command of .* is not accepted here: .*rleu.*; check out its commit"),
+        ("command", "python run.py act=rleu", "the command of .* is not accepted here: .*rleu.*; --at-its-commit"),
         ("command", "python train.py", "'python train.py', not one of run.py"),
         ("command", "python run.py 'act=relu", "not one of run.py"),
     ],
@@ -73,17 +79,51 @@ def test_what_means_something_else_is_not_repeated(recorded, column, value, said
 
 
 @pytest.mark.parametrize("word", ["seed=3", "data_root", "trainer.threads=2", "force=true"])
-def test_only_the_place_of_the_data_may_be_added(recorded, word):
+def test_only_the_place_of_the_data_may_be_added(word):
     with pytest.raises(BadInput, match=f"'{word}' is not accepted; accepted: data_root="):
-        check_repeatable(recorded, [word])
+        check_elsewhere([word])
 
 
 def test_what_decides_the_last_bits_is_compared_before_the_training(recorded):
-    config = check_repeatable(recorded)
     other = replace(recorded, torch="2.0.0", processor="", kernel="eager", code_hash="c0de", device="Abacus")
-    found = unlike_here(other, config)
+    found = unlike_here(other)
     assert list(found) == ["torch", "kernel", "code_hash", "processor", "device"]
     assert found["torch"] == ("2.0.0", torch.__version__) and found["processor"][0] == ""
+    assert "code_hash" not in unlike_here(other, its_code=True)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_run_of_a_gpu_is_not_repeated_without_one(recorded):
+    there = replace(recorded, command=recorded.command.replace("device=cpu", "device=cuda"), device="NVIDIA H100")
+    with pytest.raises(BadInput, match="was made on NVIDIA H100, and no GPU is here"):
+        unlike_here(there)
+
+
+def test_the_code_of_a_commit_is_checked_out_and_removed_again(monkeypatch, tmp_path):
+    def git(*arguments):
+        done = subprocess.run(
+            ["git", "-c", "user.name=x", "-c", "user.email=x", "-C", tmp_path, *arguments],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout.strip()
+
+    git("init", "--quiet")
+    commits = []
+    for content in ("first", "second"):
+        (tmp_path / "run.py").write_text(content)
+        git("add", "run.py")
+        git("commit", "--quiet", "-m", content)
+        commits.append(git("rev-parse", "HEAD"))
+    monkeypatch.setattr(reproduction, "ROOT", tmp_path)
+    with checkout_of(commits[0]) as place:
+        assert (place / "run.py").read_text() == "first"
+    assert not place.exists() and len(git("worktree", "list").splitlines()) == 1
+    assert (tmp_path / "run.py").read_text() == "second"
+    for commit in ("0" * 40, ""):
+        with pytest.raises(BadInput, match=r"cannot be checked out here: .*git fetch --unshallow"):
+            checkout_of(commit).__enter__()
 
 
 def test_every_value_is_compared_to_the_last_bit(recorded, tmp_path):

@@ -135,7 +135,8 @@ def test_without_a_shared_seed_nothing_is_compared(tmp_path):
         (Activity(), ""),
         (
             Activity(0.005, 0.0, 0.3),
-            "Its scale varied by 0.50 % over inputs in the median layer, so it acted as ReLU times a constant.",
+            "Its scale varied by 0.50 % over inputs in the median layer, so at least half of its layers acted as ReLU "
+            "times a constant.",
         ),
         (
             Activity(0.23, 0.04, 0.3),
@@ -147,11 +148,13 @@ def test_without_a_shared_seed_nothing_is_compared(tmp_path):
         ),
         (
             Activity(response_distance=0.004),
-            "Its response differed from that of ReLU by 0.40 % in the median layer, so it acted as ReLU.",
+            "Its response differed from that of ReLU by 0.40 % in the median layer, so at least half of its layers "
+            "acted as ReLU.",
         ),
         (
             Activity(0.001, 0.0, 0.002),
-            "Its response differed from that of ReLU by 0.20 % in the median layer, so it acted as ReLU.",
+            "Its response differed from that of ReLU by 0.20 % in the median layer, so at least half of its layers "
+            "acted as ReLU.",
         ),
         (Activity(response_distance=0.18), "Its response differed from that of ReLU by 18 % in the median layer."),
     ],
@@ -165,7 +168,8 @@ def test_a_finding_says_what_its_activation_did(tmp_path):
     rows += [{**each, "response_distance": 0.004} for each in pair([0.8, 0.9, 1.0, 0.9], "gelu")[4:]]
     (finding,) = found(tmp_path, rows)
     assert finding_sentence(finding, "relu").endswith(
-        ": better. Its response differed from that of ReLU by 0.40 % in the median layer, so it acted as ReLU."
+        ": better. Its response differed from that of ReLU by 0.40 % in the median layer, so at least half "
+        "of its layers acted as ReLU."
     )
 
 

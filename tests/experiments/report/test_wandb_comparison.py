@@ -85,7 +85,7 @@ def test_the_comparison_says_what_the_page_says_about_any_subject_and_has_the_ac
     assert comparison.config["subjects"] == ["mine"] and comparison.config["baseline"] == "relu"
     assert comparison.config["summary"].startswith("mine is better than ReLU. All 2 comparisons")
     (sentence,) = comparison.config["findings"]
-    assert sentence.startswith("mine vs ReLU") and sentence.endswith("so it acted as ReLU.")
+    assert sentence.startswith("mine vs ReLU") and sentence.endswith("layers acted as ReLU.")
     assert comparison.config["command"].endswith("--subject mine")
     by_act = {each["activation"]: each for each in comparison.table("tables/cifar100")}
     assert by_act["mine"]["response_distance"] == 0.004 and by_act["gelu"]["response_distance"] is None
