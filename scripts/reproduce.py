@@ -1,7 +1,7 @@
 """Makes runs of a ledger again, each by the command in its row, and compares every metric with the row.
 
-On the same kind of processor, with the same PyTorch and code, all are equal to the last bit; what is not the same is
-said before the training. Exits with 1 if a value differs. An interrupted repetition goes on at the same command.
+On a CPU of the same kind, with the same PyTorch and code, all are equal to the last bit; what is not the same is said
+before the training. Exits with 1 if a value differs. A stopped repetition goes on at the same command.
 
 python scripts/reproduce.py text-medium-carelu-s0                       # a run_id of the ledger, or how one begins
 python scripts/reproduce.py RUN RUN --ledger results/tuning/ledger.csv data_root=FOLDER
@@ -10,9 +10,11 @@ python scripts/reproduce.py RUN --at-its-commit                         # with t
 """
 
 import argparse
+import contextlib
+import signal
 import subprocess
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -24,7 +26,8 @@ from experiments.errors import BadInput
 from experiments.inference.reproduction import (
     ROOT,
     Repetition,
-    check_elsewhere,
+    check_commit,
+    check_folders,
     check_repeatable,
     checkout_of,
     command_for,
@@ -34,28 +37,57 @@ from experiments.inference.reproduction import (
 )
 from experiments.record import ledger, reproduced
 from experiments.record.row import Row
-from experiments.training.job import report_error
+from experiments.training.job import STOPPED, answered
+
+
+class Stopped(Exception):
+    """A repetition was stopped, and keeps a checkpoint."""
 
 
 def perform(command: list[str]) -> int:
-    """Performs a command in a process of its own; returns the exit code."""
-    return subprocess.run(command).returncode
+    """Performs a command in a process of its own; returns the exit code. What stops this process stops it, too."""
+    with _passed_on() as started:
+        started.append(subprocess.Popen(command))
+        return started[0].wait()
 
 
-def repeat(row: Row, output_root: Path, elsewhere: list[str], checkout: Path) -> Repetition:
+@contextlib.contextmanager
+def _passed_on() -> Iterator[list[subprocess.Popen]]:
+    """Until its end signals go to the process in the list, which writes a checkpoint; Ctrl-C reaches it by itself."""
+    processes: list[subprocess.Popen] = []
+
+    def pass_on(number: int, frame: object) -> None:
+        for process in processes:
+            if number != signal.SIGINT or not sys.stdin.isatty():
+                process.send_signal(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, pass_on) for number in numbers}
+    try:
+        yield processes
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def repeat(row: Row, output_root: Path, folders: Sequence[str], checkout: Path) -> Repetition:
     """Makes a run again.
 
     Raises:
-        BadInput: it did not end; why is printed above.
+        BadInput: it did not end as a run that can be compared; why is printed above.
+        Stopped: it can be gone on with.
     """
-    again = []
-    if repetition_in(output_root, row):  # of last time, which would be shown as it is
-        ledger.remove(output_root / ledger.FILE, [row.run_id])
-        again = ["force=true"]
-    code = perform([*command_for(row, output_root, elsewhere, checkout), *again])
+    ledger.remove(output_root / ledger.FILE, [row.run_id])  # what stands there afterwards was made now
+    code = perform(command_for(row, output_root, folders, checkout))
     repetition = repetition_in(output_root, row)
-    if repetition is None:
-        raise BadInput(f"{row.run_id} was not made again (exit code {code}); the same command goes on with it")
+    if code == STOPPED or code < 0:
+        raise Stopped
+    if repetition is None and code == 0:
+        raise BadInput(f"{row.run_id} is no run of that command: its settings or its data are others there")
+    if repetition is None or repetition.made.status == "failed":
+        raise BadInput(
+            f"{row.run_id} was not made again (exit code {code}), see above; --output-root=FOLDER begins elsewhere"
+        )
     return repetition
 
 
@@ -65,6 +97,25 @@ def table_of(repetition: Repetition) -> Table:
     for name, (recorded, made) in repetition.differences.items():
         table.add_row(name, str(recorded), str(made))
     return table
+
+
+def checked(given: argparse.Namespace, names: Sequence[str], folders: Sequence[str], console: Console) -> list[Row]:
+    """The rows to repeat, after all checks that need no training; says what is unlike here.
+
+    Raises:
+        BadInput: one cannot be repeated.
+    """
+    if (given.output_root / ledger.FILE).resolve() == given.ledger.resolve():
+        raise BadInput(f"--output-root={given.output_root} is the folder of the ledger itself; name another one")
+    reproduced.read(given.ledger)
+    rows = [row_named(given.ledger, name) for name in names]
+    for row in rows:
+        if given.at_its_commit:
+            check_commit(row)
+        check_repeatable(row, folders, given.at_its_commit)
+        for name, (recorded, here) in unlike_here(row, given.at_its_commit).items():
+            console.print(f"{row.run_id}: {name} is {recorded or 'not recorded'} in the row, and {here} here")
+    return rows
 
 
 def main() -> int:
@@ -79,34 +130,36 @@ def main() -> int:
     )
     given = parser.parse_intermixed_args()
     names = [word for word in given.words if "=" not in word]
-    elsewhere = [word for word in given.words if "=" in word]
     if not names:
         parser.error("name at least one run")
-    console = Console(highlight=False, markup=False)
+    return answered(lambda: reproduce(given, names, Console(highlight=False, markup=False)))
+
+
+def reproduce(given: argparse.Namespace, names: Sequence[str], console: Console) -> int:
+    """Makes the runs of these names again; returns the exit code.
+
+    Raises:
+        BadInput: one cannot be made again.
+    """
+    folders = check_folders([word for word in given.words if "=" in word])
     equal = True
-    try:
-        rows = [row_named(given.ledger, name) for name in names]
-        reproduced.read(given.ledger)
-        check_elsewhere(elsewhere)
-        for row in rows:
-            if not given.at_its_commit:
-                check_repeatable(row, elsewhere)
-            for name, (recorded, here) in unlike_here(row, given.at_its_commit).items():
-                console.print(f"{row.run_id}: {name} is {recorded or 'not recorded'} in the row, and {here} here")
-        for row in rows:
-            with checkout_of(row.git_commit) if given.at_its_commit else nullcontext(ROOT) as checkout:
-                repetition = repeat(row, given.output_root.absolute(), elsewhere, checkout)
-            equal &= not repetition.differences
-            compared = plural(len(repetition.values), "value")
-            if repetition.differences:
-                console.print(f"{row.run_id}: {len(repetition.differences)} of {compared} differ")
-                console.print(table_of(repetition))
-            else:
-                console.print(f"{row.run_id}: all {compared} are equal to the last bit")
-            if given.record:
-                print(reproduced.add(given.ledger, repetition.as_record()))
-    except BadInput as error:
-        return report_error(error)
+    for row in checked(given, names, folders, console):
+        code = row.git_commit[:10] if given.at_its_commit else "here"  # runs of other code are not resumed
+        with checkout_of(row.git_commit) if given.at_its_commit else contextlib.nullcontext(ROOT) as checkout:
+            try:
+                repetition = repeat(row, (given.output_root / code).absolute(), folders, checkout)
+            except Stopped:
+                print(f"{row.run_id} was stopped; the same command goes on with it", file=sys.stderr)
+                return STOPPED
+        equal &= not repetition.differences
+        compared = plural(len(repetition.values), "value")
+        if repetition.differences:
+            console.print(f"{row.run_id}: {len(repetition.differences)} of {compared} differ")
+            console.print(table_of(repetition))
+        else:
+            console.print(f"{row.run_id}: all {compared} are equal to the last bit")
+        if given.record:
+            print(reproduced.add(given.ledger, repetition.as_record()))
     return 0 if equal else 1
 
 

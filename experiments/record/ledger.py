@@ -169,13 +169,13 @@ def remove(file: Path, run_ids: Collection[str]) -> None:
 
 
 def _change(file: Path, changed: Callable[[list[Row]], list[Row]]) -> None:
-    with _locked(file):
+    with locked(file):
         write(file, changed(_undamaged(file)))
 
 
 def check(file: Path) -> None:
     """Raises `BadInput` where `record` would not write into this ledger; to be asked before a run is trained."""
-    with _locked(file):
+    with locked(file):
         _undamaged(file)
 
 
@@ -193,8 +193,8 @@ def _row_of(result: Mapping[str, object]) -> Row:
         raise BadInput(f"the result of run {result.get('run_id')} is no row of a ledger: {damage}") from damage
 
 
-def _locked(file: Path) -> AbstractContextManager[object]:
-    """Locks a ledger for this process, until the end of a `with`.
+def locked(file: Path) -> AbstractContextManager[object]:
+    """Locks a ledger, or another file, for this process, until the end of a `with`.
 
     Raises:
         BadInput: its file cannot be made.
@@ -224,7 +224,7 @@ def rebuild(output_root: Path) -> tuple[list[Row], list[str]]:
         Its rows, and one sentence for each damaged result, which is left out.
     """
     rows, problems = [], []
-    with _locked(output_root / FILE):
+    with locked(output_root / FILE):
         for file in _result_files(output_root):
             try:
                 rows.append(Row.from_result(read_json(file)))

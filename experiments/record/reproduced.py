@@ -6,6 +6,7 @@ from pathlib import Path
 
 from experiments.errors import BadInput
 from experiments.files import csv_text, write_atomically
+from experiments.record.ledger import locked
 
 FILE = "reproduced.csv"
 
@@ -23,11 +24,12 @@ class Reproduced:
     """The values that differ, by name."""
     compared: int
     """How many values were compared."""
+    unlike: str
+    """What the last bits depend on and was another then, as columns of the ledger."""
     git_commit: str
     """The code of the repetition."""
-    device: str
-    processor: str
-    torch: str
+    git_dirty: bool
+    """Whether that had uncommitted changes."""
     repeated_at: str
     """When the repetition ended."""
 
@@ -48,7 +50,15 @@ def read(ledger: Path) -> list[Reproduced]:
         if reader.fieldnames != _COLUMNS or any(None in line.values() for line in lines):
             raise ValueError(f"accepted are the columns {', '.join(_COLUMNS)}")
         return [
-            Reproduced(**{**line, "equal": _EQUAL[line["equal"]], "compared": int(line["compared"])}) for line in lines
+            Reproduced(
+                **{
+                    **line,
+                    "equal": _BOOLEANS[line["equal"]],
+                    "compared": int(line["compared"]),
+                    "git_dirty": _BOOLEANS[line["git_dirty"]],
+                }
+            )
+            for line in lines
         ]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise BadInput(
@@ -57,7 +67,7 @@ def read(ledger: Path) -> list[Reproduced]:
         ) from error
 
 
-_EQUAL = {"True": True, "False": False}
+_BOOLEANS = {"True": True, "False": False}
 _COLUMNS = [field.name for field in fields(Reproduced)]
 
 
@@ -67,9 +77,9 @@ def add(ledger: Path, repetition: Reproduced) -> Path:
     Raises:
         BadInput: the file is damaged or cannot be written.
     """
-    others = [each for each in read(ledger) if each.run_id != repetition.run_id]
-    rows = sorted([*others, repetition], key=lambda each: each.run_id)
     file = ledger.with_name(FILE)
-    cells = [list(asdict(row).values()) for row in rows]
-    write_atomically(file, csv_text([_COLUMNS, *cells]).encode())
+    with locked(file):
+        others = [each for each in read(ledger) if each.run_id != repetition.run_id]
+        rows = sorted([*others, repetition], key=lambda each: each.run_id)
+        write_atomically(file, csv_text([_COLUMNS, *(list(asdict(row).values()) for row in rows)]).encode())
     return file

@@ -41,8 +41,8 @@ def repetitions(ledger: Path, runs: Sequence[Run]) -> tuple[str, ...]:
     if not found:
         return ()
     unequal = [f"{each.run_id} in {each.differs_in.replace(' ', ', ')}" for each in found if not each.equal]
-    outcome = f"different: {'; '.join(unequal)}" if unequal else "every value equal to the last bit"
-    return (f"Made again by `scripts/reproduce.py`: {len(found)} of the {plural(len(runs), 'run')}, {outcome}.",)
+    outcome = f"{len(found) - len(unequal)} equal to the last bit" + "".join(f"; different: {each}" for each in unequal)
+    return (f"Made again by `scripts/reproduce.py`: {len(found)} of the {plural(len(runs), 'run')}; {outcome}.",)
 
 
 def _reference(entries: Sequence[Entry], metric: str) -> str:

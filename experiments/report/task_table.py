@@ -78,7 +78,11 @@ def task_table(
     ]
     recorded = [name for name in ACTIVITY if any(_activity(row, name) is not None for block in rows for row in block)]
     fields = _fields(baseline, " / ".join(kind.heading for kind in kinds), tuning, recorded)
-    blocks = tuple(_block(evidence, of_block, fields) for of_block in rows)
+    first = {setting: place for place, (setting, _) in reversed(list(enumerate(contents)))}
+    blocks = tuple(
+        _block(evidence, of_block, fields, with_repetitions=place in first.values())
+        for place, of_block in enumerate(rows)
+    )
     table = Table(
         name=task,
         title=f"{task_name(task)}: {' and '.join(kind.heading for kind in kinds)}",
@@ -96,7 +100,7 @@ def task_table(
     return replace(table, notes=(*reading, *activity_legend(recorded), *of_statistics))
 
 
-def _block(evidence: Evidence, rows: Sequence[_Row], fields: Sequence[_Field]) -> Block:
+def _block(evidence: Evidence, rows: Sequence[_Row], fields: Sequence[_Field], with_repetitions: bool) -> Block:
     entries = [row.entry for row in rows]
     setting, metric, tuning = rows[0].setting, rows[0].metric, rows[0].tuning
     runs = [run for entry in entries for run in entry.runs]
@@ -106,7 +110,7 @@ def _block(evidence: Evidence, rows: Sequence[_Row], fields: Sequence[_Field]) -
         *remarks(entries, rows[0].baseline, rows[0].metric_name),
         *example_notes(evidence, entries, rows[0].metric_name, rows[0].baseline),
         *(tuning.notes.get(setting, ()) if tuning else ()),
-        *(repetitions(evidence.file, runs) if "/" not in rows[0].metric_name else ()),  # once for all test sets
+        *(repetitions(evidence.file, runs) if with_repetitions else ()),  # once a setting
     )
     return Block(
         title=f"{_capitalised(metric.title)}: {setting.model_label} on {data_name(setting)}",

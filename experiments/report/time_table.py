@@ -18,7 +18,7 @@ def time_table(evidence: Evidence, baseline: str) -> Table | None:
     None where there is no pair of runs.
     """
     found = {setting: _times(evidence, setting, baseline) for setting in evidence.settings()}
-    if not any(time.pairs for times in found.values() for time in times):
+    if not any(found.values()):
         return None
     columns = (
         *(Column(key, key, (CSV,), numeric=False) for key in Setting.__dataclass_fields__),
@@ -36,7 +36,8 @@ def time_table(evidence: Evidence, baseline: str) -> Table | None:
         caption=(
             "Pairs and hours until the first verdict, of an undecided comparison until now. Hours: the wall time of "
             "both runs of each pair, evaluation included, one after another on the devices named. Seeds are taken in "
-            "ascending order. Pairs that would decide: in all, if mean and spread stay as they are."
+            "ascending order. Pairs that would decide: in all, if mean and spread stay as they are; no number where it "
+            "is decided, and where there are too few pairs to tell."
         ),
         columns=columns,
         blocks=tuple(_block(evidence, setting, times) for setting, times in found.items() if times),

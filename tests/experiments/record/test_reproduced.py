@@ -7,7 +7,7 @@ import pytest
 from experiments.errors import BadInput
 from experiments.record.reproduced import FILE, Reproduced, add, read
 
-FIRST = Reproduced("b-s0", "2026-01-31T12:00:00Z", True, "", 9, "c0de", "AMD EPYC", "AVX512", "2.11.0", "2026-02-01")
+FIRST = Reproduced("b-s0", "2026-01-31T12:00:00Z", True, "", 9, "torch", "c0de", False, "2026-02-01")
 
 
 def test_the_newest_repetition_of_each_run_is_kept(tmp_path):
@@ -34,7 +34,7 @@ def test_damage_is_said_and_nothing_is_written(tmp_path, content):
 def test_values_that_are_none_of_theirs_are_damage(tmp_path):
     ledger = tmp_path / "ledger.csv"
     text = add(ledger, FIRST).read_text()
-    for before, after in (("True", "yes"), (",9,", ",nine,"), (",AVX512", "")):
+    for before, after in (("True", "yes"), (",9,", ",nine,"), ("False", "0"), (",torch", "")):
         (tmp_path / FILE).write_text(text.replace(before, after))
         with pytest.raises(BadInput):
             read(ledger)

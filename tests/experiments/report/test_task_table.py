@@ -10,6 +10,7 @@ from experiments.analysis.numbers import p_text
 from experiments.analysis.statistics import compare_paired, holm, summarise
 from experiments.analysis.verdict import judge, posterior
 from experiments.configuration.task_spec import spec_of
+from experiments.record.reproduced import Reproduced, add
 from experiments.report.latex import to_latex
 from experiments.report.rendering import to_markdown
 from experiments.report.table import RESULT, STATISTICS
@@ -340,6 +341,20 @@ def test_named_test_sets_are_blocks_and_a_held_out_part_is_not(tmp_path):
     ]
     assert table.blocks[0].notes[0] == "Bicubic interpolation of the same images: 29.500 dB."
     assert table.blocks[1].notes[0] == "Bicubic interpolation of the same images: 33.700 dB."
+
+
+def test_runs_that_were_made_again_are_named_once_a_setting(tmp_path):
+    rows = [
+        {**each, "set5/psnr_y": 30.0} for each in grid(["relu", "carelu"], range(2), ["superres"], recipe="small")
+    ] + grid(["relu"], range(2), ["superres"], model="espcn")
+    file = tmp_path / "ledger.csv"
+    for place in (0, -1):
+        add(file, Reproduced(rows[place]["run_id"], rows[place]["finished_at"], True, "", 9, "", "c0de", False, "now"))
+    table = tables_of(file, rows)["superres"]
+    said = [[note for note in block.notes if note.startswith("Made again")] for block in table.blocks]
+    assert [len(notes) for notes in said] == [1, 0, 1]
+    of_metric = tables_of(file, rows, metric="set5/psnr_y")["superres"]
+    assert any(note.startswith("Made again") for note in of_metric.blocks[0].notes)
 
 
 def test_a_finished_run_without_the_metric_is_reported(tmp_path):
