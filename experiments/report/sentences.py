@@ -80,7 +80,7 @@ def activity_sentence(activity: Activity) -> str:
     scale = f"its scale varied by {percent(activity.scale_spread)} % over inputs in the median layer"
     if activity.constant_scale:
         return _sentence(f"{scale}, so at least half of its layers acted as ReLU times a constant")
-    flipped = "" if activity.flipped is None else f"; the negative side won in {percent(activity.flipped)} % of them"
+    flipped = "" if activity.flipped is None else f"; the negative side won for {percent(activity.flipped)} % of them"
     return _sentence(f"{scale}{flipped}")
 
 

@@ -93,7 +93,7 @@ def _responses(axes: Axes, acts: Sequence[str], styles: Mapping[str, Look]) -> N
             axes.plot(_Z.numpy(), y.numpy(), color="#d35400", ls=line, lw=2, label=f"CAReLU, {winner} side wins")
     axes.set(title="Response", xlabel="z", ylabel="y", xlim=(-3, 3), ylim=(-1, 5.6))
     columns = 1 if len(axes.lines) <= 3 else 2
-    axes.legend(fontsize=8, frameon=False, loc="upper center", ncols=columns)
+    axes.legend(fontsize=8, frameon=False, loc="upper center", ncols=columns, handlelength=1.4, columnspacing=0.8)
 
 
 def _differences(axes: Axes, compared: Headline, styles: Mapping[str, Look]) -> None:

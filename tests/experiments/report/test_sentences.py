@@ -140,11 +140,11 @@ def test_without_a_shared_seed_nothing_is_compared(tmp_path):
         ),
         (
             Activity(0.23, 0.04, 0.3),
-            "Its scale varied by 23 % over inputs in the median layer; the negative side won in 4.0 % of them.",
+            "Its scale varied by 23 % over inputs in the median layer; the negative side won for 4.0 % of them.",
         ),
         (
             Activity(0.005, 0.04, 0.3),
-            "Its scale varied by 0.50 % over inputs in the median layer; the negative side won in 4.0 % of them.",
+            "Its scale varied by 0.50 % over inputs in the median layer; the negative side won for 4.0 % of them.",
         ),
         (
             Activity(response_distance=0.004),
