@@ -31,7 +31,6 @@ LESS = {
     ],
     "benchmark_training.py": ["--benchmark", "augmentation", "--task", "cifar100", "--rounds", "1"],
     "publish_results.py": ["--allow-dirty"],
-    "make_docs.py --front-page": ["--out", "figures"],
 }
 """What is added to a command, by a part of it. An option that is given twice counts as given last."""
 

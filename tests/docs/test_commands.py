@@ -66,8 +66,8 @@ MADE = {
     "getting-started.md": ["outputs/ledger.csv"],
     "kernels.md": ["results/benchmarks/layouts"],
     "results-and-statistics.md": [
-        "results/comparison/report.html",
-        "results/comparison/figures/captions.md",
+        "results/mine/report.html",
+        "results/mine/figures/captions.md",
         "results/competition/configs",
     ],
     "running.md": ["outputs/learning_rates", "others/text/small"],
