@@ -11,10 +11,9 @@ python scripts/reproduce.py RUN --at-its-commit                         # with t
 
 import argparse
 import contextlib
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -38,6 +37,9 @@ from experiments.inference.reproduction import (
 from experiments.record import ledger, reproduced
 from experiments.record.row import Row
 from experiments.training.job import STOPPED, answered
+from experiments.training.signals import stop_requests
+
+_POLL_SECONDS = 0.5
 
 
 class Stopped(Exception):
@@ -45,29 +47,18 @@ class Stopped(Exception):
 
 
 def perform(command: list[str]) -> int:
-    """Performs a command in a process of its own; returns the exit code. What stops this process stops it, too."""
-    with _passed_on() as started:
-        started.append(subprocess.Popen(command))
-        return started[0].wait()
-
-
-@contextlib.contextmanager
-def _passed_on() -> Iterator[list[subprocess.Popen]]:
-    """Until its end signals go to the process in the list, which writes a checkpoint; Ctrl-C reaches it by itself."""
-    processes: list[subprocess.Popen] = []
-
-    def pass_on(number: int, frame: object) -> None:
-        for process in processes:
-            if number != signal.SIGINT or not sys.stdin.isatty():
-                process.send_signal(number)
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, pass_on) for number in numbers}
-    try:
-        yield processes
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    """Performs a command in a process of its own; returns the exit code. What asks this process to stop stops it."""
+    with stop_requests() as stop_requested:
+        process = subprocess.Popen(command, start_new_session=True)  # Ctrl-C in the terminal is for this process
+        try:
+            while not stop_requested():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    return process.wait(_POLL_SECONDS)
+            process.terminate()  # it writes a checkpoint first
+            return process.wait()
+        finally:
+            if process.poll() is None:  # after a second signal, which acts at once
+                process.terminate()
 
 
 def repeat(row: Row, output_root: Path, folders: Sequence[str], checkout: Path) -> Repetition:
@@ -105,8 +96,12 @@ def checked(given: argparse.Namespace, names: Sequence[str], folders: Sequence[s
     Raises:
         BadInput: one cannot be repeated.
     """
-    if (given.output_root / ledger.FILE).resolve() == given.ledger.resolve():
-        raise BadInput(f"--output-root={given.output_root} is the folder of the ledger itself; name another one")
+    own = given.ledger.parent
+    if own.resolve().is_relative_to(given.output_root.resolve()):
+        raise BadInput(
+            f"--output-root={given.output_root} is not accepted: in it {own} is the folder of the ledger itself; name "
+            "another one"
+        )
     reproduced.read(given.ledger)
     rows = [row_named(given.ledger, name) for name in names]
     for row in rows:

@@ -87,11 +87,16 @@ def check_repeatable(row: Row, folders: Sequence[str] = (), its_code: bool = Fal
     commit = row.git_commit[:10]
     way_out = f"--at-its-commit repeats it with its own code, {commit}" if commit else "its commit was not recorded"
     try:
-        config, now = _identified(row, folders)
+        config, now = _identified(row)
     except BadInput as error:
         if its_code:
             return
         raise BadInput(f"the command of {row.run_id} is not accepted here: {one_line(error)}; {way_out}") from error
+    if folders:
+        try:
+            config, _ = _identified(row, folders)
+        except BadInput as error:
+            raise BadInput(f"{' '.join(folders)} does not fit {row.run_id}: {error}") from error
     if now != row.config_hash and not its_code:
         raise BadInput(f"the command of {row.run_id} means other settings by now, as a default changed; {way_out}")
     content = build_task(config).data_fingerprint(config)
@@ -108,12 +113,10 @@ def check_repeatable(row: Row, folders: Sequence[str] = (), its_code: bool = Fal
     )
 
 
-def _identified(row: Row, folders: Sequence[str]) -> tuple[Config, str]:
+def _identified(row: Row, folders: Sequence[str] = ()) -> tuple[Config, str]:
     """(the configuration of a row's command, the hash of the settings on the data of the row)."""
-    words = _words(row)
     try:
-        compose(words)
-        cfg, choices = compose([*words, *folders])
+        cfg, choices = compose([*_words(row), *folders])
         check_choices(choices)
         return validate(cfg), identify(cfg, choices, row.data_fingerprint).config_hash
     except (HydraException, OmegaConfBaseException) as error:

@@ -78,10 +78,10 @@ def task_table(
     ]
     recorded = [name for name in ACTIVITY if any(_activity(row, name) is not None for block in rows for row in block)]
     fields = _fields(baseline, " / ".join(kind.heading for kind in kinds), tuning, recorded)
-    first = {setting: place for place, (setting, _) in reversed(list(enumerate(contents)))}
+    before = [None, *(setting for setting, _ in contents)]
     blocks = tuple(
-        _block(evidence, of_block, fields, with_repetitions=place in first.values())
-        for place, of_block in enumerate(rows)
+        _block(evidence, of_block, fields, with_repetitions=setting != previous)
+        for of_block, (setting, _), previous in zip(rows, contents, before, strict=False)
     )
     table = Table(
         name=task,

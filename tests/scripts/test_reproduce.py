@@ -99,6 +99,15 @@ def test_a_repetition_that_failed_is_no_difference(recorded, call, capsys, monke
     assert not file.with_name(reproduced.FILE).exists()
 
 
+def test_one_that_failed_is_not_answered_by_the_one_before(recorded, run_here, call, capsys, monkeypatch, tmp_path):
+    file, run_id = recorded
+    options = (run_id, "--ledger", file, "--output-root", tmp_path / "again")
+    assert call(*options) == 0
+    monkeypatch.setattr(reproduce, "perform", lambda command: 1)
+    assert call(*options) == 2
+    assert "was not made again" in capsys.readouterr().err
+
+
 def test_mistakes_are_told_before_any_run_is_made(recorded, call, capsys, monkeypatch):
     monkeypatch.setattr(reproduce, "perform", lambda command: pytest.fail("started"))
     file, run_id = recorded
@@ -107,6 +116,7 @@ def test_mistakes_are_told_before_any_run_is_made(recorded, call, capsys, monkey
         ((run_id, "none"), "unknown run 'none'"),
         ((run_id, "seed=1"), "'seed=1' is not accepted"),
         ((run_id, "--output-root", file.parent), "is the folder of the ledger itself; name another one"),
+        ((run_id, "--output-root", file.parent.parent), "is the folder of the ledger itself; name another one"),
     ):
         assert call(*words, "--ledger", file) == 2
         assert said in capsys.readouterr().err

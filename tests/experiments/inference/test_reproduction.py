@@ -69,6 +69,12 @@ def test_the_same_command_in_the_same_place_is_repeatable(recorded, tmp_path):
     assert command_for(recorded, place, checkout=tmp_path)[1] == str(tmp_path / "run.py")
 
 
+def test_a_folder_that_a_task_does_not_take_is_the_mistake_of_who_gave_it(recorded):
+    for its_code in (False, True):
+        with pytest.raises(BadInput, match=r"^data\.test_root=there does not fit cifar100-.*data\.test_root"):
+            check_repeatable(recorded, ["data.test_root=there"], its_code)
+
+
 def test_a_run_of_several_processes_is_launched_by_the_same_python_and_compared_by_its_device(recorded, tmp_path):
     command = recorded.command.replace("python run.py", "torchrun --nproc_per_node=2 run.py")
     several = replace(recorded, command=command, device=f"2 × {recorded.device}")
