@@ -17,11 +17,12 @@ from experiments.configuration.composition import compose, literal
 from experiments.configuration.identity import identify
 from experiments.configuration.schema import Config, check_choices, validate
 from experiments.configuration.task_spec import task_package
-from experiments.errors import BadInput, one_line, unknown
+from experiments.errors import BadInput, one_line
 from experiments.record import ledger
 from experiments.record.environment import code_hash, device_name, kernel_in_use, processor_features, versions_of
 from experiments.record.reproduced import Reproduced
 from experiments.record.row import Row
+from experiments.record.stored_runs import run_id_named
 from experiments.tasks.contract import build_task
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ _FOLDERS = ("data_root", "data.root", "data.test_root")
 
 
 def row_named(file: Path, name: str) -> Row:
-    """The row of a ledger with this run_id, or the only one whose run_id begins with `name`.
+    """The row of a ledger with this run_id, or the only one whose run_id has `name` as a part.
 
     Raises:
         BadInput: the ledger is missing or is none, no row or several have the name, or its run failed.
@@ -49,14 +50,10 @@ def row_named(file: Path, name: str) -> Row:
         raise BadInput(f"there is no ledger {file}; name one with --ledger")
     rows, problems = ledger.read(file)
     known = {row.run_id: row for row in rows}
-    found = [known[name]] if name in known else [row for run_id, row in known.items() if run_id.startswith(name)]
-    if not found:
-        raise unknown("run", name, known, " ".join([f"the column run_id of {file} has them all.", *problems]))
-    if len(found) > 1:
-        raise BadInput(f"{name!r} begins {len(found)} run_ids of {file}: {', '.join(row.run_id for row in found)}")
-    if found[0].status == "failed":
-        raise BadInput(f"{found[0].run_id} failed, so there is nothing to compare; its command: {found[0].command}")
-    return found[0]
+    row = known[run_id_named(name, known, " ".join([f"The column run_id of {file} has them all.", *problems]))]
+    if row.status == "failed":
+        raise BadInput(f"{row.run_id} failed, so there is nothing to compare; its command: {row.command}")
+    return row
 
 
 def check_folders(words: Sequence[str]) -> list[str]:

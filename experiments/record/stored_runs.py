@@ -194,13 +194,29 @@ def named(runs: Sequence[StoredRun], name: str) -> StoredRun:
     for run in runs:
         if run.run_id == name or (run.folder is not None and run.folder.resolve() == folder):
             return run
-    matches = [run for run in runs if name in run.run_id]
-    if len(matches) == 1:
-        return matches[0]
+    meant = run_id_named(name, [run.run_id for run in runs], "all of them: python scripts/runs.py list")
+    return next(run for run in runs if run.run_id == meant)
+
+
+def run_id_named(name: str, run_ids: Iterable[str], all_shown_by: str) -> str:
+    """The run_id that is `name`, or the only one that has it as a part.
+
+    Args:
+        name: what a person typed.
+        run_ids: those there are.
+        all_shown_by: what shows them all, as a sentence.
+
+    Raises:
+        BadInput: no run_id has it, or several have.
+    """
+    run_ids = list(run_ids)
+    matches = [name] if name in run_ids else [run_id for run_id in run_ids if name in run_id]
     if not matches:
-        raise unknown("run", name, [run.run_id for run in runs], "all of them: python scripts/runs.py list")
-    listed = ", ".join(run.run_id for run in matches[:5]) + (", …" if len(matches) > 5 else "")
-    raise BadInput(f"{name!r} is part of {len(matches)} runs; name one of them: {listed}")
+        raise unknown("run", name, run_ids, all_shown_by)
+    if len(matches) > 1:
+        listed = ", ".join(matches[:5]) + (", …" if len(matches) > 5 else "")
+        raise BadInput(f"{name!r} is part of {len(matches)} runs; name one of them: {listed}")
+    return matches[0]
 
 
 def remove(output_root: Path, runs: Sequence[StoredRun]) -> None:
