@@ -8,16 +8,17 @@ from omegaconf import OmegaConf
 
 from experiments.analysis.runs import Run
 from experiments.analysis.tuning import OWN, Tuning
-from experiments.configuration.composition import as_dict, compose, flatten
-from experiments.configuration.identity import as_recorded
+from experiments.configuration.composition import activation_files
+from experiments.configuration.identity import as_recorded, word_of
 from experiments.errors import BadInput
 
 
 def tuned_recipes(tuning: Tuning, recipe: str, ledger: str) -> Mapping[PurePosixPath, str]:
     """The content of `TASK/RECIPE/tuned/MODEL_ACT.yaml` by that path, below configs/recipe.
 
-    An activation with options that are not the present ones of its file in configs/act gets no file: a recipe cannot
-    tell it apart. Such a recipe names them as `optional /recipe/TASK/RECIPE/tuned@_global_: ${model}_${act}`.
+    ACT is the option of `act` that gives the options of the runs. Those that no file in configs/act gives get no file:
+    a recipe cannot tell them apart. Such a recipe names the files as
+    `optional /recipe/TASK/RECIPE/tuned@_global_: ${model}_${act}`.
 
     Args:
         tuning: what was chosen.
@@ -31,11 +32,12 @@ def tuned_recipes(tuning: Tuning, recipe: str, ledger: str) -> Mapping[PurePosix
     for (setting, act), value in tuning.chosen.items():
         run = tuning.trials[setting][act][value][0]
         words = dict(word.split("=", 1) for word in shlex.split(run.command) if "=" in word)
-        if not _is_default(tuning, run, words):
+        act = _act_of(tuning, run)
+        if act is None:
             continue
         if value == OWN:
             raise BadInput(f"the chosen {tuning.key} of {run.run_id} is not known: its configuration is not published")
-        path = PurePosixPath(setting.task, recipe, "tuned", f"{words['model']}_{words['act']}.yaml")
+        path = PurePosixPath(setting.task, recipe, "tuned", f"{words['model']}_{act}.yaml")
         other, where = found.setdefault(path, (value, setting.data_label))
         if other != value:
             raise BadInput(
@@ -45,13 +47,15 @@ def tuned_recipes(tuning: Tuning, recipe: str, ledger: str) -> Mapping[PurePosix
     return {path: _content(tuning.key, value, data, ledger) for path, (value, data) in sorted(found.items())}
 
 
-def _is_default(tuning: Tuning, run: Run, words: Mapping[str, str]) -> bool:
-    """Whether the activation of a run has the options that its file has now; true where none were published."""
+def _act_of(tuning: Tuning, run: Run) -> str | None:
+    """The option of `act` that gives the activation of a run its options; None where there is none."""
     config = tuning.evidence.config_of(run)
-    if config is None:
-        return True
-    (now,) = compose([f"task={words['task']}", f"act={words['act']}"])[:1]
-    return as_recorded(flatten(config["act"])) == as_recorded(flatten(as_dict(now)["act"]))
+    if config is None:  # not published
+        return run.act_name
+    options = config["act"]["options"]
+    word = word_of(run.act_name, options)
+    given = activation_files(run.act_name).get(word)
+    return word if given is not None and as_recorded(given) == as_recorded(options) else None
 
 
 def _content(key: str, value: str, data: str, ledger: str) -> str:

@@ -138,6 +138,23 @@ def option_file(group: str, option: str) -> Path:
     return found
 
 
+def activation_files(name: str) -> dict[str, dict[str, object]]:
+    """The options of `act` that choose the activation `name` → the options of it that they set; `name` itself first."""
+    found = {}
+    for word in sorted(options_of("act"), key=lambda word: (word != name, word)):
+        file = option_file("act", word)
+        content = _content(file, file.stat().st_mtime_ns)
+        if content.get("name") == name:
+            found[word] = content.get("options") or {}
+    return found
+
+
+@functools.cache
+def _content(file: Path, _changed: int) -> dict[str, object]:
+    content = OmegaConf.to_container(OmegaConf.load(file))
+    return content if isinstance(content, dict) else {}
+
+
 def sweepers() -> dict[str, str]:
     """The options of hydra/sweeper → their descriptions."""
     return {"basic": "Every combination of the values", **options_of(SWEEPER)}

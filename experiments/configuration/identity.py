@@ -9,7 +9,15 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.configuration.composition import SET_BY_GROUP, SHOW_KEYS, as_dict, compose, flatten, literal
+from experiments.configuration.composition import (
+    SET_BY_GROUP,
+    SHOW_KEYS,
+    activation_files,
+    as_dict,
+    compose,
+    flatten,
+    literal,
+)
 from experiments.configuration.schema import Config, validate
 from experiments.errors import BadInput, unknown
 
@@ -37,11 +45,13 @@ class Identity:
     """The names of a run, and the command that repeats it.
 
     Args:
-        task, model, data, recipe, act: the chosen names; `act` is a name of the registry.
+        task, model, data, recipe, act: the chosen names; `act` is a name of the registry, also where the option of
+            `act` that gives these options has another, like `carelu_relu_start`.
         seed: the seed of the run.
         overrides: dotted key → value of all settings that differ from the named recipe, model, data and activation;
-            without seed, device, precision, threads, `KEYS_NOT_HASHED` and what the model's name holds, like the width
-            of `resnet18-w32`. An optimizer other than the task's default is `{"optim": <its name>}`.
+            where an option of `act` gives exactly these options, from the recipe with that option. Without seed,
+            device, precision, threads, `KEYS_NOT_HASHED` and what the model's name holds, like the width of
+            `resnet18-w32`. An optimizer other than the task's default is `{"optim": <its name>}`.
         config_hash: a hash of all settings that affect what is computed.
         run_id: `<task>-<recipe>-<act>-s<seed>-<config_hash>`.
         command: repeats the run.
@@ -101,7 +111,8 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str], data_fingerprint
     """
     config = validate(cfg)
     names = {"task": config.task.name, "act": config.act.name, "recipe": config.recipe}
-    words = [f"{group}={name}" for group, name in {**names, **_chosen(choices, "data", "model")}.items()]
+    word = word_of(config.act.name, config.act.options)
+    words = [f"{group}={name}" for group, name in {**names, **_chosen(choices, "data", "model"), "act": word}.items()]
     usual, usual_choices = compose(words)
     swapped = {group: choices[group] for group in ("optim", "trainer") if choices[group] != usual_choices[group]}
     words += [f"{group}={word}" for group, word in swapped.items()]
@@ -127,7 +138,7 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str], data_fingerprint
         model=config.model.name,
         data=config.data.name,
         seed=config.seed,
-        overrides={**swapped, **shown},
+        overrides={**swapped, **_options_set_by(word, config.act.name), **shown},
         config_hash=config_hash,
         run_id=f"{'-'.join((names['task'], names['recipe'], names['act']))}-s{config.seed}-{config_hash}",
         command=shlex.join(["python", "run.py", *words, *(f"{k}={literal(value)}" for k, value in settings.items())]),
@@ -143,6 +154,25 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str], data_fingerprint
         ],
         data_fingerprint=data_fingerprint,
     )
+
+
+def word_of(activation: str, options: Mapping[str, object]) -> str:
+    """The option of `act` that gives an activation these options, for which a recipe may have a value of its own.
+
+    It is the name of the activation where no other gives exactly these.
+    """
+    wanted = as_recorded(options)
+    files = activation_files(activation).items()
+    return next((word for word, given in files if as_recorded(given) == wanted), activation)
+
+
+def _options_set_by(word: str, activation: str) -> dict[str, object]:
+    """The options of an activation that the option `word` of `act` sets unlike the file of its name."""
+    if word == activation:
+        return {}
+    files = activation_files(activation)
+    usual, given = (as_recorded(files.get(each, {})) for each in (activation, word))
+    return {f"act.options.{key}": value for key, value in given.items() if key not in usual or usual[key] != value}
 
 
 def _is_in_name(key: str, usual: DictConfig) -> bool:

@@ -6,7 +6,7 @@ import yaml
 from experiments.analysis.evidence import read_evidence
 from experiments.analysis.tuned_recipes import tuned_recipes
 from experiments.analysis.tuning import tune
-from experiments.configuration.composition import compose
+from experiments.configuration.composition import compose, options_of
 from experiments.errors import BadInput
 from scripts import make_recipes
 from tests.conftest import ROOT
@@ -52,17 +52,25 @@ def test_two_data_sets_that_choose_differently_are_refused(tmp_path):
         tuned_recipes(tuning, "medium", "ledger.csv")
 
 
-def test_only_the_options_that_an_activation_has_now_count(tmp_path):
+@pytest.mark.parametrize(
+    ("alpha", "files"),
+    [
+        (1.0, ["resnet18_carelu.yaml", "resnet18_relu.yaml"]),
+        (0.0, ["resnet18_carelu_relu_start.yaml", "resnet18_relu.yaml"]),
+        (3.0, ["resnet18_relu.yaml"]),
+    ],
+)
+def test_a_value_goes_to_the_option_of_act_that_gives_the_options_of_its_runs(alpha, files, tmp_path):
     before = grid_of()
     folder = tmp_path / "configs"
     folder.mkdir()
     for each in before:
         options = yaml.safe_load((ROOT / "configs" / "act" / f"{each['act']}.yaml").read_text(encoding="utf-8"))
         if each["act"] == "carelu":
-            options["options"]["alpha"] = 0.0
+            options["options"]["alpha"] = alpha
         (folder / f"{each['run_id']}.yaml").write_text(yaml.safe_dump({"act": options}))
     tuning = tune(read_evidence(write(tmp_path / "ledger.csv", with_words(before, "model=resnet18"))), KEY)
-    assert [path.name for path in tuned_recipes(tuning, "medium", "ledger.csv")] == ["resnet18_relu.yaml"]
+    assert [path.name for path in tuned_recipes(tuning, "medium", "ledger.csv")] == files
 
 
 def test_the_script_writes_and_then_finds_nothing_wrong(call, tmp_path, capsys):
@@ -92,7 +100,8 @@ def test_the_committed_values_are_those_of_the_committed_ledger(monkeypatch):
 @pytest.mark.parametrize("file", COMMITTED, ids=lambda file: f"{file.parts[-4]} {file.stem}")
 def test_a_run_takes_the_tuned_value_and_the_command_line_overrides_it(file):
     task, recipe = file.parts[-4:-2]
-    model, act = file.stem.rsplit("_", 1)
+    act = max((word for word in options_of("act") if file.stem.endswith(f"_{word}")), key=len)
+    model = file.stem.removesuffix(f"_{act}")
     words = [f"task={task}", f"recipe={recipe}", f"model={model}", f"act={act}"]
     tuned = yaml.safe_load(file.read_text(encoding="utf-8"))["optim"]["optimizer"]["lr"]
     assert compose(words)[0].optim.optimizer.lr == tuned

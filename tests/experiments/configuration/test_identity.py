@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.configuration.composition import ROOT, compose, literal, options_of
+from experiments.configuration.composition import CONFIG_DIR, FOLDERS_VARIABLE, ROOT, compose, literal, options_of
 from experiments.configuration.identity import identify, label
 from experiments.errors import BadInput
 from tests.experiments.configuration.test_composition import AWKWARD
@@ -84,9 +84,34 @@ def test_a_start_of_an_activation_is_one_run_however_it_is_asked_for():
     assert identity_of("act=carelu_sign", "act.options.alpha=1", "act.options.beta=null") == identity_of("act=carelu")
 
 
+def test_an_option_of_act_may_have_a_tuned_value_of_its_own_and_is_one_run_however_it_is_asked_for(
+    monkeypatch, tmp_path
+):
+    tuned = tmp_path / "recipe" / "superres" / "medium" / "tuned"
+    tuned.mkdir(parents=True)
+    (tuned / "mine_carelu_sign.yaml").write_text("# @package _global_\noptim: {optimizer: {lr: 0.25}}\n")
+    model = (CONFIG_DIR / "model" / "superres" / "espcn.yaml").read_text(encoding="utf-8")
+    (tmp_path / "model" / "superres").mkdir(parents=True)
+    (tmp_path / "model" / "superres" / "mine.yaml").write_text(model)
+    monkeypatch.setenv(FOLDERS_VARIABLE, str(tmp_path))
+    words = ["task=superres", "recipe=medium", "model=mine"]
+    options = ["act=carelu", "act.options.alpha=2", "act.options.beta=-1"]
+
+    own = identity_of(*words, "act=carelu_sign")
+    assert own.overrides == {"act.options.alpha": 2, "act.options.beta": -1}
+    assert "act=carelu_sign" in own.command and "optim.optimizer.lr" not in own.command
+    assert identity_of(*words, *options, "optim.optimizer.lr=0.25") == own
+
+    usual = identity_of(*words, *options)
+    assert usual.overrides == own.overrides | {"optim.optimizer.lr": 0.001}
+    for each in (own, usual):
+        assert_command_makes_the_same_run(each)
+
+
 def test_carelu_competes_from_the_start_and_the_start_as_relu_is_an_option():
     default, as_relu = identity_of("act=carelu"), identity_of("act=carelu", "act.options.alpha=0")
     assert identity_of("act=carelu", "act.options.alpha=1") == default
+    assert identity_of("act=carelu_relu_start") == as_relu
     assert (default.overrides, as_relu.overrides) == ({}, {"act.options.alpha": 0})
 
 
