@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from experiments.configuration.composition import CONFIG_DIR, FOLDERS_VARIABLE, ROOT, compose, literal, options_of
+from experiments.configuration.composition import (
+    CONFIG_DIR,
+    FOLDERS_VARIABLE,
+    ROOT,
+    activation_files,
+    compose,
+    literal,
+    options_of,
+)
 from experiments.configuration.identity import identify, label
 from experiments.errors import BadInput
 from tests.experiments.configuration.test_composition import AWKWARD
@@ -106,6 +114,18 @@ def test_an_option_of_act_may_have_a_tuned_value_of_its_own_and_is_one_run_howev
     assert usual.overrides == own.overrides | {"optim.optimizer.lr": 0.001}
     for each in (own, usual):
         assert_command_makes_the_same_run(each)
+
+
+def test_the_options_of_an_activation_are_found_by_the_name_in_their_files_its_own_file_first(monkeypatch, tmp_path):
+    (tmp_path / "act").mkdir()
+    text = (CONFIG_DIR / "act" / "carelu.yaml").read_text(encoding="utf-8")
+    (tmp_path / "act" / "a_copy.yaml").write_text(text)
+    (tmp_path / "act" / "carelu_not.yaml").write_text("name: prelu\noptions:\n  init: 0.25\n")
+    monkeypatch.setenv(FOLDERS_VARIABLE, str(tmp_path))
+    assert list(activation_files("carelu")) == ["carelu", "a_copy", "carelu_relu_start", "carelu_sign"]
+    assert activation_files("relu") == {"relu": {}}
+    assert identity_of("act=a_copy") == identity_of("act=carelu")
+    assert identity_of("act=carelu_not") == identity_of("act=prelu")
 
 
 def test_carelu_competes_from_the_start_and_the_start_as_relu_is_an_option():
