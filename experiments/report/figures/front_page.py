@@ -50,12 +50,12 @@ def front_page(ledger: Path) -> dict[str, bytes]:
         grid = sheet.add_gridspec(
             lines,
             1 + columns,
-            width_ratios=[1.35] + [1] * columns,
+            width_ratios=[1.5] + [1] * columns,
             left=0.045,
             right=0.985,
             bottom=0.47 / height,
             top=1 - 0.45 / height,
-            wspace=0.42,
+            wspace=0.5,
             hspace=0.5,
         )
         styles = looks(acts)
@@ -98,7 +98,8 @@ def _responses(axes: Axes, acts: Sequence[str], styles: Mapping[str, Look]) -> N
 
 def _differences(axes: Axes, compared: Headline, styles: Mapping[str, Look]) -> None:
     metric, entries = compared.metric, _paired(compared)
-    draw_differences(axes, entries, metric, styles, [activation_name(entry.act) for entry in entries])
+    labels = [activation_name(entry.act).replace(" (", "\n(", 1) for entry in entries]
+    draw_differences(axes, entries, metric, styles, labels)
     axes.set_ylim(len(entries) - 0.5, -0.5)
     setting = compared.setting
     title = f"{data_name(replace(setting, overrides='{}'))}, {setting.model}"

@@ -28,11 +28,11 @@ def sheet_of(tmp_path, monkeypatch):
     sheets = []
     monkeypatch.setattr(module, "_saved", lambda sheet, suffix: sheets.append(sheet) or b"")
 
-    def sheet(seeds=4, settings=1):
+    def sheet(seeds=4, settings=1, act="gelu"):
         rows = []
         for model in (f"m{n}" for n in range(settings)):
             rows += [row("relu", seed, 40.0, model=model) for seed in range(seeds)]
-            rows += [row("gelu", seed, 41.0 + 0.1 * (-1) ** seed, model=model) for seed in range(seeds)]
+            rows += [row(act, seed, 41.0 + 0.1 * (-1) ** seed, model=model) for seed in range(seeds)]
         front_page(write(tmp_path / "ledger.csv", rows))
         return sheets[0]
 
@@ -50,6 +50,15 @@ def test_each_setting_has_a_panel_of_its_name(sheet_of, settings, lines):
     titles = [axes.get_title().partition("\n")[0] for axes in panels]
     assert titles == [f"CIFAR-100, m{n}" for n in range(settings)]
     assert len({round(axes.get_position().y0, 2) for axes in panels}) == lines
+
+
+def test_a_name_with_an_option_stays_clear_of_the_panel_beside_it(sheet_of):
+    sheet = sheet_of(settings=4, act="carelu(alpha=0)")
+    sheet.canvas.draw()
+    *_, left, right = sheet.axes
+    labels = [label.get_window_extent() for label in right.get_yticklabels()]
+    assert [label.get_text().split("\n")[0] for label in right.get_yticklabels()] == ["CAReLU"]
+    assert min(label.x0 for label in labels) > left.get_window_extent().x1
 
 
 def bar_of(axes):
