@@ -7,7 +7,7 @@ from statistics import fmean
 
 from experiments.analysis.comparison import values_by_seed
 from experiments.analysis.evidence import read_evidence
-from experiments.analysis.findings import Headline, findings_of, headlines, of_subjects
+from experiments.analysis.findings import Finding, Headline, findings_of, headlines, of_subjects
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import ABSENT, fixed, plural, with_deviation
 from experiments.analysis.option_curves import curves_over
@@ -71,7 +71,10 @@ def results_block(
     ]
     sentences = "\n".join(f"- **{each.setting.model_label}**: {finding_sentence(each, BASELINE)}" for each in about)
     return "\n\n".join(
-        filter(None, [_overview(compared, tables), sentences, *(_of_option(root, each) for each in studies)])
+        filter(
+            None,
+            [_in_short(about), _overview(compared, tables), sentences, *(_of_option(root, each) for each in studies)],
+        )
     )
 
 
@@ -86,6 +89,32 @@ def with_results(page: str, block: str) -> str:
     if not begin or not end or page.count(BEGIN) + page.count(END) != 2:
         raise BadInput(f"the page needs one line {BEGIN} and, below it, one line {END}; the results go between them")
     return f"{before}{BEGIN}\n{block}\n{END}{after}"
+
+
+def _in_short(about: Sequence[Finding]) -> str:
+    """A sentence on each activation: in how many settings it has which verdict; none where there is no activation."""
+    of_act: dict[str, list[Finding]] = {}
+    for each in about:
+        of_act.setdefault(each.entry.act, []).append(each)
+    sentences = [
+        f"{activation_name(act)} against {activation_name(BASELINE)} in {plural(len(found), 'setting')}: "
+        f"{_verdicts(found)}."
+        for act, found in of_act.items()
+    ]
+    return f"**In short.** {' '.join(sentences)}" if sentences else ""
+
+
+def _verdicts(findings: Sequence[Finding]) -> str:
+    """Like "0 better, 1 worse (espcn on BSDS300), 1 undecided (bert on SNLI)"."""
+    named: dict[str, list[str]] = {word: [] for word in ("better", "worse", "equivalent", "undecided", "no verdict")}
+    for each in findings:
+        word = each.entry.verdict.word if each.entry.verdict else "no verdict"
+        named[word].append(f"{each.setting.model} on {data_name(replace(each.setting, overrides='{}'))}")
+    return ", ".join(
+        f"{len(names)} {word}" + (f" ({', '.join(names)})" if names else "")
+        for word, names in named.items()
+        if names or word == "better"
+    )
 
 
 def _overview(compared: Sequence[Headline], tables: str) -> str:

@@ -27,8 +27,25 @@ def test_a_setting_has_a_row_with_a_verdict_for_each_activation_and_a_sentence_o
     assert cells[2] == "**better: +0.90 (+0.64 to +1.16), n = 5**"
     assert cells[3].startswith("undecided: +0.04 (") and cells[4].startswith("worse: −0.90 (")
     assert "[CIFAR-100](results/tables/cifar100.md)" in block
+    assert block.startswith("**In short.** CAReLU against ReLU in 1 setting: 1 better (resnet18-w16 on CIFAR-100).\n\n")
     (sentence,) = (line for line in block.splitlines() if " vs " in line)
     assert sentence.startswith("- **resnet18-w16**: CAReLU vs ReLU on CIFAR-100") and sentence.endswith("better.")
+
+
+def test_its_first_sentence_counts_the_verdicts_of_each_activation_over_the_settings(tmp_path):
+    rows = []
+    for model, gain in (("m1", -2.0), ("m2", 0.0), ("m3", 2.0), ("m4", -2.0)):
+        rows += [row("relu", seed, 40.0, model=model) for seed in range(6)]
+        rows += [row("carelu", seed, 40.0 + gain + 0.01 * seed, model=model) for seed in range(6)]
+    rows += [row("gelu", seed, 40.0 + 9 * (-1) ** seed, model="m1") for seed in range(6)]
+    rows += [row("gelu", 0, 41.0, model="m2")]
+    write(tmp_path / "ledger.csv", rows)
+    first, *_ = results_block(tmp_path, "ledger.csv").splitlines()
+    assert first == (
+        "**In short.** CAReLU against ReLU in 4 settings: 1 better (m3 on CIFAR-100), 2 worse (m1 on CIFAR-100, m4 on "
+        "CIFAR-100), 1 equivalent (m2 on CIFAR-100). GELU against ReLU in 2 settings: 0 better, 2 undecided (m1 on "
+        "CIFAR-100, m2 on CIFAR-100)."
+    )
 
 
 def test_what_departs_is_named_where_two_settings_would_be_called_alike(tmp_path):
