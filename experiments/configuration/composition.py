@@ -13,12 +13,14 @@ import warnings
 from pathlib import Path
 
 import hydra
+import yaml
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel
 
 from experiments.configuration.plugins import installed_folders
@@ -139,19 +141,26 @@ def option_file(group: str, option: str) -> Path:
 
 
 def activation_files(name: str) -> dict[str, dict[str, object]]:
-    """The options of `act` that choose the activation `name` → the options of it that they set; `name` itself first."""
+    """The options of `act` that choose the activation `name` → the options of it that they set; `name` itself first.
+
+    A file that cannot be read is left out, as it may be one that no run asks for.
+    """
     found = {}
     for word in sorted(options_of("act"), key=lambda word: (word != name, word)):
         file = option_file("act", word)
         content = _content(file, file.stat().st_mtime_ns)
         if content.get("name") == name:
-            found[word] = content.get("options") or {}
+            options = content.get("options")
+            found[word] = options if isinstance(options, dict) else {}
     return found
 
 
 @functools.cache
 def _content(file: Path, _changed: int) -> dict[str, object]:
-    content = OmegaConf.to_container(OmegaConf.load(file))
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(file))  # it reads 1e-6 as a number, as Hydra does
+    except (OSError, UnicodeError, yaml.YAMLError, OmegaConfBaseException):
+        return {}
     return content if isinstance(content, dict) else {}
 
 

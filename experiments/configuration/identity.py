@@ -111,8 +111,8 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str], data_fingerprint
     """
     config = validate(cfg)
     names = {"task": config.task.name, "act": config.act.name, "recipe": config.recipe}
-    word = word_of(config.act.name, config.act.options)
-    words = [f"{group}={name}" for group, name in {**names, **_chosen(choices, "data", "model"), "act": word}.items()]
+    act = word_of(config.act.name, config.act.options)
+    words = [f"{group}={name}" for group, name in {**names, **_chosen(choices, "data", "model"), "act": act}.items()]
     usual, usual_choices = compose(words)
     swapped = {group: choices[group] for group in ("optim", "trainer") if choices[group] != usual_choices[group]}
     words += [f"{group}={word}" for group, word in swapped.items()]
@@ -138,7 +138,7 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str], data_fingerprint
         model=config.model.name,
         data=config.data.name,
         seed=config.seed,
-        overrides={**swapped, **_options_set_by(word, config.act.name), **shown},
+        overrides={**swapped, **_options_set_by(act, config.act.name), **shown},
         config_hash=config_hash,
         run_id=f"{'-'.join((names['task'], names['recipe'], names['act']))}-s{config.seed}-{config_hash}",
         command=shlex.join(["python", "run.py", *words, *(f"{k}={literal(value)}" for k, value in settings.items())]),

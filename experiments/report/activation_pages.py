@@ -12,8 +12,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
 from carelu import activation_names, activation_options, create_activation
 from experiments.configuration import composition
 from experiments.report.figures.activation import activation_plot
@@ -82,14 +80,12 @@ class Cost:
 
 
 def choices(name: str) -> list[Choice]:
-    """The files of configs/act that choose the activation `name`, the one of that name first."""
+    """The options of `act` that choose the activation `name`, the one of that name first."""
     found = []
-    for file in sorted(composition.CONFIG_DIR.glob("act/*.yaml"), key=lambda file: (file.stem != name, file.stem)):
-        text = file.read_text(encoding="utf-8")
-        content = OmegaConf.to_container(OmegaConf.create(text))
-        if content["name"] == name:
-            comments = dict(re.findall(r"^  (\w+):.*?# (.+)$", text, re.MULTILINE))
-            found.append(Choice(file.stem, composition.options_of("act")[file.stem], content["options"], comments))
+    for word, options in composition.activation_files(name).items():
+        text = composition.option_file("act", word).read_text(encoding="utf-8")
+        comments = dict(re.findall(r"^  (\w+):.*?# (.+)$", text, re.MULTILINE))
+        found.append(Choice(word, composition.options_of("act")[word], options, comments))
     return found
 
 

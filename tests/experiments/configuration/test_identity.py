@@ -118,9 +118,11 @@ def test_an_option_of_act_may_have_a_tuned_value_of_its_own_and_is_one_run_howev
 
 def test_the_options_of_an_activation_are_found_by_the_name_in_their_files_its_own_file_first(monkeypatch, tmp_path):
     (tmp_path / "act").mkdir()
-    text = (CONFIG_DIR / "act" / "carelu.yaml").read_text(encoding="utf-8")
+    text = (CONFIG_DIR / "act" / "carelu.yaml").read_text(encoding="utf-8").replace("1.0e-06", "1e-6")
     (tmp_path / "act" / "a_copy.yaml").write_text(text)
     (tmp_path / "act" / "carelu_not.yaml").write_text("name: prelu\noptions:\n  init: 0.25\n")
+    (tmp_path / "act" / "broken.yaml").write_text("name: carelu\noptions: [1\n")
+    (tmp_path / "act" / "prelu_odd.yaml").write_text("name: prelu\noptions: 3\n")
     monkeypatch.setenv(FOLDERS_VARIABLE, str(tmp_path))
     assert list(activation_files("carelu")) == ["carelu", "a_copy", "carelu_relu_start", "carelu_sign"]
     assert activation_files("relu") == {"relu": {}}
