@@ -214,7 +214,7 @@ def test_tuning_gives_every_activation_the_same_learning_rates_and_judges_on_hel
     for job in check_command(["-m", f"+experiment=tuning_{task}"]).jobs:
         words = dict(word.split("=") for word in job if not word.startswith("+"))
         rates.setdefault((words.get("model"), words["act"]), []).append(float(words["optim.optimizer.lr"]))
-    assert {act for _, act in rates} == {"relu", "carelu", "gelu", "prelu", "swish"}
+    assert {act for _, act in rates} == {"relu", "carelu", "carelu_relu_start", "gelu", "prelu", "swish"}
     (grid,) = {tuple(each) for each in rates.values()}
     assert len(set(grid)) == 3
     tuned = runs_of(f"+experiment=tuning_{task}", "act=relu", f"optim.optimizer.lr={grid[0]}")
