@@ -8,8 +8,7 @@ from omegaconf import OmegaConf
 
 from experiments.analysis.runs import Run
 from experiments.analysis.tuning import OWN, Tuning
-from experiments.configuration.composition import activation_files
-from experiments.configuration.identity import as_recorded, word_of
+from experiments.configuration.identity import word_of
 from experiments.errors import BadInput
 
 
@@ -48,14 +47,9 @@ def tuned_recipes(tuning: Tuning, recipe: str, ledger: str) -> Mapping[PurePosix
 
 
 def _act_of(tuning: Tuning, run: Run) -> str | None:
-    """The option of `act` that gives the activation of a run its options; None where there is none."""
+    """The option of `act` that gives the activation of a run its options, its name where they are not published."""
     config = tuning.evidence.config_of(run)
-    if config is None:  # not published
-        return run.act_name
-    options = config["act"]["options"]
-    word = word_of(run.act_name, options)
-    given = activation_files(run.act_name).get(word)
-    return word if given is not None and as_recorded(given) == as_recorded(options) else None
+    return run.act_name if config is None else word_of(run.act_name, config["act"]["options"])
 
 
 def _content(key: str, value: str, data: str, ledger: str) -> str:

@@ -111,7 +111,7 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str], data_fingerprint
     """
     config = validate(cfg)
     names = {"task": config.task.name, "act": config.act.name, "recipe": config.recipe}
-    act = word_of(config.act.name, config.act.options)
+    act = word_of(config.act.name, config.act.options) or config.act.name
     words = [f"{group}={name}" for group, name in {**names, **_chosen(choices, "data", "model"), "act": act}.items()]
     usual, usual_choices = compose(words)
     swapped = {group: choices[group] for group in ("optim", "trainer") if choices[group] != usual_choices[group]}
@@ -156,20 +156,15 @@ def identify(cfg: DictConfig | Config, choices: dict[str, str], data_fingerprint
     )
 
 
-def word_of(activation: str, options: Mapping[str, object]) -> str:
-    """The option of `act` that gives an activation these options, for which a recipe may have a value of its own.
-
-    It is the name of the activation where no other gives exactly these.
-    """
+def word_of(activation: str, options: Mapping[str, object]) -> str | None:
+    """The option of `act` that gives an activation exactly these options, or None; a recipe may have a value for it."""
     wanted = as_recorded(options)
     files = activation_files(activation).items()
-    return next((word for word, given in files if as_recorded(given) == wanted), activation)
+    return next((word for word, given in files if as_recorded(given) == wanted), None)
 
 
 def _options_set_by(word: str, activation: str) -> dict[str, object]:
     """The options of an activation that the option `word` of `act` sets unlike the file of its name."""
-    if word == activation:
-        return {}
     files = activation_files(activation)
     usual, given = (as_recorded(files.get(each, {})) for each in (activation, word))
     return {f"act.options.{key}": value for key, value in given.items() if key not in usual or usual[key] != value}

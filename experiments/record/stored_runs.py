@@ -192,7 +192,7 @@ def named(runs: Sequence[StoredRun], name: str) -> StoredRun:
     """
     folder = Path(name).resolve()
     for run in runs:
-        if run.run_id == name or (run.folder is not None and run.folder.resolve() == folder):
+        if run.folder is not None and run.folder.resolve() == folder:
             return run
     meant = run_id_named(name, [run.run_id for run in runs], "all of them: python scripts/runs.py list")
     return next(run for run in runs if run.run_id == meant)

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
+from typing import get_args
 
-from experiments.analysis.comparison import values_by_seed
+from experiments.analysis.comparison import Entry, values_by_seed
 from experiments.analysis.evidence import read_evidence
 from experiments.analysis.findings import Finding, Headline, findings_of, headlines, of_subjects
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import ABSENT, fixed, plural, with_deviation
 from experiments.analysis.option_curves import curves_over
 from experiments.analysis.runs import activations_of
+from experiments.analysis.verdict import Word
 from experiments.errors import BadInput
 from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.rendering import markdown_grid
@@ -26,6 +28,7 @@ from experiments.report.table import RESULT, Cell, Column, simple_table
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 """The generated block is between these two lines."""
 BASELINE = "relu"
+_NO_VERDICT = "no verdict"
 
 
 @dataclass(frozen=True)
@@ -106,15 +109,18 @@ def _in_short(about: Sequence[Finding]) -> str:
 
 def _verdicts(findings: Sequence[Finding]) -> str:
     """Like "0 better, 1 worse (espcn on BSDS300), 1 undecided (bert on SNLI)"."""
-    named: dict[str, list[str]] = {word: [] for word in ("better", "worse", "equivalent", "undecided", "no verdict")}
+    named: dict[str, list[str]] = {word: [] for word in (*get_args(Word), _NO_VERDICT)}
     for each in findings:
-        word = each.entry.verdict.word if each.entry.verdict else "no verdict"
-        named[word].append(f"{each.setting.model} on {data_name(replace(each.setting, overrides='{}'))}")
+        named[_word(each.entry)].append(f"{each.setting.model} on {data_name(replace(each.setting, overrides='{}'))}")
     return ", ".join(
         f"{len(names)} {word}" + (f" ({', '.join(names)})" if names else "")
         for word, names in named.items()
         if names or word == "better"
     )
+
+
+def _word(entry: Entry) -> str:
+    return entry.verdict.word if entry.verdict else _NO_VERDICT
 
 
 def _overview(compared: Sequence[Headline], tables: str) -> str:
@@ -162,8 +168,9 @@ def _difference(compared: Headline, act: str) -> Cell:
     entry = next((entry for entry in compared.entries if entry.act == act), None)
     if entry is None or not entry.differences:
         return Cell(ABSENT)
-    word = entry.verdict.word if entry.verdict else "no verdict"
-    return Cell(f"{word}: {difference_cell(entry, compared.metric)}, n = {len(entry.differences)}", bold=entry.better)
+    return Cell(
+        f"{_word(entry)}: {difference_cell(entry, compared.metric)}, n = {len(entry.differences)}", bold=entry.better
+    )
 
 
 def _of_option(root: Path, study: OptionStudy) -> str:
