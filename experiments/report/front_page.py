@@ -1,6 +1,6 @@
 """The results on the front page: a table of all settings, sentences on its subjects, and those of each study."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -12,7 +12,7 @@ from experiments.analysis.findings import Finding, Headline, findings_of, headli
 from experiments.analysis.metrics import describe_metric
 from experiments.analysis.numbers import ABSENT, fixed, plural, with_deviation
 from experiments.analysis.option_curves import curves_over
-from experiments.analysis.runs import activations_of
+from experiments.analysis.runs import Setting, activations_of
 from experiments.analysis.verdict import Word
 from experiments.errors import BadInput
 from experiments.report.names import activation_name, data_name, task_name
@@ -76,7 +76,12 @@ def results_block(
     return "\n\n".join(
         filter(
             None,
-            [_in_short(about), _overview(compared, tables), sentences, *(_of_option(root, each) for each in studies)],
+            [
+                _in_short(about, names := _names(compared)),
+                _overview(compared, names, tables),
+                sentences,
+                *(_of_option(root, each) for each in studies),
+            ],
         )
     )
 
@@ -94,28 +99,28 @@ def with_results(page: str, block: str) -> str:
     return f"{before}{BEGIN}\n{block}\n{END}{after}"
 
 
-def _in_short(about: Sequence[Finding]) -> str:
+def _in_short(about: Sequence[Finding], names: Mapping[Setting, str]) -> str:
     """A sentence on each activation: in how many settings it has which verdict; none where there is no activation."""
     of_act: dict[str, list[Finding]] = {}
     for each in about:
         of_act.setdefault(each.entry.act, []).append(each)
     sentences = [
         f"{activation_name(act)} against {activation_name(BASELINE)} in {plural(len(found), 'setting')}: "
-        f"{_verdicts(found)}."
+        f"{_verdicts(found, names)}."
         for act, found in of_act.items()
     ]
     return f"**In short.** {' '.join(sentences)}" if sentences else ""
 
 
-def _verdicts(findings: Sequence[Finding]) -> str:
+def _verdicts(findings: Sequence[Finding], names: Mapping[Setting, str]) -> str:
     """Like "0 better, 1 worse (espcn on BSDS300), 1 undecided (bert on SNLI)"."""
     named: dict[str, list[str]] = {word: [] for word in (*get_args(Word), _NO_VERDICT)}
     for each in findings:
-        named[_word(each.entry)].append(f"{each.setting.model} on {data_name(replace(each.setting, overrides='{}'))}")
+        named[_word(each.entry)].append(names[each.setting])
     return ", ".join(
-        f"{len(names)} {word}" + (f" ({', '.join(names)})" if names else "")
-        for word, names in named.items()
-        if names or word == "better"
+        f"{len(settings)} {word}" + (f" ({', '.join(settings)})" if settings else "")
+        for word, settings in named.items()
+        if settings or word == "better"
     )
 
 
@@ -123,7 +128,7 @@ def _word(entry: Entry) -> str:
     return entry.verdict.word if entry.verdict else _NO_VERDICT
 
 
-def _overview(compared: Sequence[Headline], tables: str) -> str:
+def _overview(compared: Sequence[Headline], names: Mapping[Setting, str], tables: str) -> str:
     """A table with a row per setting and a column per activation, and the links to the whole tables."""
     acts = activations_of([run for each in compared for entry in each.entries for run in entry.runs], BASELINE)[1:]
     columns = [
@@ -132,8 +137,8 @@ def _overview(compared: Sequence[Headline], tables: str) -> str:
         *(Column(act, activation_name(act), (RESULT,), numeric=False) for act in acts),
     ]
     rows = [
-        [name, _level(each), *(_difference(each, act) for act in acts)]
-        for name, each in zip(_names(compared), compared, strict=True)
+        [f"{names[each.setting]}: {each.metric.heading}", _level(each), *(_difference(each, act) for act in acts)]
+        for each in compared
     ]
     links = dict.fromkeys(f"[{task_name(each.setting.task)}]({tables}/{each.setting.task}.md)" for each in compared)
     return "\n\n".join(
@@ -145,18 +150,16 @@ def _overview(compared: Sequence[Headline], tables: str) -> str:
     )
 
 
-def _names(compared: Sequence[Headline]) -> list[str]:
-    """Data, model and metric; the recipe and all that departs, only where two settings would be called alike."""
-    plain = [replace(each.setting, overrides="{}") for each in compared]
-    short = [f"{data_name(setting)}, {setting.model}" for setting in plain]
-    whole = [
-        f"{data_name(each.setting)}, {each.setting.model_label}, recipe {each.setting.recipe_label}"
-        for each in compared
-    ]
-    return [
-        f"{brief if short.count(brief) == 1 else full}: {each.metric.heading}"
-        for brief, full, each in zip(short, whole, compared, strict=True)
-    ]
+def _names(compared: Sequence[Headline]) -> dict[Setting, str]:
+    """Model and data of each setting; the recipe and all that departs, only where two would be called alike."""
+    settings = [each.setting for each in compared]
+    short = [f"{each.model} on {data_name(replace(each, overrides='{}'))}" for each in settings]
+    return {
+        each: brief
+        if short.count(brief) == 1
+        else f"{each.model_label} on {data_name(each)} with recipe {each.recipe_label}"
+        for brief, each in zip(short, settings, strict=True)
+    }
 
 
 def _level(compared: Headline) -> str:

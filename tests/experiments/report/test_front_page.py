@@ -22,7 +22,7 @@ def test_a_setting_has_a_row_with_a_verdict_for_each_activation_and_a_sentence_o
     block = results_block(tmp_path, "results/ledger.csv", subjects=("carelu",))
     head, _, cells = (line.split(" | ") for line in block.splitlines() if line.startswith("|"))
     assert head[1:] == ["ReLU", "CAReLU", "ELU", "GELU |"]
-    assert cells[0] == "| CIFAR-100, resnet18-w16: top-1 accuracy, %" and cells[1] == "42.00 ± 1.58"
+    assert cells[0] == "| resnet18-w16 on CIFAR-100: top-1 accuracy, %" and cells[1] == "42.00 ± 1.58"
     # sd 0.0707; with three comparisons the half-width at 5 pairs is 8.2 standard errors.
     assert cells[2] == "**better: +0.90 (+0.64 to +1.16), n = 5**"
     assert cells[3].startswith("undecided: +0.04 (") and cells[4].startswith("worse: −0.90 (")
@@ -59,12 +59,17 @@ def test_what_departs_is_named_where_two_settings_would_be_called_alike(tmp_path
         )
     ]
     write(tmp_path / "ledger.csv", rows)
-    _, _, *settings = [line for line in results_block(tmp_path, "ledger.csv").splitlines() if line.startswith("|")]
+    first, *lines = results_block(tmp_path, "ledger.csv").splitlines()
+    _, _, *settings = [line for line in lines if line.startswith("|")]
     assert [line.split(" | ")[0].partition(":")[0] for line in settings] == [
-        "| CIFAR-100 (held_out=9), resnet18-w16, recipe medium",
-        "| CIFAR-100, resnet18-w16, recipe small",
-        "| text, bert",
+        "| resnet18-w16 on CIFAR-100 (held_out=9) with recipe medium",
+        "| resnet18-w16 on CIFAR-100 with recipe small",
+        "| bert on text",
     ]
+    assert first == (
+        "**In short.** GELU against ReLU in 3 settings: 0 better, 3 undecided (resnet18-w16 on CIFAR-100 (held_out=9) "
+        "with recipe medium, resnet18-w16 on CIFAR-100 with recipe small, bert on text)."
+    )
 
 
 def test_an_activation_without_a_pair_has_a_dash_and_a_setting_without_one_no_row(tmp_path):
