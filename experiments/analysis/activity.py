@@ -13,7 +13,7 @@ CONSTANT_SCALE = 0.02
 """Spread of the scale, as a share of its mean, below which it counts as constant.
 
 A factor that varies by 2 % moves the output by 2 % of its norm. Activations whose scale spread by up to 1.8 %, with no
-input whose negative side won, never differed from ReLU by more than two seeds do.
+input with a negative scale, never differed from ReLU by more than two seeds do.
 """
 
 LIKE_RELU = 0.005
@@ -24,7 +24,7 @@ of order 1 (18 %) and Leaky ReLU with slope 0.01 (about 1 %) are above.
 """
 
 RARELY_FLIPPED = 0.001
-"""Share of inputs whose negative side wins below which it counts as none: the least that three digits of % show."""
+"""Share of inputs with a negative scale below which it counts as none: the least that three digits of % show."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Activity:
 
     Args:
         scale_spread: standard deviation of the scale over inputs, over its mean; median over the layers.
-        flipped: share of the inputs whose negative side wins; mean over the layers.
+        flipped: share of the inputs with a negative scale; mean over the layers.
         response_distance: ‖f(z) − relu(z)‖ / ‖relu(z)‖ over the pre-activations z; median over the layers.
     """
 
@@ -48,7 +48,7 @@ class Activity:
 
     @property
     def flips(self) -> bool:
-        """Whether the negative side wins for a number of inputs worth naming."""
+        """Whether the scale is negative for a number of inputs worth naming."""
         return self.flipped is not None and self.flipped >= RARELY_FLIPPED
 
     @property

@@ -22,6 +22,7 @@ from experiments.report.sentences import (
     curve_words,
     difference_cell,
     finding_sentence,
+    tally,
 )
 from experiments.report.table import RESULT, Cell, Column, simple_table
 
@@ -67,17 +68,14 @@ def results_block(
     if not compared:
         raise BadInput(f"{comparison} has no activation that shares a seed with {BASELINE} in the same setting")
     tables = (Path(comparison).parent / "tables").as_posix()
-    about = [
-        finding
-        for each in compared
-        for finding in of_subjects(findings_of(each.setting, each.metric, each.entries), subjects)
-    ]
+    found = [finding for each in compared for finding in findings_of(each.setting, each.metric, each.entries)]
+    about = of_subjects(found, subjects)
     sentences = "\n".join(f"- **{each.setting.model_label}**: {finding_sentence(each, BASELINE)}" for each in about)
     return "\n\n".join(
         filter(
             None,
             [
-                _in_short(about, names := _names(compared)),
+                _in_short(found, about, names := _names(compared)),
                 _overview(compared, names, tables),
                 sentences,
                 *(_of_option(root, each) for each in studies),
@@ -99,17 +97,36 @@ def with_results(page: str, block: str) -> str:
     return f"{before}{BEGIN}\n{block}\n{END}{after}"
 
 
-def _in_short(about: Sequence[Finding], names: Mapping[Setting, str]) -> str:
-    """A sentence on each activation: in how many settings it has which verdict; none where there is no activation."""
+def _in_short(found: Sequence[Finding], about: Sequence[Finding], names: Mapping[Setting, str]) -> str:
+    """A sentence on each activation of `about`, in how many settings it has which verdict, and one on all others."""
     of_act: dict[str, list[Finding]] = {}
     for each in about:
         of_act.setdefault(each.entry.act, []).append(each)
-    sentences = [
-        f"{activation_name(act)} against {activation_name(BASELINE)} in {plural(len(found), 'setting')}: "
-        f"{_verdicts(found, names)}."
-        for act, found in of_act.items()
+    base = activation_name(BASELINE)
+    said = [
+        f"{activation_name(act)} against {base} in {plural(len(own), 'setting')}: {_verdicts(own, names)}."
+        f"{_where_it_competed(own, names)}"
+        for act, own in of_act.items()
     ]
-    return f"**In short.** {' '.join(sentences)}" if sentences else ""
+    others = [each for each in found if each not in about]
+    if others:
+        acts = ", ".join(activation_name(act) for act in dict.fromkeys(each.entry.act for each in others))
+        said.append(f"{acts} against {base}, {plural(len(others), 'comparison')}: {tally(others)}.")
+    return f"**In short.** {' '.join(said)}" if about else ""
+
+
+def _where_it_competed(own: Sequence[Finding], names: Mapping[Setting, str]) -> str:
+    """Where the scale of an activation depended on its input; empty where no scale is recorded."""
+    recorded = [each for each in own if each.entry.activity.scale_spread is not None]
+    if not recorded:
+        return ""
+    acted = [names[each.setting] for each in recorded if not each.entry.activity.constant_scale]
+    where = f" ({', '.join(acted)})" if 0 < len(acted) < len(recorded) else ""
+    constant = "; elsewhere at least half of its layers acted as ReLU times a constant"
+    return (
+        f" Its scale depended on the input in {len(acted)} of {len(recorded)}{where}"
+        f"{constant if len(acted) < len(recorded) else ''}."
+    )
 
 
 def _verdicts(findings: Sequence[Finding], names: Mapping[Setting, str]) -> str:

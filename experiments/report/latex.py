@@ -2,6 +2,7 @@
 
 import unicodedata
 
+from experiments.report.rendering import RUNS_OF
 from experiments.report.table import RESULT, STATISTICS, Block, Cell, Table
 
 _WRITTEN = {
@@ -45,7 +46,7 @@ def to_latex(table: Table) -> str:
     head = [
         f"% {table.title}",
         *(f"% Made by: {command}" for command in own),
-        *(["% from the runs of:"] if runs else []),
+        *([f"% {RUNS_OF}:"] if runs else []),
         *(f"%   {command}" for command in runs),
         "% Needs \\usepackage{booktabs,graphicx}.",
     ]

@@ -51,7 +51,7 @@ def activity_legend(recorded: Sequence[str]) -> tuple[str, ...]:
     """One sentence on the columns that are printed."""
     meanings = {
         "scale_spread": "scale spread, the standard deviation of the scale over inputs in % of its mean",
-        "flipped": "flipped, the share of the inputs whose negative side wins",
+        "flipped": "flipped, the share of the inputs with a negative scale",
         "response_distance": "distance from ReLU, the norm of f(z) − ReLU(z) in % of that of ReLU(z), "
         "over all pre-activations z",
     }

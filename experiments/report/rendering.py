@@ -25,6 +25,10 @@ def write_tables(tables: list[Table], folder: Path) -> list[Path]:
     )
 
 
+RUNS_OF = "from the runs of (at the commits named above; a default may have changed since)"
+"""The heading of the commands of the runs."""
+
+
 def to_csv(table: Table) -> str:
     """Every raw value under one header row."""
     return records_to_csv([table.columns[place].key for place in table.places(CSV)], table.records())
@@ -52,7 +56,7 @@ def to_markdown(table: Table) -> str:
     if table.notes:
         parts += ["## How to read it", "\n".join(f"- {_escaped(note)}" for note in table.notes)]
     own, runs = table.commands[:1], table.commands[1:]
-    for what, commands in (("Made by", own), ("from the runs of", runs)):
+    for what, commands in (("Made by", own), (RUNS_OF, runs)):
         parts += [what, "```bash\n" + "\n".join(commands) + "\n```"] if commands else []
     return "\n\n".join(filter(None, parts)) + "\n"
 

@@ -80,7 +80,7 @@ def activity_sentence(activity: Activity) -> str:
     scale = f"its scale varied by {percent(activity.scale_spread)} % over inputs in the median layer"
     if activity.constant_scale:
         return _sentence(f"{scale}, so at least half of its layers acted as ReLU times a constant")
-    flipped = "" if activity.flipped is None else f"; the negative side won for {percent(activity.flipped)} % of them"
+    flipped = "" if activity.flipped is None else f"; it was negative for {percent(activity.flipped)} % of them"
     return _sentence(f"{scale}{flipped}")
 
 
@@ -169,6 +169,12 @@ def summary(found: Sequence[Finding], baseline: str, subjects: Sequence[str] = (
     return " ".join([*said, *([_of_all(found, base)] if not said or len(about) < len(found) else [])])
 
 
+def tally(found: Sequence[Finding]) -> str:
+    """How many have each verdict: `1 better, 2 undecided`."""
+    counts = Counter(map(_word, found))
+    return ", ".join(f"{counts[word]} {word}" for word in (*_WORDS, _NO_VERDICT) if counts[word])
+
+
 def _of_subject(about: Sequence[Finding], subject: str, baseline: str) -> str:
     name, base = activation_name(subject), activation_name(baseline)
     if not about:
@@ -185,13 +191,13 @@ def _of_variants(found: Sequence[Finding], baseline: str) -> str:
     count = len({finding.entry.act for finding in found})
     often = "" if count == len(found) else f", {len(found)} comparisons"
     return (
-        f"{plural(count, 'variant')} of {activation_name(baseline)} compared with the default{often}: {_tally(found)}."
+        f"{plural(count, 'variant')} of {activation_name(baseline)} compared with the default{often}: {tally(found)}."
     )
 
 
 def _of_one(found: Sequence[Finding], name: str, base: str) -> str:
     if len(found) > 1:
-        return f"{name} compared with {base} {len(found)} times: {_tally(found)}."
+        return f"{name} compared with {base} {len(found)} times: {tally(found)}."
     said = {
         "better": f"{name} is better than {base}.",
         "worse": f"{name} is worse than {base}.",
@@ -205,13 +211,9 @@ def _of_one(found: Sequence[Finding], name: str, base: str) -> str:
 def _of_all(found: Sequence[Finding], base: str) -> str:
     if len(found) == 1:
         return _of_one(found, activation_name(found[0].entry.act), base)
-    return f"All {len(found)} comparisons with {base}: {_tally(found)}."
-
-
-def _tally(found: Sequence[Finding]) -> str:
-    """How many have each verdict: `1 better, 2 undecided`."""
-    counts = Counter(map(_word, found))
-    return ", ".join(f"{counts[word]} {word}" for word in (*_WORDS, _NO_VERDICT) if counts[word])
+    again = len(found) - len({(finding.setting, finding.entry.act) for finding in found})
+    further = f", {again} of them by the same runs on further test sets" if again else ""
+    return f"All {len(found)} comparisons with {base}{further}: {tally(found)}."
 
 
 def _word(finding: Finding) -> str:

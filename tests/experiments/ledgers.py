@@ -10,7 +10,9 @@ import yaml
 
 from experiments.analysis.evidence import read_evidence
 from experiments.configuration.composition import literal
+from experiments.record.publication import published
 from experiments.record.row import COLUMNS, to_text
+from experiments.record.run_directory import CONFIG
 from experiments.report.table import CSV, RESULT, Block, Cell, Column, Table
 from experiments.report.tables import build_tables
 
@@ -93,6 +95,13 @@ def write(file, rows):
         writer.writeheader()
         writer.writerows({column: to_text(value) for column, value in each.items()} for each in rows)
     return file
+
+
+def write_config(ledger, run_id, text):
+    """Publishes `text`, YAML, as the configuration of a run beside its ledger."""
+    file = published(ledger, CONFIG, run_id)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
 
 
 def grid(acts, seeds, tasks=("cifar100",), effects=None, generator_seed=0, **fields):

@@ -16,7 +16,7 @@ MEASURED = frozenset(
 _SPREAD = "spread of the scale over inputs, % of its mean"
 _NAMES = {
     "scale": "mean scale",
-    "flipped": "part of the inputs in which the negative side wins",
+    "flipped": "part of the inputs with a negative scale",
     "share": "share p of the positive side",
 }
 _NORMS = {

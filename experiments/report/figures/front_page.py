@@ -1,7 +1,7 @@
 """The picture of the front page: how activations respond, and their differences to ReLU in each setting of a ledger."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,25 +10,25 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Sheet
+from torch import nn
 
-from carelu import CAReLU, activation_names, create_activation
-from carelu.functional import carelu
+from carelu import CAReLU
+from carelu.plotting import Curve, at_share
 from experiments.analysis.comparison import Entry
 from experiments.analysis.evidence import read_evidence
 from experiments.analysis.findings import Headline, headlines
 from experiments.analysis.metrics import difference_unit
 from experiments.errors import BadInput
 from experiments.report.figures.differences import draw_differences
+from experiments.report.figures.response import competes, started
 from experiments.report.figures.style import RC, Look, looks
 from experiments.report.names import activation_name, data_name
 
-_Z = torch.linspace(-3, 3, 241)
+_Z = torch.linspace(-3, 3, 241, dtype=torch.float64)
 _USUAL = ("relu", "prelu", "gelu", "swish")
 """The order of the usual ones; others follow in that of the settings."""
 _ABREAST = 4
 """The most panels of settings in one line."""
-_COMPETING = {"alpha": 2.0, "beta": -1.0, "gain": 1.5}
-"""A CAReLU whose scale depends on p (at its default start it is ReLU)."""
 
 
 def front_page(ledger: Path) -> dict[str, bytes]:
@@ -37,11 +37,13 @@ def front_page(ledger: Path) -> dict[str, bytes]:
     Raises:
         BadInput: the ledger cannot be read, or has no such setting.
     """
-    panels = [each for each in headlines(read_evidence(ledger)) if _paired(each)]
+    evidence = read_evidence(ledger)
+    panels = [each for each in headlines(evidence) if _paired(each)]
     if not panels:
         raise BadInput(f"{ledger} holds no comparison with two pairs or more; accepted: one of a sweep over seeds")
     acts = list(dict.fromkeys([panels[0].entries[0].act, *(entry.act for each in panels for entry in _paired(each))]))
     acts = [act for act in _USUAL if act in acts] + [act for act in acts if act not in _USUAL]
+    modules = {act: started(evidence, next(run for run in evidence.runs if run.act == act)) for act in acts}
     lines = 1 if len(panels) <= _ABREAST else 2
     with matplotlib.style.context(["default", RC]):
         columns, height = -(-len(panels) // lines), 3.1 * lines
@@ -59,7 +61,7 @@ def front_page(ledger: Path) -> dict[str, bytes]:
             hspace=0.5,
         )
         styles = looks(acts)
-        _responses(sheet.add_subplot(grid[:, 0]), acts, styles)
+        _responses(sheet.add_subplot(grid[:, 0]), modules, styles)
         for place, each in enumerate(panels):
             _differences(sheet.add_subplot(grid[place // columns, 1 + place % columns]), each, styles)
         return {suffix: _saved(sheet, suffix) for suffix in ("svg", "png")}
@@ -69,31 +71,26 @@ def _paired(compared: Headline) -> list[Entry]:
     return [entry for entry in compared.entries if len(entry.differences) > 1]
 
 
-def _responses(axes: Axes, acts: Sequence[str], styles: Mapping[str, Look]) -> None:
-    names = {act: act.partition("(")[0] for act in acts}
-    known = {act: create_activation(name) for act, name in names.items() if name in activation_names()}
-    competing = any(isinstance(module, CAReLU) for module in known.values())
-    with torch.no_grad():
-        for act, module in known.items():
-            if act not in activation_names() or isinstance(module, CAReLU):
-                continue
-            y = module(_Z)
-            axes.plot(
-                _Z.numpy(),
-                y.numpy(),
-                color=styles[act].colour,
-                linestyle=styles[act].line,
-                label=activation_name(act),
-                lw=1.2,
-            )
-        shares = ((1.0, "-", "positive"), (0.0, (0, (4, 1.5)), "negative")) if competing else ()
-        for share, line, winner in shares:
-            alpha, beta, gain = (torch.tensor(value) for value in _COMPETING.values())
-            y = carelu(_Z, alpha, beta, gain=gain.item(), share=torch.tensor(share))
-            axes.plot(_Z.numpy(), y.numpy(), color="#d35400", ls=line, lw=2, label=f"CAReLU, {winner} side wins")
+def _responses(axes: Axes, modules: Mapping[str, nn.Module | None], styles: Mapping[str, Look]) -> None:
+    """Each activation at the start of its runs, a competition at the two ends of the share p.
+
+    A CAReLU that starts as ReLU is not drawn, as it hides ReLU, and neither is what `started` gives no module for.
+    """
+    for act, module in modules.items():
+        name, colour = activation_name(act), styles[act].colour
+        if module is not None and competes(module):
+            for share, line in ((1.0, "-"), (0.0, (0, (4, 1.5)))):
+                _line(axes, at_share(module, share), color=colour, ls=line, lw=2, label=f"{name}, p = {share:g}")
+        elif module is not None and not isinstance(module, CAReLU):
+            _line(axes, module, color=colour, ls=styles[act].line, lw=1.2, label=name)
     axes.set(title="Response", xlabel="z", ylabel="y", xlim=(-3, 3), ylim=(-1, 5.6))
     columns = 1 if len(axes.lines) <= 3 else 2
     axes.legend(fontsize=8, frameon=False, loc="upper center", ncols=columns, handlelength=1.4, columnspacing=0.8)
+
+
+def _line(axes: Axes, curve: Curve, **look: object) -> None:
+    with torch.no_grad():
+        axes.plot(_Z.numpy(), curve(_Z).numpy(), **look)
 
 
 def _differences(axes: Axes, compared: Headline, styles: Mapping[str, Look]) -> None:

@@ -8,19 +8,20 @@ from carelu import CAReLU
 from experiments.report.figures.canvas import Figure
 from experiments.report.figures.response import (
     canvas_for,
+    competes,
     competition_text,
     draw_lines,
     lines_of_shares,
     of_values,
     start_text,
-    started,
+    started_modules,
 )
 from experiments.report.figures.style import RC
 from experiments.report.figures.subject import Subject
 from experiments.report.names import activation_name
 
 _EXAMPLE = {"alpha": 2.0, "beta": -1.0}
-"""A start at which the scale depends on p and can be negative; the default one has no competition."""
+"""A start at which the scale depends on p, shown where that of the runs has no competition."""
 _SHARES = {
     "energy": "p = Σ max(z, 0)² / Σ z²",
     "l1": "p = Σ max(z, 0) / Σ |z|",
@@ -37,12 +38,13 @@ class Opening:
 
 
 def opening(subject: Subject) -> Opening | None:
-    """A competition at an example, with its formula, where one is compared; else the responses of all shown.
+    """A competition with its formula, where one is compared; else the responses of all shown.
 
     None where the library has none of the activations.
     """
-    modules = {act: module for act in subject.acts() if (module := started(subject, act)) is not None}
+    modules = started_modules(subject)
     compared = [act for act, module in modules.items() if isinstance(module, CAReLU) and act != subject.baseline]
+    compared.sort(key=lambda act: not competes(modules[act]))
     with matplotlib.style.context(["default", RC]):
         if compared:
             return _of_competition(compared[0], modules[compared[0]])
@@ -51,15 +53,16 @@ def opening(subject: Subject) -> Opening | None:
 
 
 def _of_competition(act: str, module: CAReLU) -> Opening:
-    example = CAReLU(competition=module.competition, gain=module.gain, **_EXAMPLE).double()
-    lines = lines_of_shares(example)
+    competing = competes(module)
+    shown = module if competing else CAReLU(competition=module.competition, gain=module.gain, **_EXAMPLE).double()
+    lines = lines_of_shares(shown)
     drawn = canvas_for([line.label for line in lines], derivative=False)
     draw_lines(drawn, lines)
     name = activation_name(act)
     figure = drawn.figure(
         "opening",
         f"How {name} responds",
-        f"An example, at {start_text(example)}. {competition_text(example)}",
+        f"{'At the start of training' if competing else 'An example'}, {start_text(shown)}. {competition_text(shown)}",
         f"Line chart of y over z for {name} at shares p of the positive side from 0 to 1.",
     )
     return Opening(figure, (f"{activation_name('carelu')}(z) = ReLU(K tanh(α p + β) · z)", _SHARES[module.competition]))

@@ -56,8 +56,8 @@ def responses(subject: Subject) -> list[Figure]:
 
     Activations that cannot be imported, or that a line of values cannot be given to, have none; the caption names them.
     """
-    modules = {act: module for act in subject.acts() if (module := started(subject, act)) is not None}
-    competing = {act: module for act, module in modules.items() if _depends_on_share(module)}
+    modules = started_modules(subject)
+    competing = {act: module for act, module in modules.items() if competes(module)}
     alone = {act: module for act, module in modules.items() if act not in competing}
     missing = [act for act in subject.acts() if act not in modules]
     figures = [of_values(subject, alone, missing)] if alone else []
@@ -96,13 +96,19 @@ def start_text(module: CAReLU) -> str:
     return ", ".join(f"{name} = {fixed(value, 3).rstrip('0').rstrip('.')}" for name, value in values.items())
 
 
-def started(subject: Subject, act: str) -> nn.Module | None:
-    """The activation with the options of its runs, if its response to single values can be computed."""
-    run = next(run for run in subject.evidence.runs if run.act == act)
-    if not _is_registered(subject.evidence, run):
+def started_modules(subject: Subject) -> dict[str, nn.Module]:
+    """The activations shown, as `started`; without those of which that gives none."""
+    runs = {act: next(run for run in subject.evidence.runs if run.act == act) for act in subject.acts()}
+    found = {act: started(subject.evidence, run) for act, run in runs.items()}
+    return {act: module for act, module in found.items() if module is not None}
+
+
+def started(evidence: Evidence, run: Run) -> nn.Module | None:
+    """The activation with the options of its run, if its response to single values can be computed."""
+    if not _is_registered(evidence, run):
         return None
     try:
-        module = create_activation(run.act_name, **_options(run)).double()
+        module = create_activation(run.act_name, **_options(evidence, run)).double()
         with torch.no_grad():
             return module if isinstance(module, CAReLU) or module(_Z).shape == _Z.shape else None
     except Exception:  # an activation of someone's own may refuse a line of values in any way
@@ -113,7 +119,7 @@ def _is_registered(evidence: Evidence, run: Run) -> bool:
     """Whether the activation of a run is known, if need be after importing the module that its configuration names."""
     if run.act_name in activation_names():
         return True
-    package = ((evidence.config_of(run) or {}).get("act") or {}).get("package")
+    package = _act_config(evidence, run).get("package")
     try:
         importlib.import_module(package or "")
         own = type(create_activation(run.act_name))
@@ -122,12 +128,20 @@ def _is_registered(evidence: Evidence, run: Run) -> bool:
     return activation_hash(own) == run.activation_hash
 
 
-def _options(run: Run) -> dict[str, object]:
+def _act_config(evidence: Evidence, run: Run) -> dict[str, object]:
+    return (evidence.config_of(run) or {}).get("act") or {}
+
+
+def _options(evidence: Evidence, run: Run) -> dict[str, object]:
+    """All options, which a default of today may not be; where the configuration is not there, those that were set."""
+    if configured := _act_config(evidence, run).get("options"):
+        return configured
     prefix = f"{ACTIVATION}."
     return {key.removeprefix(prefix): value for key, value in run.overrides.items() if under(key, (ACTIVATION,))}
 
 
-def _depends_on_share(module: nn.Module) -> bool:
+def competes(module: nn.Module) -> bool:
+    """Whether its scale depends on the share p."""
     if not isinstance(module, CAReLU):
         return False
     with torch.no_grad():

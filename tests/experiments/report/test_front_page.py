@@ -27,7 +27,10 @@ def test_a_setting_has_a_row_with_a_verdict_for_each_activation_and_a_sentence_o
     assert cells[2] == "**better: +0.90 (+0.64 to +1.16), n = 5**"
     assert cells[3].startswith("undecided: +0.04 (") and cells[4].startswith("worse: −0.90 (")
     assert "[CIFAR-100](results/tables/cifar100.md)" in block
-    assert block.startswith("**In short.** CAReLU against ReLU in 1 setting: 1 better (resnet18-w16 on CIFAR-100).\n\n")
+    assert block.startswith(
+        "**In short.** CAReLU against ReLU in 1 setting: 1 better (resnet18-w16 on CIFAR-100). ELU, GELU against ReLU, "
+        "2 comparisons: 1 worse, 1 undecided.\n\n"
+    )
     (sentence,) = (line for line in block.splitlines() if " vs " in line)
     assert sentence.startswith("- **resnet18-w16**: CAReLU vs ReLU on CIFAR-100") and sentence.endswith("better.")
 
@@ -45,6 +48,36 @@ def test_its_first_sentence_counts_the_verdicts_of_each_activation_over_the_sett
         "**In short.** CAReLU against ReLU in 4 settings: 1 better (m3 on CIFAR-100), 2 worse (m1 on CIFAR-100, m4 on "
         "CIFAR-100), 1 equivalent (m2 on CIFAR-100). GELU against ReLU in 2 settings: 0 better, 2 undecided (m1 on "
         "CIFAR-100, m2 on CIFAR-100)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("spreads", "said"),
+    [
+        ((0.5, 0.5), " Its scale depended on the input in 2 of 2."),
+        (
+            (0.5, 0.01),
+            " Its scale depended on the input in 1 of 2 (m0 on CIFAR-100); elsewhere at least half of its layers acted "
+            "as ReLU times a constant.",
+        ),
+        (
+            (0.01, 0.01),
+            " Its scale depended on the input in 0 of 2; elsewhere at least half of its layers acted as ReLU times a "
+            "constant.",
+        ),
+        ((None, None), ""),
+    ],
+)
+def test_its_first_sentence_says_where_a_scale_depended_on_its_input(tmp_path, spreads, said):
+    rows = []
+    for number, spread in enumerate(spreads):
+        recorded = {} if spread is None else {"scale_spread": spread, "flipped": 0.0}
+        rows += [row(act, 0, model=f"m{number}", **recorded) for act in ("relu", "carelu")]
+    write(tmp_path / "ledger.csv", rows)
+    first, *_ = results_block(tmp_path, "ledger.csv").splitlines()
+    assert first == (
+        "**In short.** CAReLU against ReLU in 2 settings: 0 better, 2 undecided (m0 on CIFAR-100, m1 on CIFAR-100)."
+        + said
     )
 
 

@@ -25,7 +25,7 @@ def test_latex_escapes_what_tex_would_take_for_its_own():
 def test_latex_has_bold_cells_and_carries_its_commands_as_comments():
     text = to_latex(small_table())
     assert r"carelu\_l1 & {\bfseries\boldmath 42.0} \\" in text
-    assert "% Made by: make it\n% from the runs of:\n%   run it\n" in text
+    assert "% Made by: make it\n% from the runs of (at the commits named above" in text and ":\n%   run it\n" in text
 
 
 def test_a_caption_says_how_to_read_the_table_and_its_origin_is_a_comment():

@@ -12,7 +12,8 @@ def test_markdown_has_caption_table_notes_and_commands_in_this_order():
         "# A table\n\nWhat it is.\n\n> Warning: Row 3 is left out.\n\n## First\n\nThe setting.\n\n"
         "| activation | top-1, % |\n| --- | ---: |\n| relu | 40.0 ± 1.0 |\n| carelu_l1 | **42.0** |\n\n"
         "- A note.\n\n## How to read it\n\n- How to read.\n\n"
-        "Made by\n\n```bash\nmake it\n```\n\nfrom the runs of\n\n```bash\nrun it\n```\n"
+        "Made by\n\n```bash\nmake it\n```\n\n"
+        "from the runs of (at the commits named above; a default may have changed since)\n\n```bash\nrun it\n```\n"
     )
 
 

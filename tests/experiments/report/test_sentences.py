@@ -106,6 +106,14 @@ def test_without_carelu_a_summary_does_not_name_it(tmp_path):
     assert summary(found(tmp_path, rows), "relu") == "All 2 comparisons with ReLU: 1 worse, 1 undecided."
 
 
+def test_comparisons_of_the_same_runs_on_further_test_sets_are_said_to_be_that(tmp_path):
+    rows = grid(("relu", "gelu"), range(5), ("superres",))
+    for each in rows:
+        each.update({"set5/psnr_y": each["psnr_y"], "set14/psnr_y": each["psnr_y"]})
+    said = summary(found(tmp_path, rows), "relu")
+    assert said.startswith("All 3 comparisons with ReLU, 2 of them by the same runs on further test sets: ")
+
+
 def test_variants_are_compared_with_the_default(tmp_path):
     rows = grid(("carelu", "carelu(gain=2)", "carelu(gain=3)"), range(5), effects={"carelu(gain=2)": 30.0})
     assert summary(found(tmp_path, rows, "carelu"), "carelu") == (
@@ -140,11 +148,11 @@ def test_without_a_shared_seed_nothing_is_compared(tmp_path):
         ),
         (
             Activity(0.23, 0.04, 0.3),
-            "Its scale varied by 23 % over inputs in the median layer; the negative side won for 4.0 % of them.",
+            "Its scale varied by 23 % over inputs in the median layer; it was negative for 4.0 % of them.",
         ),
         (
             Activity(0.005, 0.04, 0.3),
-            "Its scale varied by 0.50 % over inputs in the median layer; the negative side won for 4.0 % of them.",
+            "Its scale varied by 0.50 % over inputs in the median layer; it was negative for 4.0 % of them.",
         ),
         (
             Activity(response_distance=0.004),

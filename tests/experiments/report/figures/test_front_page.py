@@ -2,13 +2,14 @@
 
 import pytest
 
+from carelu import CAReLU
 from experiments.analysis.provenance import DEFAULT_LEDGER
 from experiments.analysis.verdict import judge
 from experiments.errors import BadInput
 from experiments.report.figures import front_page as module
 from experiments.report.figures.front_page import front_page
 from tests.conftest import ROOT
-from tests.experiments.ledgers import row, write
+from tests.experiments.ledgers import row, write, write_config
 
 
 def test_the_committed_picture_is_that_of_the_published_ledger():
@@ -28,11 +29,14 @@ def sheet_of(tmp_path, monkeypatch):
     sheets = []
     monkeypatch.setattr(module, "_saved", lambda sheet, suffix: sheets.append(sheet) or b"")
 
-    def sheet(seeds=4, settings=1, act="gelu"):
+    def sheet(seeds=4, settings=1, act="gelu", options=""):
         rows = []
         for model in (f"m{n}" for n in range(settings)):
             rows += [row("relu", seed, 40.0, model=model) for seed in range(seeds)]
             rows += [row(act, seed, 41.0 + 0.1 * (-1) ** seed, model=model) for seed in range(seeds)]
+        for each in rows if options else ():
+            config = f"act: {{name: {each['act']}, options: {{{options if each['act'] == act else ''}}}}}"
+            write_config(tmp_path / "ledger.csv", each["run_id"], config)
         front_page(write(tmp_path / "ledger.csv", rows))
         return sheets[0]
 
@@ -42,6 +46,22 @@ def sheet_of(tmp_path, monkeypatch):
 def test_the_responses_are_those_of_the_ledger(sheet_of):
     labels = sheet_of().axes[0].get_legend_handles_labels()[1]
     assert labels == ["ReLU", "GELU"]
+
+
+def test_a_competition_is_drawn_at_the_start_of_its_runs_and_at_both_ends_of_its_share(sheet_of):
+    axes = sheet_of(act="carelu", options="alpha: 1.0").axes[0]
+    ends = {line.get_label(): line.get_ydata()[-1] / line.get_xdata()[-1] for line in axes.lines}
+    started = CAReLU(alpha=1.0)
+    assert ends == {
+        "ReLU": 1.0,
+        "CAReLU, p = 1": pytest.approx(started.scale(1.0).item(), rel=1e-5),
+        "CAReLU, p = 0": pytest.approx(started.scale(0.0).item(), rel=1e-5),
+    }
+
+
+def test_a_start_as_relu_has_no_response_beside_that_of_relu(sheet_of):
+    labels = sheet_of(act="carelu", options="alpha: 0.0").axes[0].get_legend_handles_labels()[1]
+    assert labels == ["ReLU"]
 
 
 @pytest.mark.parametrize(("settings", "lines"), [(1, 1), (4, 1), (5, 2)])

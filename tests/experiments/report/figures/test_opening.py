@@ -24,8 +24,15 @@ def opened(tmp_path, acts, baseline="relu", **options):
 def test_a_competition_has_its_formula_and_an_example_that_competes(tmp_path, act, formula):
     found = opened(tmp_path, ("relu", "gelu", act))
     assert found.formula == ("CAReLU(z) = ReLU(K tanh(α p + β) · z)", formula)
-    assert found.figure.caption.startswith("An example, at α = 2, β = −1, K = 1.5. One scale")
+    assert found.figure.caption.startswith("An example, α = 2, β = −1, K = 1.5. One scale")
     assert "derivative" not in found.figure.caption
+
+
+def test_a_competition_that_competes_from_its_start_is_shown_as_it_starts(tmp_path):
+    rows = grid(("relu", "carelu", "carelu(alpha=4)"), range(1))
+    evidence = read_evidence(write(tmp_path / "ledger.csv", rows))
+    caption = opening(Subject.of(evidence, "relu")).figure.caption
+    assert caption.startswith("At the start of training, α = 4, β = −1.195, K = 1.5. One scale")
 
 
 @pytest.mark.parametrize(

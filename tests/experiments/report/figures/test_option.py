@@ -2,10 +2,8 @@
 
 import pytest
 
-from experiments.record.publication import published
-from experiments.record.run_directory import CONFIG
 from experiments.report.figures import option as module
-from tests.experiments.ledgers import row
+from tests.experiments.ledgers import row, write_config
 from tests.experiments.simulated import drawn
 
 NAME = "cifar100_small_carelu_over_alpha"
@@ -37,9 +35,7 @@ def test_two_values_make_none(tmp_path):
 @pytest.mark.slow
 def test_the_value_of_a_run_that_overrides_nothing_is_in_its_configuration(tmp_path):
     plain = row("carelu", 0, 44.0, scale_spread=0.0)
-    config = published(tmp_path / "ledger.csv", CONFIG, plain["run_id"])
-    config.parent.mkdir()
-    config.write_text("act:\n  options:\n    alpha: 0.0\n")
+    write_config(tmp_path / "ledger.csv", plain["run_id"], "act:\n  options:\n    alpha: 0.0\n")
     figure = drawn(tmp_path / "ledger.csv", [*rows_of(alphas=(1, 2)), plain])[NAME]
     assert "CAReLU 44.00 at 0 (spread 0 %), 39.50 at 1" in figure.alt
 

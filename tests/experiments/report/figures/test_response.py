@@ -9,10 +9,8 @@ from torch import nn
 
 from carelu import CAReLU, register, registry
 from carelu.registry import unregister
-from experiments.record.publication import published
-from experiments.record.run_directory import CONFIG
 from experiments.report.figures import response as module
-from tests.experiments.ledgers import grid
+from tests.experiments.ledgers import grid, write_config
 from tests.experiments.simulated import drawn
 
 
@@ -60,6 +58,15 @@ def test_a_competition_has_a_curve_for_each_share_at_its_own_start(tmp_path, she
     assert "p " not in figures["responses"].caption
 
 
+def test_a_default_of_the_configuration_is_drawn_and_not_that_of_the_library(tmp_path, sheets):
+    rows = grid(("relu", "carelu"), range(1))
+    write_config(tmp_path / "ledger.csv", rows[1]["run_id"], "act: {name: carelu, options: {alpha: 1.0}}")
+    figures = drawn(tmp_path / "ledger.csv", rows)
+    assert figures["response_carelu"].caption.startswith("At α = 1, β = ")
+    assert "CAReLU" not in figures["responses"].alt + figures["responses"].caption
+    assert at(lines(sheets[-1].panels[0])["p = 1"], 3) == pytest.approx(3 * CAReLU(alpha=1).scale(1.0).item(), rel=1e-5)
+
+
 def test_activations_that_the_library_does_not_know_have_no_response(tmp_path):
     rows = grid(("mine", "yours"), range(2))
     assert "responses" not in drawn(tmp_path / "ledger.csv", rows, baseline="mine")
@@ -87,9 +94,8 @@ def test_a_module_of_ones_own_is_imported_and_otherwise_the_caption_says_what_to
     rows = grid(("relu", "response_of_mine"), range(1))
     for each in rows:
         each["activation_hash"] = "" if each["act"] == "relu" else "another" if known == "changed" else digest
-        config = published(tmp_path / "ledger.csv", CONFIG, each["run_id"])
-        config.parent.mkdir(exist_ok=True)
-        config.write_text("act: {name: response_of_mine, package: response_of_mine}")
+        config = "act: {name: response_of_mine, package: response_of_mine}"
+        write_config(tmp_path / "ledger.csv", each["run_id"], config)
     try:
         figure = drawn(tmp_path / "ledger.csv", rows)["responses"]
     finally:
