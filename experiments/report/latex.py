@@ -2,8 +2,7 @@
 
 import unicodedata
 
-from experiments.report.rendering import RUNS_OF
-from experiments.report.table import RESULT, STATISTICS, Block, Cell, Table
+from experiments.report.table import RESULT, RUNS_OF, STATISTICS, Block, Cell, Table
 
 _WRITTEN = {
     "\\": r"\textbackslash{}",

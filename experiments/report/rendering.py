@@ -6,7 +6,7 @@ from pathlib import Path
 
 from experiments.files import csv_text, write_files
 from experiments.report.latex import to_latex
-from experiments.report.table import CSV, RESULT, STATISTICS, Block, Cell, Table
+from experiments.report.table import CSV, RESULT, RUNS_OF, STATISTICS, Block, Cell, Table
 
 
 def write_tables(tables: list[Table], folder: Path) -> list[Path]:
@@ -23,10 +23,6 @@ def write_tables(tables: list[Table], folder: Path) -> list[Path]:
             for suffix, render in forms.items()
         }
     )
-
-
-RUNS_OF = "from the runs of (at the commits named above; a default may have changed since)"
-"""The heading of the commands of the runs."""
 
 
 def to_csv(table: Table) -> str:

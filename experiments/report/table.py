@@ -8,6 +8,9 @@ from experiments.analysis.numbers import ABSENT
 RESULT, STATISTICS, CSV = "result", "statistics", "csv"
 """The views of a table. The printed ones are split so that each stays readable; the CSV holds everything."""
 
+RUNS_OF = "from the runs of (at the commits named above; a default may have changed since)"
+"""The heading of the commands of the runs, below a table."""
+
 
 @dataclass(frozen=True)
 class Column:

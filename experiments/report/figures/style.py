@@ -92,6 +92,7 @@ class Look:
 KNOWN = {
     "relu": Look("#7b828c", "o", _SOLID),
     "carelu": Look("#d35400", "D", _LONG),
+    "carelu(alpha=0)": Look("#8a2f14", ">", _DASHED),
     "prelu": Look("#0b78c2", "s", _DASHED),
     "gelu": Look("#00896b", "^", _DASHDOT),
     "swish": Look("#a259b8", "v", _DOTTED),
