@@ -91,7 +91,10 @@ def _draw(axes: Axes, curve: Curve, look: Look) -> None:
 
 
 def _mark_epochs(drawn: Canvas) -> None:
+    """The same epochs below each other, also where the test set was measured in a few of them."""
+    lows, highs = zip(*(axes.get_xlim() for axes in drawn.panels), strict=True)
     for axes in drawn.panels:
+        axes.set_xlim(min(lows), max(highs))
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     drawn.panels[-1].set_xlabel("epoch")
 
