@@ -1,9 +1,11 @@
 """CAReLU as one autograd Function around the kernel that computes it, with second gradients by the reference."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_legacy_batchedtensor
 
 from carelu import reference
 
@@ -81,19 +83,35 @@ class CAReLUFunction(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         saved = Saved(*ctx.saved_tensors)
-        if torch.is_grad_enabled():
-            gradients = differentiable_gradients(grad, saved[:3], ctx.settings, ctx.needs_input_grad)
+        if torch.is_grad_enabled() or is_legacy_batchedtensor(grad):
+            named = {"z": saved.z, "alpha": saved.alpha, "beta": saved.beta}
+            gradients = gradients_of_reference(grad, named, ctx.settings, ctx.needs_input_grad)
         else:
             gradients = ctx.kernel.backward(grad, saved, ctx.settings, needs_grad_z=ctx.needs_input_grad[0])
         return *gradients, None, None
 
 
-def differentiable_gradients(
-    grad: Tensor, inputs: tuple[Tensor, Tensor, Tensor], settings: Settings, needed: tuple[bool, ...]
+def gradients_of_reference(
+    grad: Tensor, inputs: Mapping[str, Tensor], settings: Settings, needed: Sequence[bool]
 ) -> tuple[Tensor | None, ...]:
-    """The gradients of z, α and β as far as needed, themselves differentiable: those of the reference."""
-    competition, dims, gain, eps = settings
-    output = reference.carelu(*inputs, competition=competition, gain=gain, over=dims, eps=eps)
-    wanted = [tensor for tensor, need in zip(inputs, needed, strict=False) if need]
-    gradients = iter(torch.autograd.grad(output, wanted, grad, create_graph=True))
-    return tuple(next(gradients) if need else None for need in needed[:3])
+    """The gradients of `inputs` as far as needed, themselves differentiable if gradients are enabled.
+
+    For second gradients, and for a batch of `grad` (`vectorize=True` of a Jacobian), which no kernel takes.
+
+    Args:
+        grad: that of the output.
+        inputs: `z`, `alpha`, `beta` and, if the share is measured on another tensor, `measured`, in the order of
+            `needed`.
+        settings: those of the CAReLU.
+        needed: whether each gradient is needed; may go on for further inputs.
+    """
+    create_graph = torch.is_grad_enabled()
+    needs = dict(zip(inputs, needed, strict=False))
+    with torch.enable_grad():
+        if not create_graph:
+            inputs = {name: each.detach().requires_grad_(needs[name]) for name, each in inputs.items()}
+        competition, dims, gain, eps = settings
+        output = reference.carelu(**inputs, competition=competition, gain=gain, over=dims, eps=eps)
+        wanted = [each for name, each in inputs.items() if needs[name]]
+        found = iter(torch.autograd.grad(output, wanted, grad, create_graph=create_graph, allow_unused=True))
+    return tuple(next(found) if need else None for need in needs.values())

@@ -8,7 +8,7 @@ from typing import Sequence  # noqa: UP035 (torch 2.6 reads no other into the sc
 import torch
 from torch import Tensor
 
-from carelu.kernels.autograd_function import Saved, Settings, differentiable_gradients
+from carelu.kernels.autograd_function import Saved, Settings, gradients_of_reference
 from carelu.kernels.dispatch import choose
 
 
@@ -63,7 +63,8 @@ def _setup_context(ctx, inputs, output):
 def _backward(ctx, grad, grad_statistics):
     z, alpha, beta, statistics = ctx.saved_tensors
     if torch.is_grad_enabled():
-        gradients = differentiable_gradients(grad, (z, alpha, beta), ctx.settings, ctx.needs_input_grad)
+        named = {"z": z, "alpha": alpha, "beta": beta}
+        gradients = gradients_of_reference(grad, named, ctx.settings, ctx.needs_input_grad)
     else:
         gradients = carelu_backward(grad, z, alpha, beta, statistics, *ctx.settings)
     return *gradients, None, None, None, None

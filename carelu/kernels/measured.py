@@ -5,10 +5,10 @@ Only the loops of carelu.cpp have it; elsewhere the reference composes it of ope
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_legacy_batchedtensor
 
-from carelu import reference
 from carelu.kernels import cpp, panels
-from carelu.kernels.autograd_function import Saved, Settings
+from carelu.kernels.autograd_function import Saved, Settings, gradients_of_reference
 from carelu.kernels.layout import same_layout
 
 
@@ -35,27 +35,11 @@ class MeasuredCAReLUFunction(torch.autograd.Function):
         z, measured, alpha, beta, statistics = ctx.saved_tensors
         needs_z, needs_measured, *_ = ctx.needs_input_grad
         settings: Settings = ctx.settings
+        by_loops = not (torch.is_grad_enabled() or is_legacy_batchedtensor(grad))
         # Hooks on saved tensors may return them in another layout.
-        if torch.is_grad_enabled() or unsupported_reason(z, measured, alpha, beta, settings):
-            return *_gradients_of_reference(grad, (z, measured, alpha, beta), settings, ctx.needs_input_grad), None
+        if not by_loops or unsupported_reason(z, measured, alpha, beta, settings):
+            named = {"z": z, "measured": measured, "alpha": alpha, "beta": beta}
+            return *gradients_of_reference(grad, named, settings, ctx.needs_input_grad), None
         needs_measured = needs_measured and settings.competition != "count"  # whose share has no gradient
         saved = Saved(z, alpha, beta, statistics)
         return *panels.backward(grad, saved, measured, settings, needs_z, needs_measured), None
-
-
-def _gradients_of_reference(
-    grad: Tensor, inputs: tuple[Tensor, ...], settings: Settings, needed: tuple[bool, ...]
-) -> tuple[Tensor | None, ...]:
-    """The gradients of z, `measured`, α and β as far as needed, themselves differentiable if gradients are enabled."""
-    create_graph = torch.is_grad_enabled()
-    with torch.enable_grad():
-        if not create_graph:
-            inputs = tuple(each.detach().requires_grad_(need) for each, need in zip(inputs, needed, strict=False))
-        z, measured, alpha, beta = inputs
-        competition, dims, gain, eps = settings
-        output = reference.carelu(
-            z, alpha, beta, competition=competition, gain=gain, over=dims, eps=eps, measured=measured
-        )
-        wanted = [tensor for tensor, need in zip(inputs, needed, strict=False) if need]
-        found = iter(torch.autograd.grad(output, wanted, grad, create_graph=create_graph, allow_unused=True))
-    return tuple(next(found) if need else None for need in needed[:4])

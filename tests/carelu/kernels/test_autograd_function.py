@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from carelu import reference
-from carelu.kernels.autograd_function import CAReLUFunction, Saved, Settings, differentiable_gradients
+from carelu import CAReLU, reference
+from carelu.kernels.autograd_function import CAReLUFunction, Saved, Settings, gradients_of_reference
 
 SETTINGS = Settings("energy", (1,), 1.5, 1e-6)
 
@@ -55,10 +55,26 @@ def test_a_gradient_that_is_differentiated_again_is_that_of_the_reference():
 @pytest.mark.parametrize("needed", [(True, True, True), (False, True, False), (True, False, True)])
 def test_gradients_come_in_their_places_with_none_where_none_is_needed(needed):
     tensors, settings = inputs(), Settings("l1", (0,), 1.2, 0.5)
-    gradients = differentiable_gradients(torch.ones(2, 5, dtype=torch.float64), tensors, settings, needed)
+    named = dict(zip(("z", "alpha", "beta"), tensors, strict=True))
+    gradients = gradients_of_reference(torch.ones(2, 5, dtype=torch.float64), named, settings, needed)
     assert [gradient is not None for gradient in gradients] == list(needed)
     output = reference.carelu(*tensors, competition="l1", gain=1.2, over=(0,), eps=0.5).sum()
     for gradient, expected in zip(gradients, torch.autograd.grad(output, tensors), strict=True):
         if gradient is not None:
             torch.testing.assert_close(gradient, expected)
             assert gradient.requires_grad
+
+
+@pytest.mark.parametrize("pre_norm", [False, True])
+@pytest.mark.parametrize("competition", ["energy", "l1", "count"])
+def test_a_jacobian_or_hessian_in_one_batch_is_that_of_one_row_at_a_time(competition, pre_norm):
+    source = "pre_norm" if pre_norm else "normalised"
+    module = CAReLU(competition, alpha=2.0, competition_input=source).double()
+    z = torch.randn(2, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+    def output(z):
+        return module(z, z.sin()) if pre_norm else module(z)
+
+    for derivative, of in (("jacobian", output), ("hessian", lambda z: output(z).square().sum())):
+        function = getattr(torch.autograd.functional, derivative)
+        torch.testing.assert_close(function(of, z, vectorize=True), function(of, z))
