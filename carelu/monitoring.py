@@ -30,8 +30,8 @@ class _Seen:
     largest: Tensor | float = -math.inf
 
     @torch.no_grad()
-    def add(self, module: CAReLU, inputs: tuple[Tensor, ...]) -> None:
-        share = module.share(*inputs).flatten()
+    def add(self, module: CAReLU, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
+        share = module.share(*args, **kwargs).flatten()
         if not share.numel():
             return
         scale = module.scale(share)
@@ -67,15 +67,15 @@ class Monitor:
     def __enter__(self) -> "Monitor":
         for _, module in activation_modules(self.model):
             if isinstance(module, CAReLU):
-                self._hooks.callback(module.register_forward_hook(self._measure).remove)
+                self._hooks.callback(module.register_forward_hook(self._measure, with_kwargs=True).remove)
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._hooks.close()
 
-    def _measure(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def _measure(self, module: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor], output: Tensor) -> None:
         assert isinstance(module, CAReLU)
-        self._seen.setdefault(module, _Seen()).add(module, inputs)
+        self._seen.setdefault(module, _Seen()).add(module, args, kwargs)
 
     def rows(self) -> list[Row]:
         """One row for each activation that has learned parameters, in the order of `named_modules`.

@@ -22,6 +22,9 @@ class _Entry:
     defaults: dict[str, object]
 
 
+REQUEST = "_replacement_request"
+"""The attribute of a module that `replace_activations` made: what was asked for, so that a second call can tell."""
+
 _ENTRIES: dict[str, _Entry] = {}
 _load_once = threading.RLock()
 _loaded: set[str] = set()
@@ -99,12 +102,16 @@ def activation_classes() -> tuple[type[nn.Module], ...]:
 
 
 def is_activation(module: nn.Module) -> bool:
-    """Whether `module` is one of the registered activations, exactly (not a parent class)."""
-    return type(module) in activation_classes()
+    """Whether `module` is of a registered class or of a class derived from one, or was put in by `replace_activations`.
+
+    Derived are classes of one's own, and those that torch makes for `parametrize` and `fully_shard`. A parent of a
+    registered class, like `torch.nn.ReLU`, is none.
+    """
+    return isinstance(module, activation_classes()) or hasattr(module, REQUEST)
 
 
 def activation_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """(name, module) of each registered activation in `model`, in the order of `named_modules`."""
+    """(name, module) of each activation in `model`, see `is_activation`, in the order of `named_modules`."""
     return ((name, module) for name, module in model.named_modules() if is_activation(module))
 
 

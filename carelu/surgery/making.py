@@ -6,13 +6,10 @@ from collections.abc import Mapping
 from torch import nn
 
 from carelu.functional import Over
-from carelu.registry import ActivationFactory, activation_classes, activation_options, near_matches
+from carelu.registry import REQUEST, ActivationFactory, activation_classes, activation_options, near_matches
 from carelu.surgery.sites import Site
 
 AUTO = "auto"
-
-REQUEST = "_replacement_request"
-"""The attribute of a new module that says what was asked for, so that a second call can tell whether it is there."""
 
 _HOOKS = (
     "_forward_hooks",

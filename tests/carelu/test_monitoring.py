@@ -56,6 +56,16 @@ def test_the_pre_norm_share_is_measured_on_the_second_argument():
     assert measured.rows()[0]["share"] == pytest.approx(module.share(z, before).mean().item())
 
 
+@pytest.mark.parametrize("named", [("pre_norm",), ("z", "pre_norm")])
+def test_arguments_may_be_given_by_name(named):
+    module, z, pre_norm = CAReLU(alpha=2.0, competition_input="pre_norm"), torch.randn(3, 4), torch.randn(3, 4)
+    given = {"z": z, "pre_norm": pre_norm}
+    with monitor(module) as measured:
+        module(*(given[name] for name in given if name not in named), **{name: given[name] for name in named})
+    (row,) = measured.rows()
+    assert row["share"] == pytest.approx(module.share(z, pre_norm).mean().item())
+
+
 def test_watching_changes_neither_outputs_nor_gradients():
     watched, alone = model(), model()
     with monitor(watched):

@@ -1,10 +1,11 @@
+import copy
 import math
 
 import pytest
 import torch
 from torch import nn
 
-from carelu import CAReLU, PReLU, param_groups
+from carelu import CAReLU, PReLU, monitor, param_groups, replace_activations
 
 
 def model() -> nn.Module:
@@ -29,6 +30,56 @@ def test_weight_decay_reaches_the_layers_and_not_the_activations():
     kept = {name for name, p in network.named_parameters() if torch.equal(p, before[name])}
     assert kept == {"1.alpha", "1.beta", "3.weight", "4.weight"}
     torch.testing.assert_close(network[0].weight, before["0.weight"] * 0.99**50)
+
+
+class Scaled(nn.Module):
+    """An activation of someone's own that is registered nowhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, z):
+        return z.relu() * self.scale
+
+
+class Derived(CAReLU):
+    pass
+
+
+class Shifted(nn.Module):
+    def forward(self, alpha):
+        return alpha + 1
+
+
+def replaced_by_a_class() -> nn.Module:
+    network = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    replace_activations(network, Scaled)
+    return network
+
+
+def parametrized() -> nn.Module:
+    network = nn.Sequential(nn.Linear(4, 4), CAReLU())
+    torch.nn.utils.parametrize.register_parametrization(network[1], "alpha", Shifted())
+    return network
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        replaced_by_a_class,
+        lambda: copy.deepcopy(replaced_by_a_class()),
+        parametrized,
+        lambda: nn.Sequential(nn.Linear(4, 4), Derived()),
+    ],
+)
+def test_activations_of_ones_own_and_derived_ones_have_no_weight_decay(make):
+    network = make()
+    layers, activations = param_groups(network, weight_decay=0.1)
+    assert {id(p) for p in activations["params"]} == {id(p) for p in network[1].parameters()}
+    assert {id(p) for p in layers["params"]} == {id(p) for p in network[0].parameters()}
+    (row,) = monitor(network).rows()
+    assert row["layer"] == "1"
 
 
 def test_one_group_for_all_would_draw_the_scale_of_carelu_to_zero():
