@@ -56,6 +56,35 @@ def test_a_second_registration_changes_nothing_and_names_of_transformers_keep_th
     assert isinstance(transformers.activations.ACT2FN["carelu"], CAReLU)
 
 
+def mamba(**options) -> nn.Module:
+    """A model that looks its activation up in its forward pass."""
+    torch.manual_seed(0)
+    config = transformers.MambaConfig(vocab_size=50, hidden_size=8, num_hidden_layers=1, state_size=4, **options)
+    return transformers.MambaForCausalLM(config).eval()
+
+
+def test_a_model_that_would_make_a_new_activation_in_each_pass_is_told_of():
+    with pytest.raises(RuntimeError, match="MambaMixer asks for the activation 'carelu' in its forward pass"):
+        mamba(hidden_act="carelu")(TOKENS)
+    assert mamba(hidden_act="elu")(TOKENS).logits.isfinite().all()  # nothing to learn
+
+
+def test_such_a_model_learns_the_activation_that_replaces_its_own():
+    model = mamba(hidden_act="relu")
+    with pytest.warns(match="mixer.act .example_inputs do not reach it."):
+        replace_activations(model, "carelu", example_inputs=TOKENS)
+    model(TOKENS, labels=TOKENS).loss.backward()
+    assert [module.alpha.grad.abs().item() > 0 for _, module in activation_modules(model)] == [True] * 2
+
+
+def test_models_that_call_the_class_that_they_find_get_one_too():
+    config = transformers.TextNetConfig(
+        stem_act_func="carelu", stem_out_channels=4, hidden_sizes=[4, 4], conv_layer_kernel_sizes=[[[3, 3]]],
+        conv_layer_strides=[[1]],
+    )  # fmt: skip
+    assert CAReLU in {type(module) for module in transformers.TextNetModel(config).modules()}
+
+
 def test_padding_changes_nothing():
     model = moved(bert())
     padded = torch.cat([TOKENS, torch.zeros(2, 5, dtype=torch.long)], 1)
