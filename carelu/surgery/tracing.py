@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from carelu.surgery.channels import Channels, tensors_in
-from carelu.surgery.kinds import FUNCTIONS, is_known_activation_or_gate
-from carelu.surgery.passes import call, undisturbed
+from carelu.surgery.kinds import FUNCTIONS, IN_PLACE, is_known_activation_or_gate
+from carelu.surgery.passes import call, kept, undisturbed
 from carelu.surgery.sites import Site, held
 
 
@@ -33,6 +34,7 @@ class Call:
         methods: the own methods of the module between its `forward` and the call, innermost first, each with the
             number of its entry in this invocation.
         recomputed: for each `torch.utils.checkpoint` around the call, the method that it recomputes; "" for a closure.
+        in_place: whether the function overwrites its input, and its caller may go on with that.
     """
 
     shape: tuple[int, ...]
@@ -42,6 +44,7 @@ class Call:
     attribute: str = ""
     methods: tuple[tuple[str, int], ...] = ()
     recomputed: tuple[str, ...] = ()
+    in_place: bool = False
 
     def learn(self, dim: int) -> None:
         """Notes the dimension of the channels."""
@@ -69,16 +72,17 @@ class Trace:
 
 
 def trace(model: nn.Module, sites: list[Site], inputs: object) -> Trace:
-    """Calls `model` with `inputs`, without gradients, and leaves it as it was: modes, buffers and random states.
+    """Calls `model` with `inputs`, without gradients, and leaves it as it was: modes, buffers, inputs, random states.
 
     Raises:
-        ValueError: the model does not accept the inputs.
+        ValueError: the model does not accept the inputs, or has a parameter without a shape yet.
     """
+    _refuse_lazy(model)
     result = Trace()
     for training in (False, True):
         observer = _Observer(model, sites)
         try:
-            with _traceable(model, training), observer.installed(), observer:
+            with kept(inputs), traceable(model, training), observer.installed(), observer:
                 call(model, inputs)
         except Exception as error:  # models raise errors of every kind
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
@@ -91,6 +95,15 @@ def trace(model: nn.Module, sites: list[Site], inputs: object) -> Trace:
             continue
         _merge(result, observer)
     return result
+
+
+def _refuse_lazy(model: nn.Module) -> None:
+    for name, value in (*model.named_parameters(), *model.named_buffers()):
+        if is_lazy(value):
+            raise ValueError(
+                f"{name} of {type(model).__name__} has no shape yet, and tracing would set it and start it from a "
+                "fixed seed; call the model once first"
+            )
 
 
 def _merge(result: Trace, observer: "_Observer") -> None:
@@ -117,7 +130,7 @@ def _merge(result: Trace, observer: "_Observer") -> None:
 
 
 @contextlib.contextmanager
-def _traceable(model: nn.Module, training: bool) -> Iterator[None]:
+def traceable(model: nn.Module, training: bool) -> Iterator[None]:
     """The model in the mode asked for, without what would keep its activations from being called."""
     fast_path = torch.backends.mha.get_fastpath_enabled()
     try:
@@ -277,8 +290,11 @@ class _Observer(TorchFunctionMode):
         if invocation is not None and invocation.calls is not None and func in FUNCTIONS:
             z = next(tensors_in((args, kwargs)), None)
             if z is not None:
-                self._note(invocation.calls, z, FUNCTIONS[func], _line(), self._attribute)
+                self._note(invocation.calls, z, FUNCTIONS[func], line_of_call(), self._attribute)
                 invocation.locate(invocation.calls[-1])
+                invocation.calls[-1].in_place = bool(kwargs.get("inplace"))
+        if self._attribute and func in FUNCTIONS and (kwargs.get("inplace") or func in IN_PLACE):
+            self.calls[self._attribute][-1].in_place = True
         result = func(*args, **kwargs)
         self._channels.follow(func, args, kwargs, result)
         return result
@@ -287,7 +303,7 @@ class _Observer(TorchFunctionMode):
 _OF_TORCH = tuple(os.path.join("torch", *name) for name in (("overrides.py",), ("nn", "functional.py")))
 
 
-def _line() -> str:
+def line_of_call() -> str:
     """The file and line of the code that called torch's function."""
     frame = sys._getframe(2)
     while frame.f_back is not None and frame.f_code.co_filename.endswith(_OF_TORCH):
