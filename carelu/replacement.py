@@ -9,6 +9,7 @@ from torch import nn
 
 from carelu.functional import Over
 from carelu.surgery.functions import Turns, add_function_sites, set_routes
+from carelu.surgery.in_place import refuse_side_effects
 from carelu.surgery.kinds import TORCH_ACTIVATIONS, Kinds, functions_in_code, is_known_activation_or_gate
 from carelu.surgery.layout import over_of_calls, over_of_structure
 from carelu.surgery.making import AUTO, Maker
@@ -67,7 +68,8 @@ def replace_activations(
 
     Raises:
         ValueError: unknown activation or option, one that needs the tensor before normalisation, nothing in the model
-            to replace, a layout that cannot be told, or inputs that the model does not accept. The model is unchanged.
+            to replace, a layout that cannot be told, inputs that the model does not accept, or (with `example_inputs`)
+            an activation in place whose input the model goes on with. The model is unchanged.
 
     Warns:
         UserWarning: an activation that was to be replaced stays as it was; the warning says which and why.
@@ -87,6 +89,9 @@ def replace_activations(
             _choose(site, model, maker, calls.get(site.name, []))
     if not any(site.replaced for site in sites):
         raise ValueError(_nothing_found(model, sites, kinds, seen))
+    if seen is not None:
+        new = [site for site in sites if site.replaced and site.note != "kept"]
+        refuse_side_effects(model, new, seen, example_inputs)
     report = Report(sites, _warnings(model, sites, kinds, seen))
     if not dry_run:
         _perform(model, maker, sites, turns)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from carelu.surgery.kinds import Kinds
-from carelu.surgery.routing import child_name, is_routed, route, routes_of, why_not_routable
+from carelu.surgery.routing import FORWARD, Span, child_name, is_routed, route, routes_of, spans_of, why_not_routable
 from carelu.surgery.sites import STAYS, Site
 from carelu.surgery.tracing import Call, Trace
 
@@ -25,8 +25,10 @@ class Turn:
     child: str | None = None
 
 
-Turns = list[tuple[nn.Module, list[Turn]]]
-"""For each module whose calls can be routed, all of them."""
+Spans = dict[str, Span | None]
+
+Turns = list[tuple[nn.Module, list[Turn], Spans]]
+"""For each module whose calls can be routed, all of them, and which of them its `forward` and its methods make."""
 
 
 def add_function_sites(model: nn.Module, kinds: Kinds, seen: Trace, sites: list[Site]) -> Turns:
@@ -37,8 +39,14 @@ def add_function_sites(model: nn.Module, kinds: Kinds, seen: Trace, sites: list[
         owner = model.get_submodule(path)
         turns = _turns(owner, calls)
         reason = why_not_routable(owner)
+        spans = _spans(seen.invocations[path])
         if path in seen.unsteady:
             reason = "it calls them in another order when it trains"
+        if any(spans.get(method) is None for position in calls for call in position for method in call.recomputed):
+            reason = (
+                "torch.utils.checkpoint calls them again without its forward; checkpoint a module, or a method that "
+                "forward calls once"
+            )
         if turns is None:
             reason = "an earlier replacement did not see all its calls; replace on a new model"
         new = [turn for turn in turns or map(_turn, calls) if turn.child is None]
@@ -54,8 +62,24 @@ def add_function_sites(model: nn.Module, kinds: Kinds, seen: Trace, sites: list[
                 seen.calls[name] = position
                 sites.append(turn.site)
         if turns is not None and reason is None:
-            found.append((owner, turns))
+            found.append((owner, turns, spans_of(owner) if is_routed(owner) else spans))
     return found
+
+
+def _spans(invocations: list[list[Call]]) -> Spans:
+    """Which calls belong to `forward` and to each method that it calls; None for a method that it enters repeatedly."""
+    spans: Spans = {FORWARD: (0, tuple(sorted({len(calls) for calls in invocations})))}
+    for calls in invocations:
+        entered: dict[str, dict[int, list[int]]] = {}
+        for index, call in enumerate(calls):
+            for method, entry in call.methods:
+                entered.setdefault(method, {}).setdefault(entry, []).append(index)
+        for method, entries in entered.items():
+            indices = next(iter(entries.values()))
+            start, counts = spans.get(method, (indices[0], ())) or (-1, ())
+            once = len(entries) == 1 and indices[0] == start
+            spans[method] = (start, tuple(sorted({*counts, len(indices)}))) if once else None
+    return spans
 
 
 def _turn(position: list[Call]) -> Turn:
@@ -76,9 +100,19 @@ def _turns(owner: nn.Module, calls: list[list[Call]]) -> list[Turn] | None:
 
 def set_routes(found: Turns) -> None:
     """Makes the modules send their calls to the new children."""
-    for owner, turns in found:
+    for owner, turns, spans in found:
         if is_routed(owner) or any(_is_new(turn) for turn in turns):
-            route(owner, [(turn.function, _child(turn)) for turn in turns if not _became_module(turn)])
+            stay = [not _became_module(turn) for turn in turns]
+            routes = [(turn.function, _child(turn)) for turn, stays in zip(turns, stay, strict=True) if stays]
+            route(owner, routes, {method: _shifted(span, stay) for method, span in spans.items()})
+
+
+def _shifted(span: Span | None, stay: list[bool]) -> Span | None:
+    """The span after the turns left that do not stay."""
+    if span is None:
+        return None
+    start, counts = span
+    return sum(stay[:start]), tuple(sorted({sum(stay[start : start + count]) for count in counts}))
 
 
 def _is_new(turn: Turn) -> bool:

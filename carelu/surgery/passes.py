@@ -22,7 +22,29 @@ def results(model: nn.Module, inputs: object, *, training: bool, gradients: bool
     """The floating-point results of one pass by their place in the result, with nothing random in it."""
     without = _WithoutDropout() if training else contextlib.nullcontext()
     with undisturbed(model, training), torch.set_grad_enabled(gradients), without:
-        return dict(_tensors(call(model, inputs)))
+        return results_of(model, inputs)
+
+
+def results_of(model: nn.Module, inputs: object) -> dict[str, Tensor]:
+    """The floating-point results of one pass by their place in the result."""
+    return dict(_tensors(call(model, inputs)))
+
+
+@contextlib.contextmanager
+def kept(inputs: object) -> Iterator[None]:
+    """Inputs that a pass overwrites in place are put back at the end."""
+    before = [(tensor, tensor.detach().clone()) for _, tensor in _tensors(inputs)]
+    try:
+        yield
+    finally:
+        _put_back(before)
+
+
+def _put_back(tensors: list[tuple[Tensor, Tensor]]) -> None:
+    with torch.no_grad():
+        for tensor, before in tensors:
+            if not torch.equal(tensor, before):  # backward may still need one that did not change
+                tensor.copy_(before)
 
 
 @contextlib.contextmanager
@@ -30,6 +52,7 @@ def undisturbed(model: nn.Module, training: bool) -> Iterator[None]:
     """The model in the mode asked for, dropout modules off and batch statistics fixed; put back at the end."""
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    held = [(module, dict(module._buffers), dict(vars(module))) for module in model.modules()]
     try:
         model.train(training)
         for module in model.modules():
@@ -44,10 +67,16 @@ def undisturbed(model: nn.Module, training: bool) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
-        with torch.no_grad():
-            for buffer, before in buffers:
-                if not torch.equal(buffer, before):  # backward may still need one that did not change
-                    buffer.copy_(before)
+        for module, own, attributes in held:
+            if not _same(module._buffers, own):
+                module._buffers.clear()
+                module._buffers.update(own)
+                vars(module).update(attributes)  # what it noted of its buffers, such as the length of a cache
+        _put_back(buffers)
+
+
+def _same(one: Mapping[str, Tensor | None], other: Mapping[str, Tensor | None]) -> bool:
+    return one.keys() == other.keys() and all(one[name] is other[name] for name in one)
 
 
 def _drops(module: nn.Module) -> bool:

@@ -1,13 +1,14 @@
 """Gives a module of its own to each activation function that a `forward` calls.
 
 The module's class gives way to a subclass whose `forward` runs under a mode that sends the n-th of these calls to the
-n-th new module. This survives copying, pickling, `torch.compile` and `torch.export`. What the module's children call
-is not touched: they are sealed by hooks.
+n-th new module. So do the module's own methods that its `forward` calls, where they are called directly, with the part
+of these calls that is theirs. This survives copying, pickling, `torch.compile` and `torch.export`. What the module's
+children call is not touched: they are sealed by hooks.
 """
 
 import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import nn
@@ -17,6 +18,11 @@ from carelu.surgery.kinds import FUNCTIONS, IN_PLACE
 
 Route = tuple[str, str | None]
 """The function's name, and the name of the child that answers its call; None leaves the call as it is."""
+
+Span = tuple[int, tuple[int, ...]]
+"""The index of the first route of a method, and how many calls it may make, in one invocation or another."""
+
+FORWARD = "forward"
 
 
 class _Running(threading.local):
@@ -30,12 +36,13 @@ _RUNNING = _Running()
 
 
 class _Router(TorchFunctionMode):
-    """Sends the activation functions that one call of a module makes to the module's children."""
+    """Sends the activation functions that one call of a module's method makes to the module's children."""
 
-    def __init__(self, module: "_Routed"):
+    def __init__(self, module: "_Routed", method: str, span: Span):
         super().__init__()
-        self.module = module
-        self.position = 0
+        self.module, self.method = module, method
+        self.start, self.counts = span
+        self.position = self.start
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func in FUNCTIONS and _RUNNING.modules and _RUNNING.modules[-1] is self.module:
@@ -47,42 +54,89 @@ class _Router(TorchFunctionMode):
 
     def _next_child(self, function: str) -> nn.Module | None:
         routes = self.module._activation_routes
-        if self.position >= len(routes) or routes[self.position][0] != function:
+        if self.position >= self.start + self.counts[-1] or routes[self.position][0] != function:
             raise RuntimeError(
-                f"{type(self.module).__name__} calls F.{function} as its activation function number "
-                f"{self.position + 1}, which the example_inputs of replace_activations did not show; "
-                "replace the activations again on a new model, with inputs that take this path"
+                f"{self._name()} calls F.{function} as its activation function number "
+                f"{self.position - self.start + 1}, which {_NOT_SHOWN}"
             )
         child = routes[self.position][1]
         self.position += 1
         return None if child is None else getattr(self.module, child)
+
+    def check_all_used(self) -> None:
+        """Refuses a path with fewer calls than the example inputs showed: each may have met the child of another."""
+        count = self.position - self.start
+        if count not in self.counts:
+            raise RuntimeError(
+                f"{self._name()} called {count} activation functions instead of {' or '.join(map(str, self.counts))}, "
+                f"which {_NOT_SHOWN}"
+            )
+
+    def _name(self) -> str:
+        name = type(self.module).__name__
+        return name if self.method == FORWARD else f"{name}.{self.method}"
+
+
+_NOT_SHOWN = (
+    "the example_inputs of replace_activations did not show; replace the activations again on a new model, with "
+    "inputs that take this path"
+)
 
 
 class _Routed:
     """What a routed module adds to its class."""
 
     _activation_routes: tuple[Route, ...]
-
-    def forward(self, *args: object, **kwargs: object) -> object:
-        depth = len(_RUNNING.modules)
-        _RUNNING.modules.append(self)
-        try:
-            with _Router(self):
-                return super().forward(*args, **kwargs)  # type: ignore[misc]
-        finally:
-            del _RUNNING.modules[depth:]
+    _activation_spans: dict[str, Span | None]
+    _routed_from: tuple[type[nn.Module], tuple[str, ...]]
 
     def __reduce_ex__(self, protocol: object) -> tuple:
-        return _new_routed, (type(self).__mro__[2],), self.__dict__
+        return _new_routed, self._routed_from, self.__dict__
+
+
+def _routed_method(kind: type[nn.Module], name: str) -> Callable:
+    original = getattr(kind, name)
+
+    @functools.wraps(original)
+    def routed(self: _Routed, *args: object, **kwargs: object) -> object:
+        if name != FORWARD and _RUNNING.modules and _RUNNING.modules[-1] is not None:
+            return original(self, *args, **kwargs)
+        return _run(self, name, original, args, kwargs)
+
+    return routed
+
+
+def _run(module: _Routed, name: str, original: Callable, args: tuple, kwargs: dict) -> object:
+    """Calls a method of a routed module under a router of its own."""
+    span = module._activation_spans[name]
+    if span is None:
+        word = type(module).__name__
+        raise RuntimeError(
+            f"{word}.{name} was called several times in one forward when its activations were replaced, each time "
+            f"with activations of its own, so that a direct call cannot choose; call {word} itself, or make {name} a "
+            "module before replacing"
+        )
+    depth = len(_RUNNING.modules)
+    router = _Router(module, name, span)
+    _RUNNING.modules.append(module)
+    try:
+        with router:
+            result = original(module, *args, **kwargs)
+    finally:
+        del _RUNNING.modules[depth:]
+    router.check_all_used()
+    return result
 
 
 @functools.cache
-def _routed_class(kind: type[nn.Module]) -> type[nn.Module]:
-    return type(kind.__name__, (_Routed, kind), {"__module__": kind.__module__, "__doc__": kind.__doc__})
+def _routed_class(kind: type[nn.Module], methods: tuple[str, ...]) -> type[nn.Module]:
+    overridden = {name: _routed_method(kind, name) for name in methods}
+    about = {"__module__": kind.__module__, "__doc__": kind.__doc__, "_routed_from": (kind, methods)}
+    return type(kind.__name__, (_Routed, kind), {**about, **overridden})
 
 
-def _new_routed(kind: type[nn.Module]) -> nn.Module:
-    routed = _routed_class(kind)
+def _new_routed(kind: type[nn.Module], methods: tuple[str, ...]) -> nn.Module:
+    routed = _routed_class(kind, methods)
     return routed.__new__(routed)
 
 
@@ -94,6 +148,11 @@ def is_routed(module: nn.Module) -> bool:
 def routes_of(module: nn.Module) -> tuple[Route, ...]:
     """The routes of a routed module."""
     return module.__dict__["_activation_routes"]
+
+
+def spans_of(module: nn.Module) -> dict[str, Span | None]:
+    """The part of the routes that belongs to each method of a routed module; None where a method has several."""
+    return module.__dict__["_activation_spans"]
 
 
 def why_not_routable(module: nn.Module) -> str | None:
@@ -113,11 +172,16 @@ def child_name(module: nn.Module, position: int, function: str) -> str:
     return name
 
 
-def route(module: nn.Module, routes: list[Route]) -> None:
-    """Makes `module` send its calls of activation functions to the children that `routes` names, in their order."""
+def route(module: nn.Module, routes: list[Route], spans: Mapping[str, Span | None] | None = None) -> None:
+    """Makes `module` send its calls of activation functions to the children that `routes` names, in their order.
+
+    `spans` says which of them `forward` and the methods that it calls make; by default `forward` makes all of them.
+    """
+    spans = {FORWARD: (0, (len(routes),)), **(spans or {})}
     if not is_routed(module):
-        module.__class__ = _routed_class(type(module))
+        module.__class__ = _routed_class(type(module), tuple(sorted(spans)))
     module.__dict__["_activation_routes"] = tuple(routes)
+    module.__dict__["_activation_spans"] = spans
 
 
 def seal_children(model: nn.Module) -> None:

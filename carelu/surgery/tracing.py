@@ -2,19 +2,22 @@
 
 import contextlib
 import copy
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from carelu.surgery.channels import Channels, tensors_in
-from carelu.surgery.kinds import FUNCTIONS, is_known_activation_or_gate
-from carelu.surgery.passes import call, undisturbed
+from carelu.surgery.kinds import FUNCTIONS, IN_PLACE, is_known_activation_or_gate
+from carelu.surgery.passes import call, kept, undisturbed
 from carelu.surgery.sites import Site, held
 
 
@@ -28,6 +31,10 @@ class Call:
         function: the name of the function, for a call that no module or attribute stands for.
         line: where the code calls it.
         attribute: the name of the site whose function makes the call, for one inside a function held as an attribute.
+        methods: the own methods of the module between its `forward` and the call, innermost first, each with the
+            number of its entry in this invocation.
+        recomputed: for each `torch.utils.checkpoint` around the call, the method that it recomputes; "" for a closure.
+        in_place: whether the function overwrites its input, and its caller may go on with that.
     """
 
     shape: tuple[int, ...]
@@ -35,6 +42,9 @@ class Call:
     function: str = ""
     line: str = ""
     attribute: str = ""
+    methods: tuple[tuple[str, int], ...] = ()
+    recomputed: tuple[str, ...] = ()
+    in_place: bool = False
 
     def learn(self, dim: int) -> None:
         """Notes the dimension of the channels."""
@@ -49,27 +59,30 @@ class Trace:
         calls: the calls of each site, by its name, in the pass that called it most.
         functions: the activation functions that the own code of each module calls, by the module's name: for the
             first, second, … call of one invocation the calls in all invocations of a pass.
+        invocations: the same calls by invocation, of both passes; an invocation without calls has an empty list.
         unsteady: modules whose invocations call functions in no common order.
         problems: passes that could not be made, one sentence each.
     """
 
     calls: dict[str, list[Call]] = field(default_factory=dict)
     functions: dict[str, list[list[Call]]] = field(default_factory=dict)
+    invocations: dict[str, list[list[Call]]] = field(default_factory=dict)
     unsteady: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
 def trace(model: nn.Module, sites: list[Site], inputs: object) -> Trace:
-    """Calls `model` with `inputs`, without gradients, and leaves it as it was: modes, buffers and random states.
+    """Calls `model` with `inputs`, without gradients, and leaves it as it was: modes, buffers, inputs, random states.
 
     Raises:
-        ValueError: the model does not accept the inputs.
+        ValueError: the model does not accept the inputs, or has a parameter without a shape yet.
     """
+    _refuse_lazy(model)
     result = Trace()
     for training in (False, True):
         observer = _Observer(model, sites)
         try:
-            with _traceable(model, training), observer.installed(), observer:
+            with kept(inputs), traceable(model, training), observer.installed(), observer:
                 call(model, inputs)
         except Exception as error:  # models raise errors of every kind
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
@@ -84,11 +97,23 @@ def trace(model: nn.Module, sites: list[Site], inputs: object) -> Trace:
     return result
 
 
+def _refuse_lazy(model: nn.Module) -> None:
+    for name, value in (*model.named_parameters(), *model.named_buffers()):
+        if is_lazy(value):
+            raise ValueError(
+                f"{name} of {type(model).__name__} has no shape yet, and tracing would set it and start it from a "
+                "fixed seed; call the model once first"
+            )
+
+
 def _merge(result: Trace, observer: "_Observer") -> None:
     for name, calls in observer.calls.items():
         if len(calls) > len(result.calls.get(name, [])):
             result.calls[name] = calls
     for name, invocations in observer.functions.items():
+        result.invocations.setdefault(name, []).extend(invocations)
+        if not any(invocations):
+            continue
         positions: list[list[Call]] = [[] for _ in range(max(map(len, invocations)))]
         for calls in invocations:
             for position, each in zip(positions, calls, strict=False):
@@ -105,7 +130,7 @@ def _merge(result: Trace, observer: "_Observer") -> None:
 
 
 @contextlib.contextmanager
-def _traceable(model: nn.Module, training: bool) -> Iterator[None]:
+def traceable(model: nn.Module, training: bool) -> Iterator[None]:
     """The model in the mode asked for, without what would keep its activations from being called."""
     fast_path = torch.backends.mha.get_fastpath_enabled()
     try:
@@ -118,6 +143,56 @@ def _traceable(model: nn.Module, training: bool) -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast_path)
 
 
+class _Invocation:
+    """One invocation of a module.
+
+    Attributes:
+        calls: the activation functions that the module's own code calls; None where they do not count.
+    """
+
+    def __init__(self, module: nn.Module, counts: bool):
+        self.calls: list[Call] | None = [] if counts else None
+        self._module = module
+        self._frames: dict[str, FrameType] = {}  # of the last call: a kept frame is not taken for a new one
+        self._entries: dict[str, int] = {}
+
+    def locate(self, noted: Call) -> None:
+        """Notes the module's methods, and the checkpoints, that are on the stack between its forward and the call."""
+        frames: dict[str, FrameType] = {}
+        recomputed, method = [], ""
+        frame = sys._getframe(2)
+        while frame is not None and not _invokes(frame, self._module):
+            name = frame.f_code.co_name
+            if _is_method(frame, self._module):
+                frames[name] = frame
+                method = name
+            elif frame.f_code.co_filename.endswith(_CHECKPOINT) and recomputed[-1:] != [method]:
+                recomputed.append(method)
+            frame = frame.f_back
+        for name, each in frames.items():
+            if self._frames.get(name) is not each:
+                self._entries[name] = self._entries.get(name, 0) + 1
+        self._frames.update(frames)
+        noted.methods = tuple((name, self._entries[name]) for name in frames)
+        noted.recomputed = tuple(recomputed)
+
+
+_CHECKPOINT = os.path.join("torch", "utils", "checkpoint.py")
+
+
+def _invokes(frame: FrameType, module: nn.Module) -> bool:
+    return frame.f_code is nn.Module._call_impl.__code__ and frame.f_locals.get("self") is module
+
+
+def _is_method(frame: FrameType, module: nn.Module) -> bool:
+    """Whether `frame` runs a method of the module's class other than `forward`."""
+    code = frame.f_code
+    if code.co_name == "forward" or not code.co_argcount or frame.f_locals.get(code.co_varnames[0]) is not module:
+        return False
+    method = getattr(type(module), code.co_name, None)
+    return inspect.isfunction(method) and inspect.unwrap(method).__code__ is code
+
+
 class _Observer(TorchFunctionMode):
     """Sees every function of torch that the model calls, and knows in which module."""
 
@@ -128,7 +203,7 @@ class _Observer(TorchFunctionMode):
         self._model, self._sites = model, sites
         self._channels = Channels()
         self._attribute = ""
-        self._inside: list[list[Call] | None] = []  # what each module being called calls; None where it does not count
+        self._inside: list[_Invocation] = []
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -183,15 +258,15 @@ class _Observer(TorchFunctionMode):
         counts = site is None and not is_known_activation_or_gate(module)
 
         def enter(module: nn.Module, args: tuple, kwargs: dict) -> None:
-            blocked = bool(self._inside) and self._inside[-1] is None
-            self._inside.append([] if counts and not blocked else None)
+            blocked = bool(self._inside) and self._inside[-1].calls is None
+            self._inside.append(_Invocation(module, counts and not blocked))
             z = next(tensors_in((args, kwargs)), None)
             if site is not None and z is not None:
                 self._note(self.calls.setdefault(site, []), z)
 
         def leave(module: nn.Module, args: tuple, kwargs: dict, output: object) -> None:
-            called = self._inside.pop()
-            if called:
+            called = self._inside.pop().calls
+            if called is not None:
                 self.functions.setdefault(name, []).append(called)
             z, after = next(tensors_in((args, kwargs)), None), next(tensors_in(output), None)
             if site is not None and z is not None and after is not None and z.shape == after.shape:
@@ -202,20 +277,24 @@ class _Observer(TorchFunctionMode):
             module.register_forward_hook(leave, with_kwargs=True),
         ]
 
-    def _note(self, calls: list[Call], z: Tensor, *function: str) -> None:
+    def _note(self, calls: list[Call], z: Tensor, function: str = "", line: str = "", attribute: str = "") -> None:
         origin = self._channels.of(z)
-        noted = Call(tuple(z.shape), origin.dim, *function)
+        noted = Call(tuple(z.shape), origin.dim, function, line, attribute)
         if origin.dim is None:
             origin.waiting.append(noted.learn)
         calls.append(noted)
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        called = self._inside[-1] if self._inside else None
-        if called is not None and func in FUNCTIONS:
+        invocation = self._inside[-1] if self._inside else None
+        if invocation is not None and invocation.calls is not None and func in FUNCTIONS:
             z = next(tensors_in((args, kwargs)), None)
             if z is not None:
-                self._note(called, z, FUNCTIONS[func], _line(), self._attribute)
+                self._note(invocation.calls, z, FUNCTIONS[func], line_of_call(), self._attribute)
+                invocation.locate(invocation.calls[-1])
+                invocation.calls[-1].in_place = bool(kwargs.get("inplace"))
+        if self._attribute and func in FUNCTIONS and (kwargs.get("inplace") or func in IN_PLACE):
+            self.calls[self._attribute][-1].in_place = True
         result = func(*args, **kwargs)
         self._channels.follow(func, args, kwargs, result)
         return result
@@ -224,7 +303,7 @@ class _Observer(TorchFunctionMode):
 _OF_TORCH = tuple(os.path.join("torch", *name) for name in (("overrides.py",), ("nn", "functional.py")))
 
 
-def _line() -> str:
+def line_of_call() -> str:
     """The file and line of the code that called torch's function."""
     frame = sys._getframe(2)
     while frame.f_back is not None and frame.f_code.co_filename.endswith(_OF_TORCH):

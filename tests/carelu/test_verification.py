@@ -147,3 +147,11 @@ def test_the_compiled_model_is_compared(monkeypatch):
             return z + 1 if torch.compiler.is_compiling() else z
 
     assert "the compiled model and evaluation differ" in problems(Differs(), TOKENS, compiled=True)
+
+
+def test_a_forward_that_was_exchanged_before_stays():
+    model = feed_forward()
+    own = model[1].forward
+    model[1].forward = exchanged = lambda z: own(z)
+    assert verify(model, TOKENS).ok
+    assert vars(model[1])["forward"] is exchanged

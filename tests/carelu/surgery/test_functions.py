@@ -26,14 +26,14 @@ def found(model, kinds):
 
 def test_calls_become_sites_unless_an_attribute_stands_for_them():
     model = nn.Sequential(Block())
-    sites, ((owner, turns),) = found(model, Kinds())
+    sites, ((owner, turns, _),) = found(model, Kinds())
     assert [site.name for site in sites] == ["0.act", "0.functional_0_relu", "0.functional_1_gelu"]
     assert owner is model[0]
     assert [turn.site.name for turn in turns] == ["0.functional_0_relu", "0.act", "0.functional_1_gelu"]
 
 
 def test_functions_of_other_kinds_keep_their_turn_without_a_site():
-    _, ((_, turns),) = found(Block(), Kinds([F.gelu]))
+    _, ((_, turns, _),) = found(Block(), Kinds([F.gelu]))
     assert [(turn.function, turn.site is None) for turn in turns] == [("relu", True), ("silu", True), ("gelu", False)]
 
 
@@ -56,6 +56,7 @@ def test_what_an_earlier_replacement_did_not_see_cannot_be_routed():
     model.functional_0_relu = nn.Identity()
     set_routes(turns)
     model.__dict__["_activation_routes"] = (("relu", "functional_0_relu"), ("gelu", None), ("gelu", None))
+    model.__dict__["_activation_spans"] = {"forward": (0, (2,))}
     model.act = nn.Tanh()
 
     sites, turns = found(model, Kinds())

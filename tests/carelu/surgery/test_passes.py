@@ -51,6 +51,17 @@ def test_buffers_that_a_pass_changes_are_put_back():
     assert model.count == 0
 
 
+def test_buffers_that_a_pass_exchanges_are_put_back_with_what_it_noted_of_them():
+    model = nn.Module()
+    model.register_buffer("cache", torch.zeros(1))
+    model.length, before = 1, model.cache
+    with undisturbed(model, training=True):
+        model.cache = torch.ones(2)
+        model.register_buffer("new", torch.ones(2))
+        model.length = 2
+    assert model.cache is before and model.cache == 0 and model.length == 1 and not hasattr(model, "new")
+
+
 def test_differences_are_relative_and_a_missing_value_counts():
     a = {"x": torch.tensor([2.0, 4.0])}
     assert difference(a, {"x": torch.tensor([2.0, 5.0])})[0] == pytest.approx(0.25)

@@ -98,3 +98,12 @@ def test_a_failure_in_training_alone_is_reported():
     seen = traced(OnlyEvaluates(), torch.randn(2, 3))
     assert len(seen.functions[""]) == 1
     assert "no labels" in seen.problems[0]
+
+
+def test_a_lazy_model_is_refused_before_it_gets_its_shapes():
+    model = nn.Sequential(nn.LazyLinear(4), nn.ReLU())
+    with pytest.raises(ValueError, match=r"0\.weight of Sequential has no shape yet.*call the model once first"):
+        traced(model, torch.randn(2, 3))
+    assert isinstance(model[0], nn.LazyLinear)
+    model(torch.randn(2, 3))
+    assert len(traced(model, torch.randn(2, 3)).calls["1"]) == 1
