@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from carelu.activations import CAReLU
 from carelu.registry import is_activation
 from carelu.surgery.layout import layout_of
-from carelu.surgery.making import REQUEST
 from carelu.surgery.passes import difference, results
 from carelu.surgery.sites import Site
 from carelu.surgery.tracing import Call, trace
@@ -80,7 +79,7 @@ def verify(
     Raises:
         ValueError: a check fails, the model has no activation of this library, or it does not accept the inputs.
     """
-    sites = {name: each for name, each in model.named_modules() if is_activation(each) or hasattr(each, REQUEST)}
+    sites = {name: each for name, each in model.named_modules() if is_activation(each)}
     if not sites:
         raise ValueError(f"{type(model).__name__} has no activation of this library; call replace_activations first")
     result = Verification()
