@@ -1,4 +1,4 @@
-"""Chooses what competes at a site, so that no other sample and, in a sequence, neither future nor padding reaches a result."""
+"""Chooses what competes at a site, so that no other sample, future or padding of a sequence reaches a result."""
 
 import itertools
 from collections.abc import Iterator
