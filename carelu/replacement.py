@@ -57,9 +57,9 @@ def replace_activations(
         where: the sites to replace: a pattern of names like "layer4.*", several, or a function of a `Site`; default:
             all.
         dry_run: only report; the model is left as it is.
-        over: what competes, see `carelu.functional.competition_dims`. "auto" keeps the future, padding and other
-            samples out of every result: the features of one token in sequences and in channels-last models (the last
-            dimension), the channels at one position in N×C×L, and all but the first dimension in N×C×H×W.
+        over: what competes, see `carelu.functional.competition_dims`. "auto" keeps other samples out of every result,
+            and the future and padding of sequences: the features of one token in sequences and in channels-last models
+            (the last dimension), the channels at one position in N×C×L, and all but the first dimension in N×C×H×W.
         replace: the classes of modules, and functions of torch, to replace; default: the usual ones.
         **options: options of the activation, see `activation_options`.
 

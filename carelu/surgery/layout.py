@@ -1,8 +1,12 @@
-"""Chooses what competes at a site, so that neither the future nor padding nor another sample reaches a result."""
+"""Chooses what competes at a site, so that no other sample, future or padding of a sequence reaches a result."""
+
+import itertools
+from collections.abc import Iterator
 
 from torch import nn
 
 from carelu.functional import Over
+from carelu.surgery.kinds import is_known_activation_or_gate
 from carelu.surgery.sites import Site
 from carelu.surgery.tracing import Call
 
@@ -66,14 +70,24 @@ def over_of_structure(model: nn.Module, site: Site) -> tuple[str, Over]:
     Where the model has no layer that tells, it is the library's own default, all but the first dimension.
 
     Raises:
-        ValueError: the layers before and after the site are of different kinds.
+        ValueError: the layers before and after the site are of different kinds, or, in a `Sequential`, a module that
+            may reorder dimensions stands between the site and the nearest layer.
     """
     path = site.name.split(".")
+    unclear: list[nn.Module] = []
     for depth in range(len(path) - 1, -1, -1):
         around = model.get_submodule(".".join(path[:depth]))
         before, after = _layers(around, path[depth])
+        if isinstance(around, nn.Sequential):
+            unclear += _unclear(around, path[depth], backwards=bool(before) or not after)
         if not before and not after:
             continue
+        if unclear:
+            raise ValueError(
+                f"over='auto': the layout at {site.name} cannot be told from the nearest layer, as "
+                f"{type(unclear[0]).__name__} between them may change it; pass example_inputs=…, a batch that the "
+                "model accepts, or give over=…"
+            )
         nearest = {*before[-1:], *after[:1]} if not isinstance(around, nn.Sequential) else {*(before[-1:] or after[:1])}
         if len(nearest) == 1:
             return _CHOICE[nearest.pop()]
@@ -101,6 +115,37 @@ def _layers(around: nn.Module, child: str) -> tuple[list[str], list[str]]:
         found = [kind for each in (module.modules() if module is not None else ()) if (kind := _kind_of_layer(each))]
         (before if index < position else after).extend(found if index != position else [])
     return before, after
+
+
+KEEPING = frozenset(["activation", "batchnorm", "dropout", "instancenorm", "normalization", "padding", "pooling"])
+"""The files of `torch.nn.modules` whose modules leave every dimension in its place."""
+
+
+def _unclear(around: nn.Sequential, child: str, backwards: bool) -> list[nn.Module]:
+    """The modules between `child` and the nearest layer on one side that may change the layout."""
+    names = list(around._modules)
+    position = names.index(child)
+    beside = list(around)[:position][::-1] if backwards else list(around)[position + 1 :]
+    found = []
+    for module in itertools.chain.from_iterable(_flattened(each, backwards) for each in beside):
+        if any(_kind_of_layer(each) for each in module.modules()):
+            break
+        if not _keeps_layout(module):
+            found.append(module)
+    return found
+
+
+def _flattened(module: nn.Module, backwards: bool) -> Iterator[nn.Module]:
+    if type(module) is not nn.Sequential:
+        yield module
+        return
+    for each in reversed(list(module)) if backwards else list(module):
+        yield from _flattened(each, backwards)
+
+
+def _keeps_layout(module: nn.Module) -> bool:
+    files = (kind.__module__.partition("torch.nn.modules.")[2] for kind in type(module).__mro__)
+    return isinstance(module, nn.Identity) or is_known_activation_or_gate(module) or bool(KEEPING.intersection(files))
 
 
 def _kind_of_layer(module: nn.Module) -> str | None:

@@ -79,11 +79,11 @@ class _Router(TorchFunctionMode):
 
 _NOT_SHOWN = (
     "the example_inputs of replace_activations did not show; replace the activations again on a new model, with "
-    "inputs that take this path"
+    "inputs that take this path (and call the model once between exchanging a child and compiling)"
 )
 
 
-class _Routed:
+class _Routed(nn.Module):
     """What a routed module adds to its class."""
 
     _activation_routes: tuple[Route, ...]
@@ -116,6 +116,8 @@ def _run(module: _Routed, name: str, original: Callable, args: tuple, kwargs: di
             f"with activations of its own, so that a direct call cannot choose; call {word} itself, or make {name} a "
             "module before replacing"
         )
+    if not torch.compiler.is_dynamo_compiling():  # children may have been exchanged since the last call
+        _seal_children_of(module)
     depth = len(_RUNNING.modules)
     router = _Router(module, name, span)
     _RUNNING.modules.append(module)
@@ -188,10 +190,14 @@ def seal_children(model: nn.Module) -> None:
     """Keeps what the children of routed modules call away from the routes of their parents."""
     for module in model.modules():
         if is_routed(module):
-            for child in _called_children(module):
-                if not is_routed(child) and _enter not in child._forward_pre_hooks.values():
-                    child.register_forward_pre_hook(_enter)
-                    child.register_forward_hook(_leave, always_call=True)
+            _seal_children_of(module)
+
+
+def _seal_children_of(module: nn.Module) -> None:
+    for child in _called_children(module):
+        if not is_routed(child) and _enter not in child._forward_pre_hooks.values():
+            child.register_forward_pre_hook(_enter)
+            child.register_forward_hook(_leave, always_call=True)
 
 
 def _called_children(module: nn.Module) -> Iterator[nn.Module]:

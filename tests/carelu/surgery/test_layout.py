@@ -76,3 +76,28 @@ def test_layers_of_two_kinds_next_to_a_site_are_refused():
         ValueError, match=r"Network, which has convolutional and linear layers next to it.*example_inputs"
     ):
         chosen(Network(conv=CONV, relu=nn.ReLU(), linear=LINEAR))
+
+
+class Transposed(nn.Module):
+    def forward(self, z):
+        return z.mT
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (nn.Sequential(SERIES, Transposed(), nn.ReLU(), LINEAR), "Transposed"),
+        (nn.Sequential(CONV, nn.Dropout(), nn.Flatten(), nn.ReLU(), LINEAR), "Flatten"),
+        (nn.Sequential(SERIES, nn.Sequential(Transposed(), nn.Tanh()), nn.ReLU()), "Transposed"),
+        (nn.Sequential(SERIES, nn.Sequential(Transposed(), nn.ReLU()), LINEAR), "Transposed"),
+        (nn.Sequential(nn.ReLU(), nn.Flatten(), LINEAR), "Flatten"),
+    ],
+)
+def test_a_module_between_layer_and_site_that_may_change_the_layout_is_refused(model, name):
+    with pytest.raises(ValueError, match=rf"as {name} between them may change it; pass example_inputs"):
+        chosen(model)
+
+
+@pytest.mark.parametrize("between", [nn.BatchNorm1d(3), nn.Dropout(), nn.MaxPool1d(2), nn.Identity(), nn.Tanh()])
+def test_modules_that_keep_the_layout_may_stand_between(between):
+    assert chosen(nn.Sequential(SERIES, nn.Sequential(between), nn.ReLU(), nn.Flatten(), LINEAR)) == (1,)

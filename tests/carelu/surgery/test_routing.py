@@ -90,6 +90,14 @@ def test_a_call_that_was_not_foreseen_is_refused():
         model(Z)
 
 
+def test_children_that_are_exchanged_keep_their_own_functions():
+    model = routed(2, 3)
+    model.inner = nn.Sequential(Inner(), nn.ReLU())
+    expected = F.relu(3 * (2 * F.relu(Z) - 1).relu() + 1)
+    assert torch.equal(model(Z), expected)
+    assert torch.equal(model(Z), expected)
+
+
 class Overwriting(nn.Module):
     def forward(self, z):
         z = z * 1
@@ -135,3 +143,11 @@ def test_it_is_exported(strict):
 def test_it_is_compiled_in_one_graph():
     model = routed(2, 3)
     assert torch.equal(torch.compile(model, fullgraph=True, backend="aot_eager")(Z), model(Z))
+
+
+@pytest.mark.slow
+def test_it_is_compiled_after_a_child_was_exchanged_and_called():
+    model = routed(2, 3)
+    model.inner = nn.Sequential(Inner(), nn.ReLU())
+    expected = model(Z)
+    assert torch.equal(torch.compile(model, fullgraph=True, backend="aot_eager")(Z), expected)
