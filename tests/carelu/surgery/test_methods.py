@@ -216,9 +216,9 @@ def test_it_is_exported_with_dynamic_shapes(strict):
     assert torch.allclose(exported(more), model(more))
 
 
-@pytest.mark.parametrize("model", [Plain(), Coder()])
+@pytest.mark.parametrize("model", [Plain(), Coder(), nn.Sequential(Coder(), nn.Linear(4, 4))])
 def test_torch_fx_sees_the_new_modules(model):
-    model = replaced(nn.Sequential(model, nn.Linear(4, 4)))
+    model = replaced(model)
     graph = torch.fx.symbolic_trace(model)
     assert torch.equal(graph(Z), model(Z))
     assert any("functional_0_relu" in str(node.target) for node in graph.graph.nodes)
