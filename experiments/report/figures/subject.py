@@ -89,13 +89,14 @@ def joined(*sentences: str) -> str:
 
 _LEVELS = (
     ("task", "recipe_label"),
+    ("task", "recipe_label", "model_label"),
     ("task", "recipe_label", "data_label"),
     ("task", "recipe_label", "data_label", "model_label"),
 )
 
 
 def _stems(settings: Sequence[Setting]) -> dict[Setting, str]:
-    """The shortest unique name of a setting: task and recipe, with data, with the model, with all."""
+    """The shortest unique name of a setting: task and recipe, with the model, with the data, with both, with all."""
     levels = (*_LEVELS, SETTING_LABELS)
     stems = {}
     for setting in settings:

@@ -50,7 +50,11 @@ def test_a_named_activation_is_shown_with_its_options_and_judged_as_among_all(tm
     [
         ([{}], ["cifar100_small"]),
         ([{"data": "a"}, {"data": "b"}], ["cifar100_small_a", "cifar100_small_b"]),
-        ([{"model": "x"}, {"model": "y"}], ["cifar100_small_cifar100_x", "cifar100_small_cifar100_y"]),
+        ([{"model": "x"}, {"model": "y"}], ["cifar100_small_x", "cifar100_small_y"]),
+        (
+            [{"model": "x"}, {"model": "x", "data": "b"}, {"model": "y"}],
+            ["cifar100_small_b", "cifar100_small_cifar100_x", "cifar100_small_y"],
+        ),
         ([{"recipe": "full"}, {"recipe": "small"}], ["cifar100_full", "cifar100_small"]),
     ],
 )
