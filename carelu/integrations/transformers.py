@@ -1,4 +1,4 @@
-"""The activations as `hidden_act` of any configuration of Hugging Face transformers."""
+"""The activations as `hidden_act` of a configuration of Hugging Face transformers."""
 
 import functools
 import sys

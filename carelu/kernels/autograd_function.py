@@ -83,7 +83,7 @@ class CAReLUFunction(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         saved = Saved(*ctx.saved_tensors)
-        if torch.is_grad_enabled() or is_legacy_batchedtensor(grad):
+        if needs_reference(grad):
             named = {"z": saved.z, "alpha": saved.alpha, "beta": saved.beta}
             gradients = gradients_of_reference(grad, named, ctx.settings, ctx.needs_input_grad)
         else:
@@ -91,12 +91,15 @@ class CAReLUFunction(torch.autograd.Function):
         return *gradients, None, None
 
 
+def needs_reference(grad: Tensor) -> bool:
+    """Whether no kernel gives the gradients: they are differentiated again, or `grad` is a batch (`vectorize=True`)."""
+    return torch.is_grad_enabled() or is_legacy_batchedtensor(grad)
+
+
 def gradients_of_reference(
     grad: Tensor, inputs: Mapping[str, Tensor], settings: Settings, needed: Sequence[bool]
 ) -> tuple[Tensor | None, ...]:
     """The gradients of `inputs` as far as needed, themselves differentiable if gradients are enabled.
-
-    For second gradients, and for a batch of `grad` (`vectorize=True` of a Jacobian), which no kernel takes.
 
     Args:
         grad: that of the output.

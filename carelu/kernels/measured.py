@@ -5,10 +5,9 @@ Only the loops of carelu.cpp have it; elsewhere the reference composes it of ope
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_legacy_batchedtensor
 
 from carelu.kernels import cpp, panels
-from carelu.kernels.autograd_function import Saved, Settings, gradients_of_reference
+from carelu.kernels.autograd_function import Saved, Settings, gradients_of_reference, needs_reference
 from carelu.kernels.layout import same_layout
 
 
@@ -35,9 +34,8 @@ class MeasuredCAReLUFunction(torch.autograd.Function):
         z, measured, alpha, beta, statistics = ctx.saved_tensors
         needs_z, needs_measured, *_ = ctx.needs_input_grad
         settings: Settings = ctx.settings
-        by_loops = not (torch.is_grad_enabled() or is_legacy_batchedtensor(grad))
         # Hooks on saved tensors may return them in another layout.
-        if not by_loops or unsupported_reason(z, measured, alpha, beta, settings):
+        if needs_reference(grad) or unsupported_reason(z, measured, alpha, beta, settings):
             named = {"z": z, "measured": measured, "alpha": alpha, "beta": beta}
             return *gradients_of_reference(grad, named, settings, ctx.needs_input_grad), None
         needs_measured = needs_measured and settings.competition != "count"  # whose share has no gradient

@@ -34,11 +34,11 @@ def time_table(evidence: Evidence, baseline: str) -> Table | None:
         name="time_to_verdict",
         title=f"Time to verdict: until each comparison with {activation_name(baseline)} was decided",
         caption=(
-            "Pairs and hours until the first verdict at the level that the activations of a block share today, of an "
-            "undecided comparison until now. Hours: the wall time of "
-            "both runs of each pair, evaluation included, one after another on the devices named. Seeds are taken in "
-            "ascending order. Pairs that would decide: in all, if mean and spread stay as they are; no number where it "
-            "is decided, and where there are too few pairs to tell."
+            "Pairs and hours until the first verdict, at the level that the activations of a block share today; of an "
+            "undecided comparison, until now. Hours: the wall time of both runs of each pair, evaluation included, one "
+            "after another on the devices named. Seeds are taken in ascending order. Pairs that would decide: in all, "
+            "if mean and spread stay as they are; no number where it is decided, and where there are too few pairs to "
+            "tell."
         ),
         columns=columns,
         blocks=tuple(_block(evidence, setting, times) for setting, times in found.items() if times),

@@ -20,7 +20,7 @@ from experiments.analysis.findings import Headline, headlines
 from experiments.analysis.metrics import difference_unit
 from experiments.errors import BadInput
 from experiments.report.figures.differences import draw_differences
-from experiments.report.figures.response import competes, started
+from experiments.report.figures.response import competes, started_modules
 from experiments.report.figures.style import RC, Look, looks
 from experiments.report.names import activation_name, data_name
 
@@ -43,7 +43,6 @@ def front_page(ledger: Path) -> dict[str, bytes]:
         raise BadInput(f"{ledger} holds no comparison with two pairs or more; accepted: one of a sweep over seeds")
     acts = list(dict.fromkeys([panels[0].entries[0].act, *(entry.act for each in panels for entry in _paired(each))]))
     acts = [act for act in _USUAL if act in acts] + [act for act in acts if act not in _USUAL]
-    modules = {act: started(evidence, next(run for run in evidence.runs if run.act == act)) for act in acts}
     lines = 1 if len(panels) <= _ABREAST else 2
     with matplotlib.style.context(["default", RC]):
         columns, height = -(-len(panels) // lines), 3.1 * lines
@@ -61,7 +60,7 @@ def front_page(ledger: Path) -> dict[str, bytes]:
             hspace=0.5,
         )
         styles = looks(acts)
-        _responses(sheet.add_subplot(grid[:, 0]), modules, styles)
+        _responses(sheet.add_subplot(grid[:, 0]), started_modules(evidence, acts), styles)
         for place, each in enumerate(panels):
             _differences(sheet.add_subplot(grid[place // columns, 1 + place % columns]), each, styles)
         return {suffix: _saved(sheet, suffix) for suffix in ("svg", "png")}
@@ -71,17 +70,17 @@ def _paired(compared: Headline) -> list[Entry]:
     return [entry for entry in compared.entries if len(entry.differences) > 1]
 
 
-def _responses(axes: Axes, modules: Mapping[str, nn.Module | None], styles: Mapping[str, Look]) -> None:
+def _responses(axes: Axes, modules: Mapping[str, nn.Module], styles: Mapping[str, Look]) -> None:
     """Each activation at the start of its runs, a competition at the two ends of the share p.
 
-    A CAReLU that starts as ReLU is not drawn, as it hides ReLU, and neither is what `started` gives no module for.
+    A CAReLU that starts as ReLU is not drawn, as it hides ReLU.
     """
     for act, module in modules.items():
         name, colour = activation_name(act), styles[act].colour
-        if module is not None and competes(module):
+        if competes(module):
             for share, line in ((1.0, "-"), (0.0, (0, (4, 1.5)))):
                 _line(axes, at_share(module, share), color=colour, ls=line, lw=2, label=f"{name}, p = {share:g}")
-        elif module is not None and not isinstance(module, CAReLU):
+        elif not isinstance(module, CAReLU):
             _line(axes, module, color=colour, ls=styles[act].line, lw=1.2, label=name)
     axes.set(title="Response", xlabel="z", ylabel="y", xlim=(-3, 3), ylim=(-1, 5.6))
     columns = 1 if len(axes.lines) <= 3 else 2

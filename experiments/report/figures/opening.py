@@ -42,7 +42,7 @@ def opening(subject: Subject) -> Opening | None:
 
     None where the library has none of the activations.
     """
-    modules = started_modules(subject)
+    modules = started_modules(subject.evidence, subject.acts())
     compared = [act for act, module in modules.items() if isinstance(module, CAReLU) and act != subject.baseline]
     compared.sort(key=lambda act: not competes(modules[act]))
     with matplotlib.style.context(["default", RC]):

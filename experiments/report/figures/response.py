@@ -56,7 +56,7 @@ def responses(subject: Subject) -> list[Figure]:
 
     Activations that cannot be imported, or that a line of values cannot be given to, have none; the caption names them.
     """
-    modules = started_modules(subject)
+    modules = started_modules(subject.evidence, subject.acts())
     competing = {act: module for act, module in modules.items() if competes(module)}
     alone = {act: module for act, module in modules.items() if act not in competing}
     missing = [act for act in subject.acts() if act not in modules]
@@ -96,15 +96,14 @@ def start_text(module: CAReLU) -> str:
     return ", ".join(f"{name} = {fixed(value, 3).rstrip('0').rstrip('.')}" for name, value in values.items())
 
 
-def started_modules(subject: Subject) -> dict[str, nn.Module]:
-    """The activations shown, as `started`; without those of which that gives none."""
-    runs = {act: next(run for run in subject.evidence.runs if run.act == act) for act in subject.acts()}
-    found = {act: started(subject.evidence, run) for act, run in runs.items()}
+def started_modules(evidence: Evidence, acts: Sequence[str]) -> dict[str, nn.Module]:
+    """Each activation with the options of its runs; without those whose response to single values is not known."""
+    runs = {act: next(run for run in evidence.runs if run.act == act) for act in acts}
+    found = {act: _started(evidence, run) for act, run in runs.items()}
     return {act: module for act, module in found.items() if module is not None}
 
 
-def started(evidence: Evidence, run: Run) -> nn.Module | None:
-    """The activation with the options of its run, if its response to single values can be computed."""
+def _started(evidence: Evidence, run: Run) -> nn.Module | None:
     if not _is_registered(evidence, run):
         return None
     try:
