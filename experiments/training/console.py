@@ -99,9 +99,21 @@ class Display:
         steps = f"step {done_steps:,} of {self._total:,}"
         self.console.print(f"epoch {epoch:>3}/{epochs}  {steps}  {_formatted(values)}, about {left} left")
 
-    def epoch(self, record: dict[str, object], epochs: int, headline: str, seconds_left: float) -> None:
-        """Prints one line for a completed epoch."""
-        shown = [headline, "loss", "train/loss", f"train/{headline}"]
+    def epoch(
+        self, record: dict[str, object], epochs: int, headline: str, seconds_left: float, selection: str = "last"
+    ) -> None:
+        """Prints one line for a completed epoch.
+
+        Args:
+            record: of metrics.jsonl.
+            epochs: of the run.
+            headline: name of the headline metric.
+            seconds_left: an estimate; 0 at the end.
+            selection: as in `trainer`. Where the validation set selects, its values stand in place of the test set's,
+                which nobody should choose by.
+        """
+        chosen_by = "validation/" if selection == "validation" else ""
+        shown = [chosen_by + headline, f"{chosen_by}loss", "train/loss", f"train/{headline}"]
         values = {key: record[key] for key in dict.fromkeys(shown) if key in record}
         line = f"epoch {record['epoch']:>3}/{epochs}  {_formatted(values)}  {duration(record['seconds'])}"
         if seconds_left > 0:

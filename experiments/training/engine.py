@@ -188,7 +188,8 @@ class Engine:
         self.outputs.directory.write_metrics(state.history)
         self.save()
         seconds_left = self.pace.seconds_left(self.total_steps)
-        self.outputs.display.epoch(record, trainer.epochs, self.task.headline[0], seconds_left)
+        headline, _ = self.task.headline
+        self.outputs.display.epoch(record, trainer.epochs, headline, seconds_left, trainer.selection)
 
     def _evaluate(self) -> dict[str, object]:
         """The metrics, and the field of the activation statistics."""

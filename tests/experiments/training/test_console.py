@@ -53,6 +53,13 @@ def test_an_epoch_is_one_line_with_the_headline_its_time_and_the_time_left(shown
     assert text() == "epoch   3/10  top1 12.5  train/loss 4  1 min 05 s, about 7 min 35 s left\n"
 
 
+def test_where_the_validation_set_selects_an_epoch_shows_its_values_and_not_those_of_test(shown):
+    display, text = shown
+    record = {"epoch": 1, "top1": 12.5, "loss": 3.0, "validation/top1": 11.0, "validation/loss": 3.5, "seconds": 9.0}
+    display.epoch({**record, "train/top1": 10.0}, 1, "top1", 0.0, selection="validation")
+    assert text() == "epoch   1/1  validation/top1 11  validation/loss 3.5  train/top1 10  9.0 s\n"
+
+
 @pytest.mark.parametrize("act", ["carelu", "gelu"])
 def test_the_panel_holds_headline_and_cost_and_the_command_of_the_baseline(shown, act):
     display, text = shown

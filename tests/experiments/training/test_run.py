@@ -183,12 +183,14 @@ def test_the_headline_is_the_last_epoch(run):
     assert outcome.result["headline_value"] == metrics_of(outcome)[-1]["top1"] == outcome.result["top1"]
 
 
-def test_selection_takes_the_epoch_that_is_best_on_the_held_out_part(run):
+def test_selection_takes_the_epoch_that_is_best_on_the_held_out_part(run, capsys):
     outcome = run("data.held_out=20", "trainer.selection=validation", "trainer.epochs=4", "optim.optimizer.lr=0.02")
     evaluated = [record for record in metrics_of(outcome) if "validation/top1" in record]
     best = max(evaluated, key=lambda record: record["validation/top1"])
     assert outcome.result["headline_epoch"] == best["epoch"]
     assert outcome.result["headline_value"] == best["top1"]
+    epochs = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
+    assert len(epochs) == 4 and all("  validation/top1 " in line and "  top1 " not in line for line in epochs)
 
 
 def test_max_steps_ends_the_run_in_the_middle_of_an_epoch_with_an_evaluation(run):
