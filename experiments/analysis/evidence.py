@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.analysis.metrics import describe_metric
 from experiments.analysis.runs import Run, Setting, activations_of, run_of
-from experiments.analysis.runs import device_label as device_label  # for training/, unchanged while studies go on
 from experiments.analysis.told_apart import by_commit, by_function, pooled_over_processors
+from experiments.configuration.task_spec import Metric
 from experiments.errors import BadInput
 from experiments.record import ledger
 from experiments.record.publication import PUBLISHED, published, read_config
@@ -48,6 +49,19 @@ class Evidence:
         """The runs of a setting by activation, each by seed; the baseline first, the others as registered."""
         runs = sorted((run for run in self.runs if run.setting == setting), key=lambda run: run.seed)
         return {act: [run for run in runs if run.act == act] for act in activations_of(runs, baseline)}
+
+    def metric(self, setting: Setting, name: str) -> Metric:
+        """The metric of a column as `describe_metric`, with the value of guessing on this setting's data, if known.
+
+        Raises:
+            BadInput: the metric is unknown, or the configuration of a run is damaged.
+        """
+        metric = describe_metric(setting.task, name)
+        if metric.chance_of is None:
+            return metric
+        configs = (self.config_of(run) for run in self.runs if run.setting == setting)
+        config = next((each for each in configs if each is not None), None)
+        return metric if config is None else replace(metric, chance=metric.chance_of(config))
 
     def metrics_of(self, run: Run) -> list[dict[str, object]] | None:
         """The records of a run's metrics.jsonl, or None.

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from experiments.analysis.comparison import Entry, compare, metrics_shown
 from experiments.analysis.evidence import Evidence
-from experiments.analysis.metrics import describe_metric
 from experiments.analysis.runs import Run, Setting
 from experiments.configuration.task_spec import Metric
 from experiments.errors import BadInput, unknown
@@ -37,7 +36,7 @@ def headlines(evidence: Evidence, baseline: str = "relu") -> list[Headline]:
         name = next(run.metric for run in evidence.runs if run.setting == setting)
         entries = tuple(compare(evidence, setting, name, baseline))
         if any(entry.differences for entry in entries):
-            found.append(Headline(setting, describe_metric(setting.task, name), entries))
+            found.append(Headline(setting, evidence.metric(setting, name), entries))
     return found
 
 
@@ -53,7 +52,7 @@ def findings(evidence: Evidence, baseline: str, metric: str | None = None) -> li
     for setting in evidence.settings():
         for name in metrics_shown(evidence, setting, metric):
             entries = compare(evidence, setting, name, baseline)
-            found += findings_of(setting, describe_metric(setting.task, name), entries)
+            found += findings_of(setting, evidence.metric(setting, name), entries)
     return found
 
 

@@ -52,8 +52,8 @@ def summarise(values: Sequence[float]) -> Summary:
 class PairedComparison:
     """Treatment − baseline over the `n` pairs (seeds) that both have, in the unit of the values.
 
-    With n = 0 the difference is nan; with n < 2 everything that needs a spread is None. If all differences are equal,
-    the interval has no width, the p-value is 0 (1 if all are zero), and effect size and detectable difference are None.
+    With n = 0 the difference is nan; with n < 2 everything that needs a spread is None, as where all differences are
+    equal: their spread is below the resolution of the metric. If all are zero, the interval is [0, 0], the p-value 1.
     """
 
     n: int
@@ -111,7 +111,8 @@ def compare_paired(
     # Equal differences differ by rounding errors after subtraction, which must not count as noise.
     rounding = 1e-9 * max(np.abs(treated).max(), np.abs(base).max())
     if sd <= rounding:
-        return PairedComparison(n, mean, improvement, mean, mean, p_value=1.0 if abs(mean) <= rounding else 0.0)
+        same = abs(mean) <= rounding
+        return PairedComparison(n, mean, improvement, *((0.0, 0.0, 1.0) if same else ()))
     test = stats.ttest_rel(treated, base)
     low, high = test.confidence_interval(1 - LEVEL)
     return PairedComparison(

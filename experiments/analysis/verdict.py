@@ -143,7 +143,7 @@ def posterior(differences: Sequence[float], margin: float) -> Posterior | None:
     """
     values = np.asarray(differences, dtype=float)
     n = len(values)
-    if n < 2 or values.std(ddof=1) == 0:
+    if n < 2 or values.std(ddof=1) <= 1e-9 * np.abs(values).max():  # equal but for rounding
         return None
     distribution = stats.t(n - 1, values.mean(), values.std(ddof=1) / math.sqrt(n))
     above, below = float(distribution.sf(margin)), float(distribution.cdf(-margin))

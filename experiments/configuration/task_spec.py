@@ -28,6 +28,7 @@ class Metric:
         higher_is_better: which direction is better.
         best_possible: the value that nothing exceeds; None where there is none, as for PSNR.
         chance: the value of guessing; None where it depends on the data, or where guessing has no meaning.
+        chance_of: the same from a run's configuration as nested dicts, where it depends on the data; None if unknown.
     """
 
     title: str
@@ -36,6 +37,7 @@ class Metric:
     higher_is_better: bool
     best_possible: float | None = None
     chance: float | None = None
+    chance_of: Callable[[Mapping[str, Any]], float | None] | None = None
 
     @property
     def heading(self) -> str:

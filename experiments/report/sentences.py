@@ -67,7 +67,7 @@ def curve_words(curve: OptionCurve, metric: str, decimals: int) -> str:
 
 def chance_text(metric: Metric) -> str:
     """`chance: 1 %`; empty where the value of guessing is not known."""
-    return "" if metric.chance is None else f"chance: {metric.chance:g} {metric.unit}".strip()
+    return "" if metric.chance is None else f"chance: {metric.chance:.3g} {metric.unit}".strip()
 
 
 def activity_sentence(activity: Activity) -> str:

@@ -71,7 +71,7 @@ def task_table(
     kinds = dict.fromkeys(describe_metric(task, metric or name.rpartition("/")[2]) for _, name in contents)
     rows = [
         [
-            _Row(setting, name, describe_metric(task, name), baseline, entry, tuning, subjects)
+            _Row(setting, name, evidence.metric(setting, name), baseline, entry, tuning, subjects)
             for entry in compare(evidence, setting, name, baseline)
         ]
         for setting, name in contents

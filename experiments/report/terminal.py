@@ -6,7 +6,7 @@ from pathlib import Path
 from experiments.analysis.comparison import Entry, compare
 from experiments.analysis.evidence import Evidence, read_evidence
 from experiments.analysis.findings import Finding
-from experiments.analysis.metrics import describe_metric, difference_unit, margin_of
+from experiments.analysis.metrics import difference_unit, margin_of
 from experiments.analysis.numbers import with_deviation
 from experiments.analysis.provenance import table_command
 from experiments.analysis.runs import Setting
@@ -14,7 +14,7 @@ from experiments.analysis.selection import EACH
 from experiments.configuration.task_spec import Metric
 from experiments.report.names import activation_name, data_name, task_name
 from experiments.report.remarks import remarks
-from experiments.report.sentences import ANY_NUMBER, difference_cell, finding_sentence, verdict_text
+from experiments.report.sentences import ANY_NUMBER, chance_text, difference_cell, finding_sentence, verdict_text
 from experiments.report.table import RESULT, Table
 
 _BASELINES = ("relu", "carelu")
@@ -63,9 +63,10 @@ def _of_setting(evidence: Evidence, setting: Setting, wanted: str | None, margin
         return ""
     baseline = next((act for act in (wanted, *_BASELINES) if act in acts), acts[0])
     name = next(run.metric for run in evidence.runs if run.setting == setting)
-    metric = describe_metric(setting.task, name)
+    metric = evidence.metric(setting, name)
     entries = compare(evidence, setting, name, baseline, margin=margin)
-    heading = f"{task_name(setting.task)}: {metric.heading}{_chance(metric)}"
+    chance = chance_text(metric)
+    heading = f"{task_name(setting.task)}: {metric.heading}" + (f" ({chance})" if chance else "")
     where = f"{setting.model_label} on {data_name(setting)}, recipe {setting.recipe_label}, {setting.device_label}"
     found = [Finding(setting, metric, entry) for entry in entries if entry.paired and entry.paired.n]
     notes = [*remarks(entries, baseline, name), *_own_margin(setting, metric, name, margin)]
@@ -83,10 +84,6 @@ def _own_margin(setting: Setting, metric: Metric, name: str, margin: float | Non
         + f"; the tables use the task's, {usual:g} {unit}".rstrip()
         + "."
     ]
-
-
-def _chance(metric: Metric) -> str:
-    return "" if metric.chance is None else f" (chance: {metric.chance:g} {metric.unit})"
 
 
 def table_text(table: Table) -> str:

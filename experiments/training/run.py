@@ -12,7 +12,7 @@ from torch import nn
 
 from carelu import ActivationFactory
 from carelu.kernels.dispatch import VARIABLE as KERNEL_VARIABLE
-from experiments.analysis.evidence import device_label
+from experiments.analysis.runs import device_label
 from experiments.configuration.composition import options_of
 from experiments.configuration.identity import Identity, identify
 from experiments.configuration.schema import Config, validate

@@ -1,6 +1,7 @@
 """What text classification tells the suite of itself, without torch: metrics, margin, options."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -105,12 +106,20 @@ class BiLSTMOptions(ModelOptions):
     dropout: Share
 
 
+def _accuracy_of_guessing(config: Mapping[str, Any]) -> float | None:
+    """Of guessing among the classes, which the configuration may leave to the data."""
+    classes = config.get("data", {}).get("classes")
+    return 100 / len(classes) if classes else None
+
+
 SPEC = TaskSpec(
     name="text",
     title="Text classification",
     headline="accuracy",
     metrics={
-        "accuracy": Metric("accuracy", "%", 2, higher_is_better=True, best_possible=100.0),
+        "accuracy": Metric(
+            "accuracy", "%", 2, higher_is_better=True, best_possible=100.0, chance_of=_accuracy_of_guessing
+        ),
         "macro_f1": Metric("macro F1", "%", 2, higher_is_better=True, best_possible=100.0),
         "loss": Metric("loss", "", 4, higher_is_better=False, best_possible=0.0),
     },

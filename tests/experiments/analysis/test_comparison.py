@@ -150,13 +150,13 @@ def test_a_run_of_another_activation_that_diverged_changes_nothing(tmp_path):
     assert compared(tmp_path / "ledger.csv", rows)["carelu"].better
 
 
-def test_a_constant_difference_counts_like_any_other(tmp_path):
+def test_a_constant_difference_counts_for_the_verdict_and_has_no_test(tmp_path):
     rows = [*gains([0.5] * 6), *gains(GAIN + GAIN, "gelu")[8:]]
     found = compared(tmp_path / "ledger.csv", rows)
     assert (found["carelu"].verdict.word, found["carelu"].compared) == ("better", 2)
     assert found["carelu"].verdict.low == pytest.approx(found["carelu"].verdict.high)
-    assert found["gelu"].p_holm == found["gelu"].paired.p_value  # the larger of two
-    assert found["carelu"].p_holm is not None
+    assert found["gelu"].p_holm == found["gelu"].paired.p_value  # the only test
+    assert found["carelu"].p_holm is found["carelu"].posterior is None
 
 
 def test_the_level_is_shared_by_the_activations_that_share_a_seed_with_the_baseline(tmp_path):

@@ -6,7 +6,9 @@ from experiments.analysis.evidence import read_evidence
 from experiments.analysis.findings import check_subjects, findings, headlines, of_subjects
 from experiments.analysis.metrics import describe_metric
 from experiments.errors import BadInput
-from tests.experiments.ledgers import grid, row, write
+from experiments.report.sentences import chance_text, finding_sentence
+from experiments.report.task_table import task_table
+from tests.experiments.ledgers import grid, row, write, write_config
 
 
 def found(tmp_path, rows, baseline="relu"):
@@ -30,6 +32,30 @@ def test_a_finding_is_about_its_metric_the_headline_on_every_set_or_the_one_that
     assert one.metric == describe_metric("cifar100", "top5") and one.entry.values == {0: 90.0, 1: 90.0}
     assert one.setting == evidence.settings()[0]
     assert findings(evidence, "relu", "psnr_y") == []
+
+
+@pytest.mark.parametrize(
+    ("config", "chance"),
+    [
+        ("data: {classes: [entailment, neutral, contradiction]}", "chance: 33.3 %"),
+        ("data: {classes: [negative, positive]}", "chance: 50 %"),
+        ("data: {classes: null}", ""),
+        (None, ""),
+    ],
+)
+def test_the_value_of_guessing_is_that_of_the_classes_in_the_configuration(tmp_path, config, chance):
+    rows = [row("relu", 0, task="text"), row("carelu", 0, task="text", run_id="of-carelu")]
+    file = write(tmp_path / "ledger.csv", rows)
+    if config:
+        write_config(file, "of-carelu", config)
+    evidence = read_evidence(file)
+    (one,), (headline,) = findings(evidence, "relu"), headlines(evidence)
+    assert chance_text(one.metric) == chance_text(headline.metric) == chance
+    notes = task_table(evidence, "text", "relu").blocks[0].notes
+    if chance:
+        assert f", {chance}" in finding_sentence(one, "relu") and f"{chance.capitalize()}." in notes
+    else:
+        assert "chance" not in finding_sentence(one, "relu") and not any("Chance" in note for note in notes)
 
 
 def test_one_pair_is_a_finding_that_is_undecided(tmp_path):

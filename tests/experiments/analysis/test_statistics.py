@@ -153,12 +153,12 @@ def test_two_pairs_have_an_interval_and_no_effect_size():
     assert two.effect_size is None
 
 
-def test_equal_differences_have_an_interval_without_width_and_count_as_a_test_whatever_their_rounding():
+def test_equal_differences_have_neither_interval_nor_test_whatever_their_rounding():
     comparison = compare_paired(by_seed([70.3, 71.1, 1.1]), by_seed([70.2, 71.0, 1.0]))
     assert comparison.difference == pytest.approx(0.1)
-    assert comparison.low == comparison.high == comparison.difference
-    assert comparison.p_value == 0.0
+    assert comparison.low is comparison.high is comparison.p_value is None
     assert comparison.effect_size is comparison.detectable is None
+    assert holm([comparison.p_value, 0.03]) == [None, 0.03]
 
 
 def test_runs_equal_to_the_baseline_have_p_value_one():

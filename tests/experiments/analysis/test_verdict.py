@@ -142,7 +142,8 @@ def test_posterior_is_that_of_the_t_distribution():
     assert share.above == pytest.approx(stats.t.cdf(t, 3))
     t = (-0.3 - np.mean(differences)) / (np.std(differences, ddof=1) / 2)
     assert share.below == pytest.approx(stats.t.cdf(t, 3))
-    assert posterior([0.1, 0.1], 0.3) is None and posterior([0.1], 0.3) is None
+    for without_spread in ([0.1], [0.1, 0.1], [70.3 - 70.2, 1.1 - 1.0]):
+        assert posterior(without_spread, 0.3) is None
 
 
 def test_two_differences_have_a_posterior():
