@@ -87,6 +87,7 @@ class TaskSpec:
         models: the options `model.*`, by `model.architecture`.
         benchmark: how its speed is measured; None: it is not.
         data_titles: proper names of data, by `data.name`.
+        model_titles: proper names of models, by what `model.name` has before its first dash; its size comes after it.
         libraries: further packages that its results depend on, by their name on PyPI; a run records their versions.
     """
 
@@ -100,6 +101,7 @@ class TaskSpec:
     models: Mapping[str, type[ModelOptions]]
     benchmark: Benchmark | None = field(default=None, compare=False)
     data_titles: Mapping[str, str] = field(default_factory=dict, compare=False)
+    model_titles: Mapping[str, str] = field(default_factory=dict, compare=False)
     libraries: tuple[str, ...] = field(default=(), compare=False)
 
 

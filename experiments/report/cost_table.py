@@ -8,7 +8,7 @@ from experiments.analysis.evidence import Evidence
 from experiments.analysis.numbers import ABSENT, fixed
 from experiments.analysis.provenance import describe_conditions, describe_runs, run_commands
 from experiments.analysis.runs import Run, Setting
-from experiments.report.names import activation_name, data_name, task_name
+from experiments.report.names import activation_name, data_name, model_name, task_name
 from experiments.report.table import CSV, RESULT, Block, Cell, Column, Table
 
 _PRINTED = (RESULT, CSV)
@@ -66,7 +66,7 @@ def _block(evidence: Evidence, setting: Setting, baseline: str) -> Block:
     every = [run for runs in finished.values() for run in runs]
     devices = sorted({run.full_device for run in every})
     return Block(
-        title=f"Cost, {task_name(setting.task)}: {setting.model_label} on {data_name(setting)}",
+        title=f"Cost, {task_name(setting.task)}: {model_name(setting)} on {data_name(setting)}",
         caption=f"{describe_conditions(setting)}. {describe_runs(every)}. On {', '.join(devices)}.",
         rows=tuple(_row(setting, act, runs, base, act == baseline) for act, runs in finished.items()),
         notes=tuple(

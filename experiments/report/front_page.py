@@ -15,7 +15,7 @@ from experiments.analysis.option_curves import curves_over
 from experiments.analysis.runs import Setting, activations_of
 from experiments.analysis.verdict import Word
 from experiments.errors import BadInput
-from experiments.report.names import activation_name, data_name, task_name
+from experiments.report.names import activation_name, data_name, model_name, task_name
 from experiments.report.rendering import markdown_grid
 from experiments.report.sentences import (
     ANY_NUMBER,
@@ -70,7 +70,7 @@ def results_block(
     tables = (Path(comparison).parent / "tables").as_posix()
     found = [finding for each in compared for finding in findings_of(each.setting, each.metric, each.entries)]
     about = of_subjects(found, subjects)
-    sentences = "\n".join(f"- **{each.setting.model_label}**: {finding_sentence(each, BASELINE)}" for each in about)
+    sentences = "\n".join(f"- **{model_name(each.setting)}**: {finding_sentence(each, BASELINE)}" for each in about)
     return "\n\n".join(
         filter(
             None,
@@ -170,11 +170,12 @@ def _overview(compared: Sequence[Headline], names: Mapping[Setting, str], tables
 def _names(compared: Sequence[Headline]) -> dict[Setting, str]:
     """Model and data of each setting; the recipe and all that departs, only where two would be called alike."""
     settings = [each.setting for each in compared]
-    short = [f"{each.model} on {data_name(replace(each, overrides='{}'))}" for each in settings]
+    plain = [replace(each, overrides="{}") for each in settings]
+    short = [f"{model_name(each)} on {data_name(each)}" for each in plain]
     return {
         each: brief
         if short.count(brief) == 1
-        else f"{each.model_label} on {data_name(each)} with recipe {each.recipe_label}"
+        else f"{model_name(each)} on {data_name(each)} with recipe {each.recipe_label}"
         for brief, each in zip(short, settings, strict=True)
     }
 
@@ -206,7 +207,7 @@ def _of_option(root: Path, study: OptionStudy) -> str:
     heading = metric.heading[:1].upper() + metric.heading[1:]
     answer = (
         f"**{study.question}** ([curves]({study.figure}), [all numbers]({study.tables})) {heading}, by "
-        f"{study.option.rpartition('.')[2]}: {setting.model_label} on {data_name(setting)}, mean of {seeds}, too few "
+        f"{study.option.rpartition('.')[2]}: {model_name(setting)} on {data_name(setting)}, mean of {seeds}, too few "
         "for a verdict; in brackets the spread of the scale over inputs. "
         f"{activation_name(study.baseline)}: {fixed(fmean(base), metric.decimals)}."
     )

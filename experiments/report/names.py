@@ -2,8 +2,8 @@
 
 from experiments.analysis.runs import Setting
 from experiments.configuration.composition import options_of
-from experiments.configuration.task_spec import spec_of
-from experiments.record.labels import data_label
+from experiments.configuration.task_spec import TaskSpec, spec_of
+from experiments.record.labels import data_label, model_label
 
 _ACTIVATIONS = {
     "relu": "ReLU",
@@ -27,11 +27,29 @@ def activation_name(label: str) -> str:
 
 def task_name(task: str) -> str:
     """`CIFAR-100` for the task `cifar100`; a task that this checkout does not know keeps its own name."""
-    return spec_of(task).title if task in options_of("task") else task
+    spec = _spec(task)
+    return spec.title if spec else task
 
 
 def data_name(setting: Setting) -> str:
     """`SNLI (38.7k subset)` for the data `snli-38.7k-subset`, with what departs from it in brackets."""
-    titles = spec_of(setting.task).data_titles if setting.task in options_of("task") else {}
-    label = data_label("", setting.changes)
-    return " ".join(filter(None, [titles.get(setting.data, setting.data), label]))
+    spec = _spec(setting.task)
+    title = spec.data_titles.get(setting.data) if spec else None
+    return _with_changes(title or setting.data, data_label("", setting.changes))
+
+
+def model_name(setting: Setting) -> str:
+    """`ResNet-18 w32` for the model `resnet18-w32`, with what departs from it in brackets."""
+    spec = _spec(setting.task)
+    family, _, size = setting.model.partition("-")
+    title = spec.model_titles.get(family) if spec else None
+    return _with_changes(f"{title} {size}".rstrip() if title else setting.model, model_label("", setting.changes))
+
+
+def _with_changes(name: str, changes: str) -> str:
+    return f"{name} {changes}" if changes else name
+
+
+def _spec(task: str) -> TaskSpec | None:
+    """None for a task that this checkout does not know."""
+    return spec_of(task) if task in options_of("task") else None

@@ -19,7 +19,7 @@ from experiments.report.figures import Figure
 from experiments.report.figures.opening import opening
 from experiments.report.figures.style import FAINT, INK, MUTED, PAPER
 from experiments.report.figures.subject import Subject
-from experiments.report.names import activation_name, data_name, task_name
+from experiments.report.names import activation_name, data_name, model_name, task_name
 from experiments.report.sentences import finding_sentence, summary
 from experiments.report.table import RESULT, STATISTICS, Block, Table
 
@@ -117,7 +117,7 @@ def _cards(found: list[Finding], baseline: str) -> list[Card]:
     tasks = Counter(setting.task for setting, _ in by_setting)
     cards = []
     for setting, of_setting in by_setting:
-        where = f"{setting.model_label} on {data_name(setting)}, recipe {setting.recipe_label}"
+        where = f"{model_name(setting)} on {data_name(setting)}, recipe {setting.recipe_label}"
         verdicts = [
             CardVerdict(activation_name(each.entry.act), _word(each), finding_sentence(each, baseline))
             for each in of_setting

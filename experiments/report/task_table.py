@@ -16,7 +16,7 @@ from experiments.analysis.tuning import Tuning
 from experiments.configuration.task_spec import Metric
 from experiments.report.example_notes import example_notes
 from experiments.report.legends import activity_legend, caption, legend, statistics_legend
-from experiments.report.names import activation_name, data_name, task_name
+from experiments.report.names import activation_name, data_name, model_name, task_name
 from experiments.report.remarks import remarks, repetitions
 from experiments.report.sentences import chance_text, verdict_text
 from experiments.report.table import CSV, RESULT, STATISTICS, Block, Cell, Column, Table
@@ -113,7 +113,7 @@ def _block(evidence: Evidence, rows: Sequence[_Row], fields: Sequence[_Field], w
         *(repetitions(evidence.file, runs) if with_repetitions else ()),  # once a setting
     )
     return Block(
-        title=f"{_capitalised(metric.title)}: {setting.model_label} on {data_name(setting)}",
+        title=f"{_capitalised(metric.title)}: {model_name(setting)} on {data_name(setting)}",
         caption=f"{describe_conditions(setting)}. {describe_runs(runs)}.",
         rows=tuple(tuple(cell(row) for _, cell in fields) for row in rows),
         notes=notes,

@@ -12,7 +12,7 @@ from experiments.analysis.provenance import table_command
 from experiments.analysis.runs import Setting
 from experiments.analysis.selection import EACH
 from experiments.configuration.task_spec import Metric
-from experiments.report.names import activation_name, data_name, task_name
+from experiments.report.names import activation_name, data_name, model_name, task_name
 from experiments.report.remarks import remarks
 from experiments.report.sentences import ANY_NUMBER, chance_text, difference_cell, finding_sentence, verdict_text
 from experiments.report.table import RESULT, Table
@@ -67,7 +67,7 @@ def _of_setting(evidence: Evidence, setting: Setting, wanted: str | None, margin
     entries = compare(evidence, setting, name, baseline, margin=margin)
     chance = chance_text(metric)
     heading = f"{task_name(setting.task)}: {metric.heading}" + (f" ({chance})" if chance else "")
-    where = f"{setting.model_label} on {data_name(setting)}, recipe {setting.recipe_label}, {setting.device_label}"
+    where = f"{model_name(setting)} on {data_name(setting)}, recipe {setting.recipe_label}, {setting.device_label}"
     found = [Finding(setting, metric, entry) for entry in entries if entry.paired and entry.paired.n]
     notes = [*remarks(entries, baseline, name), *_own_margin(setting, metric, name, margin)]
     lines = [heading, where, *_grid(entries, metric, baseline), *notes]

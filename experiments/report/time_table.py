@@ -6,7 +6,7 @@ from experiments.analysis.numbers import ABSENT, fixed
 from experiments.analysis.provenance import describe_conditions, describe_runs, run_commands
 from experiments.analysis.runs import Setting
 from experiments.analysis.time_to_verdict import TimeToVerdict, time_to_verdict
-from experiments.report.names import activation_name, data_name, task_name
+from experiments.report.names import activation_name, data_name, model_name, task_name
 from experiments.report.table import CSV, RESULT, Block, Cell, Column, Table
 
 _PRINTED = (RESULT, CSV)
@@ -61,7 +61,7 @@ def _times(evidence: Evidence, setting: Setting, baseline: str) -> list[TimeToVe
 def _block(evidence: Evidence, setting: Setting, times: list[TimeToVerdict]) -> Block:
     runs = [run for run in evidence.runs if run.setting == setting]
     return Block(
-        title=f"Time to verdict, {task_name(setting.task)}: {setting.model_label} on {data_name(setting)}",
+        title=f"Time to verdict, {task_name(setting.task)}: {model_name(setting)} on {data_name(setting)}",
         caption=f"{describe_conditions(setting)}. {describe_runs(runs)}.",
         rows=tuple(_row(setting, time) for time in times),
     )

@@ -9,6 +9,7 @@ from experiments.analysis.provenance import describe_conditions, describe_runs, 
 from experiments.analysis.runs import Run, Setting
 from experiments.analysis.statistics import summarise
 from experiments.analysis.tuning import Trials, Tuning
+from experiments.report.names import data_name, model_name
 from experiments.report.table import CSV, RESULT, Block, Cell, Column, Table
 
 _PRINTED = (RESULT, CSV)
@@ -38,7 +39,7 @@ def tuning_table(tuning: Tuning, task: str, settings: Collection[Setting]) -> Ta
             for value, of_value in trials.items()
         ]
         caption = f"{describe_conditions(setting)}. {describe_runs(_all_runs(acts))}."
-        title = f"Values of {tuning.key}: {setting.model_label} on {setting.data_label}"
+        title = f"Values of {tuning.key}: {model_name(setting)} on {data_name(setting)}"
         blocks.append(Block(title, caption, tuple(rows), tuning.notes[setting]))
     return Table(
         name=f"{task}_values",

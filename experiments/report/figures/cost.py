@@ -10,7 +10,7 @@ from experiments.report.figures.canvas import Figure, canvas
 from experiments.report.figures.ends import height_for_labels, label_ends, space_for_labels
 from experiments.report.figures.style import INK, PAPER, Look
 from experiments.report.figures.subject import Subject, describe, joined
-from experiments.report.names import activation_name, task_name
+from experiments.report.names import activation_name, model_name, task_name
 from experiments.report.remarks import remarks
 
 
@@ -72,7 +72,7 @@ def _reading(measured: Costs) -> str:
 
 
 def _missing(subject: Subject, setting: Setting) -> str:
-    what = f"of {setting.model_label} with recipe {setting.recipe_label} in {setting.precision}"
+    what = f"of {model_name(setting)} with recipe {setting.recipe_label} in {setting.precision}"
     return (
         f"Not drawn: benchmarks/ beside the ledger has no benchmark {what} with two of the activations, relative to "
         f"{activation_name(subject.baseline)}, and times of training runs are disturbed by other work on the machine. "

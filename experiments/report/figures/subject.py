@@ -10,7 +10,7 @@ from experiments.analysis.runs import SETTING_LABELS, Run, Setting, activations_
 from experiments.configuration.task_spec import Metric
 from experiments.errors import unknown
 from experiments.report.figures.style import Look, looks
-from experiments.report.names import data_name
+from experiments.report.names import data_name, model_name
 from experiments.report.tables import file_name
 
 
@@ -79,7 +79,7 @@ def finished(runs: Sequence[Run]) -> list[Run]:
 def describe(setting: Setting) -> str:
     """A setting as a sentence of a caption."""
     conditions = f"recipe {setting.recipe_label}, {setting.device_label}, {setting.precision}"
-    return f"{setting.model_label} on {data_name(setting)}, {conditions}."
+    return f"{model_name(setting)} on {data_name(setting)}, {conditions}."
 
 
 def joined(*sentences: str) -> str:

@@ -84,5 +84,6 @@ SPEC = TaskSpec(
         },
         full_size=(50_000, 10_000),
     ),
+    model_titles={"resnet18": "ResNet-18"},
     data_titles={"cifar100": "CIFAR-100", "cifar100-sample": "CIFAR-100 (sample)"},
 )

@@ -123,5 +123,6 @@ SPEC = TaskSpec(
         lambda batch: len(batch[0]),
         data={"bsds300/images": ("data=bsds300", "data.root={root}/bsds300")},
     ),
+    model_titles={"edsr": "EDSR", "espcn": "ESPCN"},
     data_titles={"bsds300": "BSDS300", "bsds300-sample": "BSDS300 (sample)", "div2k": "DIV2K"},
 )

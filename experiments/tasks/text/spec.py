@@ -137,6 +137,7 @@ SPEC = TaskSpec(
         reference_loop=PADDED,
         targets={"speedup": 3, "speedup_on_gpu": 3},
     ),
+    model_titles={"bert": "BERT", "bilstm": "BiLSTM"},
     data_titles={
         "snli": "SNLI",
         "snli-sample": "SNLI (sample)",

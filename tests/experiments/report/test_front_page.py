@@ -22,17 +22,17 @@ def test_a_setting_has_a_row_with_a_verdict_for_each_activation_and_a_sentence_o
     block = results_block(tmp_path, "results/ledger.csv", subjects=("carelu",))
     head, _, cells = (line.split(" | ") for line in block.splitlines() if line.startswith("|"))
     assert head[1:] == ["ReLU", "CAReLU", "ELU", "GELU |"]
-    assert cells[0] == "| resnet18-w16 on CIFAR-100: top-1 accuracy, %" and cells[1] == "42.00 ± 1.58"
+    assert cells[0] == "| ResNet-18 w16 on CIFAR-100: top-1 accuracy, %" and cells[1] == "42.00 ± 1.58"
     # sd 0.0707; with three comparisons the half-width at 5 pairs is 8.2 standard errors.
     assert cells[2] == "**better: +0.90 (+0.64 to +1.16), n = 5**"
     assert cells[3].startswith("undecided: +0.04 (") and cells[4].startswith("worse: −0.90 (")
     assert "[CIFAR-100](results/tables/cifar100.md)" in block
     assert block.startswith(
-        "**In short.** CAReLU against ReLU in 1 setting: 1 better (resnet18-w16 on CIFAR-100). ELU, GELU against ReLU, "
-        "2 comparisons: 1 worse, 1 undecided.\n\n"
+        "**In short.** CAReLU against ReLU in 1 setting: 1 better (ResNet-18 w16 on CIFAR-100). ELU, GELU against "
+        "ReLU, 2 comparisons: 1 worse, 1 undecided.\n\n"
     )
     (sentence,) = (line for line in block.splitlines() if " vs " in line)
-    assert sentence.startswith("- **resnet18-w16**: CAReLU vs ReLU on CIFAR-100") and sentence.endswith("better.")
+    assert sentence.startswith("- **ResNet-18 w16**: CAReLU vs ReLU on CIFAR-100") and sentence.endswith("better.")
 
 
 def test_its_first_sentence_counts_the_verdicts_of_each_activation_over_the_settings(tmp_path):
@@ -95,13 +95,13 @@ def test_what_departs_is_named_where_two_settings_would_be_called_alike(tmp_path
     first, *lines = results_block(tmp_path, "ledger.csv").splitlines()
     _, _, *settings = [line for line in lines if line.startswith("|")]
     assert [line.split(" | ")[0].partition(":")[0] for line in settings] == [
-        "| resnet18-w16 on CIFAR-100 (held_out=9) with recipe medium",
-        "| resnet18-w16 on CIFAR-100 with recipe small",
-        "| bert on text",
+        "| ResNet-18 w16 on CIFAR-100 (held_out=9) with recipe medium",
+        "| ResNet-18 w16 on CIFAR-100 with recipe small",
+        "| BERT on text",
     ]
     assert first == (
-        "**In short.** GELU against ReLU in 3 settings: 0 better, 3 undecided (resnet18-w16 on CIFAR-100 (held_out=9) "
-        "with recipe medium, resnet18-w16 on CIFAR-100 with recipe small, bert on text)."
+        "**In short.** GELU against ReLU in 3 settings: 0 better, 3 undecided (ResNet-18 w16 on CIFAR-100 (held_out=9) "
+        "with recipe medium, ResNet-18 w16 on CIFAR-100 with recipe small, BERT on text)."
     )
 
 
@@ -138,7 +138,7 @@ def test_without_subjects_every_activation_has_its_sentence(tmp_path):
     write(tmp_path / "results" / "ledger.csv", grid(["relu", "gelu", "elu"], range(2)))
     block = results_block(tmp_path, "results/ledger.csv")
     said = [line.partition(" vs ")[0] for line in block.splitlines() if " vs ReLU" in line]
-    assert said == ["- **resnet18-w16**: ELU", "- **resnet18-w16**: GELU"]
+    assert said == ["- **ResNet-18 w16**: ELU", "- **ResNet-18 w16**: GELU"]
     assert "CAReLU" not in block
 
 

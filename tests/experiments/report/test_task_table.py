@@ -317,7 +317,7 @@ def test_each_setting_is_a_separate_block(tmp_path):
     table = tables_of(tmp_path / "ledger.csv", rows)["text"]
     snli, sst2 = table.blocks
     assert snli.caption == ("Recipe small, AMD EPYC (2 threads), float32. 2 runs, commit b3d14228b0, PyTorch 2.11.0.")
-    assert [snli.title, sst2.title] == ["Accuracy: bert on SNLI", "Accuracy: bert on SST-2 (dev)"]
+    assert [snli.title, sst2.title] == ["Accuracy: BERT on SNLI", "Accuracy: BERT on SST-2 (dev)"]
     assert list(cells(table, 0)) == ["relu"]
     assert list(cells(table, 1)) == ["relu", "carelu"]
 
@@ -336,8 +336,8 @@ def test_named_test_sets_are_blocks_and_a_held_out_part_is_not(tmp_path):
         "superres"
     ]
     assert [block.title for block in table.blocks] == [
-        "PSNR (luma): edsr-4x32 on superres",
-        "PSNR (luma) on set5: edsr-4x32 on superres",
+        "PSNR (luma): EDSR 4x32 on superres",
+        "PSNR (luma) on set5: EDSR 4x32 on superres",
     ]
     assert table.blocks[0].notes[0] == "Bicubic interpolation of the same images: 29.500 dB."
     assert table.blocks[1].notes[0] == "Bicubic interpolation of the same images: 33.700 dB."

@@ -29,7 +29,7 @@ def test_an_activation_that_the_benchmark_lacks_is_named(tmp_path):
 def test_without_a_benchmark_nothing_is_drawn_and_the_caption_says_why(tmp_path):
     figure = drawn(tmp_path / "ledger.csv", grid(("relu", "gelu"), range(2)))[NAME]
     assert figure.files() == []
-    assert "Not drawn: benchmarks/ beside the ledger has no benchmark of resnet18-w16" in figure.caption
+    assert "Not drawn: benchmarks/ beside the ledger has no benchmark of ResNet-18 w16" in figure.caption
     assert "scripts/benchmark_training.py --benchmark activations --task cifar100" in figure.caption
 
 

@@ -82,6 +82,6 @@ def test_only_runs_that_reached_their_end_are_finished(tmp_path):
 
 def test_a_caption_names_the_conditions_and_has_no_empty_sentence(tmp_path):
     (setting,) = subject_of(tmp_path / "ledger.csv", grid(ACTS, range(2))).stems
-    assert describe(setting).startswith("resnet18-w16 on CIFAR-100, recipe small, ")
+    assert describe(setting).startswith("ResNet-18 w16 on CIFAR-100, recipe small, ")
     assert describe(setting).endswith(", float32.")
     assert joined("One.", "", "Two.") == "One. Two."
