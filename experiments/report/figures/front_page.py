@@ -22,7 +22,7 @@ from experiments.errors import BadInput
 from experiments.report.figures.differences import draw_differences
 from experiments.report.figures.response import competes, started_modules
 from experiments.report.figures.style import RC, Look, looks
-from experiments.report.names import activation_name, data_name
+from experiments.report.names import activation_name, data_name, model_name
 
 _Z = torch.linspace(-3, 3, 241, dtype=torch.float64)
 _USUAL = ("relu", "prelu", "gelu", "swish")
@@ -98,7 +98,8 @@ def _differences(axes: Axes, compared: Headline, styles: Mapping[str, Look]) -> 
     draw_differences(axes, entries, metric, styles, labels)
     axes.set_ylim(len(entries) - 0.5, -0.5)
     setting = compared.setting
-    title = f"{data_name(replace(setting, overrides='{}'))}, {setting.model}"
+    plain = replace(setting, overrides="{}")
+    title = f"{data_name(plain)}, {model_name(plain)}"
     axes.set(
         title=f"{title}\ndifference to {activation_name(compared.entries[0].act)}",
         xlabel=", ".join(filter(None, [metric.title, difference_unit(metric)])),
