@@ -30,6 +30,7 @@ BEGIN, END = "<!-- results -->", "<!-- /results -->"
 """The generated block is between these two lines."""
 BASELINE = "relu"
 _NO_VERDICT = "no verdict"
+_OPEN = ("undecided", _NO_VERDICT)
 
 
 @dataclass(frozen=True)
@@ -130,12 +131,12 @@ def _where_it_competed(own: Sequence[Finding], names: Mapping[Setting, str]) -> 
 
 
 def _verdicts(findings: Sequence[Finding], names: Mapping[Setting, str]) -> str:
-    """Like "0 better, 1 worse (espcn on BSDS300), 1 undecided (bert on SNLI)"."""
+    """Like "0 better, 1 worse (ESPCN on BSDS300), 4 undecided": where it is decided is named."""
     named: dict[str, list[str]] = {word: [] for word in (*get_args(Word), _NO_VERDICT)}
     for each in findings:
         named[_word(each.entry)].append(names[each.setting])
     return ", ".join(
-        f"{len(settings)} {word}" + (f" ({', '.join(settings)})" if settings else "")
+        f"{len(settings)} {word}" + (f" ({', '.join(settings)})" if settings and word not in _OPEN else "")
         for word, settings in named.items()
         if settings or word == "better"
     )

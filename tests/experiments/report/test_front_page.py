@@ -46,8 +46,7 @@ def test_its_first_sentence_counts_the_verdicts_of_each_activation_over_the_sett
     first, *_ = results_block(tmp_path, "ledger.csv").splitlines()
     assert first == (
         "**In short.** CAReLU against ReLU in 4 settings: 1 better (m3 on CIFAR-100), 2 worse (m1 on CIFAR-100, m4 on "
-        "CIFAR-100), 1 equivalent (m2 on CIFAR-100). GELU against ReLU in 2 settings: 0 better, 2 undecided (m1 on "
-        "CIFAR-100, m2 on CIFAR-100)."
+        "CIFAR-100), 1 equivalent (m2 on CIFAR-100). GELU against ReLU in 2 settings: 0 better, 2 undecided."
     )
 
 
@@ -75,10 +74,7 @@ def test_its_first_sentence_says_where_a_scale_depended_on_its_input(tmp_path, s
         rows += [row(act, 0, model=f"m{number}", **recorded) for act in ("relu", "carelu")]
     write(tmp_path / "ledger.csv", rows)
     first, *_ = results_block(tmp_path, "ledger.csv").splitlines()
-    assert first == (
-        "**In short.** CAReLU against ReLU in 2 settings: 0 better, 2 undecided (m0 on CIFAR-100, m1 on CIFAR-100)."
-        + said
-    )
+    assert first == "**In short.** CAReLU against ReLU in 2 settings: 0 better, 2 undecided." + said
 
 
 def test_what_departs_is_named_where_two_settings_would_be_called_alike(tmp_path):
@@ -99,10 +95,7 @@ def test_what_departs_is_named_where_two_settings_would_be_called_alike(tmp_path
         "| ResNet-18 w16 on CIFAR-100 with recipe small",
         "| BERT on text",
     ]
-    assert first == (
-        "**In short.** GELU against ReLU in 3 settings: 0 better, 3 undecided (ResNet-18 w16 on CIFAR-100 (held_out=9) "
-        "with recipe medium, ResNet-18 w16 on CIFAR-100 with recipe small, BERT on text)."
-    )
+    assert first == "**In short.** GELU against ReLU in 3 settings: 0 better, 3 undecided."
 
 
 def test_an_activation_without_a_pair_has_a_dash_and_a_setting_without_one_no_row(tmp_path):
