@@ -3,7 +3,7 @@
 On a CPU of the same kind, with the same PyTorch and code, all are equal to the last bit; what is not the same is said
 before the training. Exits with 1 if a value differs. A stopped repetition goes on at the same command.
 
-python scripts/reproduce.py text-medium-carelu-s0                       # a run_id of the ledger, or a part of one
+python scripts/reproduce.py text-medium-relu-s0-eb84f99cf2              # a run_id of the ledger, or a part of one
 python scripts/reproduce.py RUN RUN --ledger results/tuning/ledger.csv data_root=FOLDER
 python scripts/reproduce.py RUN --record                                # also noted in reproduced.csv beside the ledger
 python scripts/reproduce.py RUN --at-its-commit                         # with the code of its commit, not of this one

@@ -43,9 +43,9 @@ NOT_PERFORMED = {
     "hydra.launcher.cpus_per_task=4": _SLURM,
     **dict.fromkeys(
         (
-            "python scripts/reproduce.py text-medium-relu-s0",
-            "python scripts/reproduce.py text-medium-relu-s0 data_root=FOLDER --record",
-            "python scripts/reproduce.py text-medium-relu-s0 --at-its-commit",
+            "python scripts/reproduce.py text-medium-relu-s0-eb84f99cf2",
+            "python scripts/reproduce.py text-medium-relu-s0-eb84f99cf2 data_root=FOLDER --record",
+            "python scripts/reproduce.py text-medium-relu-s0-eb84f99cf2 --at-its-commit",
         ),
         "it trains for minutes on the whole data: tests/scripts/test_reproduce.py repeats a tiny run",
     ),
@@ -167,3 +167,12 @@ def test_what_an_installation_names_exists():
 def test_make_knows_its_targets(command):
     done = subprocess.run([*command.split(), "-n"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_runs_that_are_made_again_on_the_pages_and_in_the_help_are_in_the_ledger():
+    help_text = (ROOT / "scripts/reproduce.py").read_text(encoding="utf-8").partition('"""\n\n')[0]
+    on_pages = [command for page in PAGES for block in blocks(page, "bash") for command in commands(block)]
+    named = {word for text in (*on_pages, help_text) for word in re.findall(r"reproduce\.py (\w\S*-s\d\S*)", text)}
+    with (ROOT / "results/comparison/ledger.csv").open(encoding="utf-8", newline="") as stream:
+        published = {row["run_id"] for row in csv.DictReader(stream)}
+    assert named and named <= published
