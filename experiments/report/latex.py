@@ -1,5 +1,6 @@
 """A table as LaTeX that needs no packages but booktabs and graphicx, and compiles with pdflatex."""
 
+import re
 import unicodedata
 
 from experiments.report.table import RESULT, RUNS_OF, STATISTICS, Block, Cell, Table
@@ -108,8 +109,12 @@ def _cell(cell: Cell) -> str:
 
 
 def escape(text: str) -> str:
-    """`text` as LaTeX source; characters outside pdflatex's set lose their accents or become question marks."""
-    return "".join(_WRITTEN.get(character) or _plain(character) for character in text)
+    """`text` as LaTeX source, with `code` in its own type.
+
+    Characters outside pdflatex's set lose their accents or become question marks.
+    """
+    source = "".join(_WRITTEN.get(character) or _plain(character) for character in text)
+    return re.sub("`([^`]+)`", r"\\texttt{\1}", source)
 
 
 def _plain(character: str) -> str:

@@ -20,6 +20,7 @@ def test_latex_escapes_what_tex_would_take_for_its_own():
     assert escape("P(|·| ≤ δ)") == r"P($|$$\cdot$$|$ $\leq$ $\delta$)"
     assert escape("\\{a}") == r"\textbackslash{}\{a\}"
     assert escape("é漢") == "e?"
+    assert escape("by `a_b.py`: 2") == r"by \texttt{a\_b.py}: 2"
 
 
 def test_latex_has_bold_cells_and_carries_its_commands_as_comments():
