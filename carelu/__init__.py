@@ -17,7 +17,7 @@ from carelu.registry import (
 from carelu.replacement import replace_activations
 from carelu.verification import verify
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "ActivationFactory",

@@ -9,7 +9,10 @@ import tomllib
 import zipfile
 
 import pytest
+import yaml
+from packaging.version import Version
 
+import carelu
 from carelu.kernels import build
 from tests.conftest import ROOT
 
@@ -53,6 +56,14 @@ def test_the_description_renders_on_an_index(wheel):
     assert targets and all(link.startswith("https://") for link in map("".join, targets)), targets
     assert "```math" not in description and "<!--" not in description
     assert metadata["Author"] and "ReLU" in metadata["Keywords"]
+
+
+def test_the_version_is_that_of_the_last_release_or_comes_after_it():
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    released = next(Version(heading) for heading in headings if heading != "Unreleased")
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"]
+    assert Version(cited) == released
+    assert Version(carelu.__version__) > released if headings[0] == "Unreleased" else carelu.__version__ == cited
 
 
 @pytest.mark.slow
