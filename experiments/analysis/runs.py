@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 from experiments.analysis.metrics import find_metric
 from experiments.analysis.numbers import plural
 from experiments.configuration.identity import under
 from experiments.record.labels import ACTIVATION, activation_label, data_label, model_label, recipe_label
-from experiments.record.row import Damaged, Row, shown, to_text
+from experiments.record.row import BFLOAT16_FLAGS, Damaged, Row, shown, to_text
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,11 @@ class Run:
     @property
     def conditions(self) -> Conditions:
         """What it must have in common with another run to be a pair."""
-        return Conditions(**{field.name: getattr(self, field.name) for field in fields(Conditions)})
+        found = Conditions(**{field.name: getattr(self, field.name) for field in fields(Conditions)})
+        if self.setting.precision != "float32":
+            return found
+        of_float32 = (word for word in self.processor.split() if word not in BFLOAT16_FLAGS)
+        return replace(found, processor=" ".join(of_float32))
 
     @property
     def full_device(self) -> str:

@@ -19,6 +19,7 @@ from carelu.functional import EPS, GAIN
 from carelu.kernels.autograd_function import Settings
 from carelu.kernels.dispatch import choose, forced_kernel
 from experiments.errors import BadInput
+from experiments.record.row import BFLOAT16_FLAGS
 
 ROOT = Path(__file__).parents[2]
 
@@ -104,10 +105,6 @@ def kernel_in_use(device: torch.device) -> str:
     return forced or choose(z, z.sum(), z.sum(), Settings("energy", (1,), GAIN, EPS)).NAME
 
 
-_BIT_FLAGS = ("amx_tile", "avx512_bf16")
-"""Flags of /proc/cpuinfo by which torch chooses other instructions for bfloat16, besides its own capability."""
-
-
 def processor_features(device: torch.device) -> str:
     """What of the processor or the GPU decides which instructions compute, and with them the last bits of a result."""
     if device.type == "cuda":
@@ -116,7 +113,7 @@ def processor_features(device: torch.device) -> str:
     with contextlib.suppress(OSError, StopIteration):  # not on Linux
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         flags = set(next(line for line in lines if line.startswith("flags")).split())
-    return " ".join([torch.backends.cpu.get_cpu_capability(), *(flag for flag in _BIT_FLAGS if flag in flags)])
+    return " ".join([torch.backends.cpu.get_cpu_capability(), *(flag for flag in BFLOAT16_FLAGS if flag in flags)])
 
 
 def versions_of(libraries: Sequence[str]) -> dict[str, str]:

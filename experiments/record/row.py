@@ -148,7 +148,7 @@ class Row:
     """Like `tokenizers`, empty where the task does not use it."""
     tokenizers: Annotated[str, _TEXT] = ""
     processor: Annotated[str, _TEXT] = ""
-    """What decides which instructions compute: `AVX512 amx_tile`, `sm_90`."""
+    """What decides which instructions compute: `AVX512 amx_tile`, `sm_90`; those of `BFLOAT16_FLAGS` only there."""
     command: Annotated[str, _TEXT]
     finished_at: Annotated[str, _Column(_time, "a time like 2026-01-31T12:00:00Z")]
     metrics: dict[str, float] = field(default_factory=dict)
@@ -215,6 +215,9 @@ COLUMNS = tuple(_CONVERTERS)
 
 ADDED = ("data_fingerprint", "kernel", "numpy", "transformers", "tokenizers", "processor")
 """Columns that older ledgers and results lack; there they are empty, which means not recorded."""
+
+BFLOAT16_FLAGS = ("amx_tile", "avx512_bf16")
+"""Words of `processor`, flags of a CPU by which torch chooses other instructions for bfloat16, not for float32."""
 
 
 def to_text(value: object) -> str:

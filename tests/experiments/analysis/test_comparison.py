@@ -229,6 +229,16 @@ def test_runs_of_unlike_conditions_are_no_pair_and_the_inequality_is_named(tmp_p
     assert (inequality.condition, inequality.counts["other"], sum(inequality.counts.values())) == (condition, 1, 8)
 
 
+@pytest.mark.parametrize(("precision", "pairs"), [("float32", 4), ("bfloat16", 2), ("float16", 2)])
+def test_instructions_for_bfloat16_part_the_runs_of_other_precisions_than_float32(tmp_path, precision, pairs):
+    rows = [each | {"precision": precision, "processor": "AVX512 avx512_bf16"} for each in gains(GAIN)]
+    rows[0]["processor"], rows[-1]["processor"] = "AVX512", "AVX512 amx_tile avx512_bf16"
+    found = compared(tmp_path / "ledger.csv", rows)
+    assert found["carelu"].paired.n == pairs and bool(inequalities(found.values())) == (pairs == 2)
+    rows[0]["processor"] = "AVX2"  # other instructions for float32 as well
+    assert compared(tmp_path / "ledger.csv", rows)["carelu"].paired.n == pairs - (pairs == 4)
+
+
 def test_what_an_older_ledger_did_not_record_is_equal_to_itself_alone(tmp_path):
     unrecorded = dict.fromkeys(("kernel", "code_hash", "processor"), "")
     rows = [each | unrecorded for each in gains(GAIN)]
