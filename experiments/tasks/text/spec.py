@@ -108,8 +108,9 @@ class BiLSTMOptions(ModelOptions):
 
 def _accuracy_of_guessing(config: Mapping[str, Any]) -> float | None:
     """Of guessing among the classes, which the configuration may leave to the data."""
-    classes = config.get("data", {}).get("classes")
-    return 100 / len(classes) if classes else None
+    data = config.get("data")
+    classes = data.get("classes") if isinstance(data, Mapping) else None
+    return 100 / len(classes) if isinstance(classes, list) and classes else None
 
 
 SPEC = TaskSpec(

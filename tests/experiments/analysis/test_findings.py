@@ -40,6 +40,8 @@ def test_a_finding_is_about_its_metric_the_headline_on_every_set_or_the_one_that
         ("data: {classes: [entailment, neutral, contradiction]}", "chance: 33.3 %"),
         ("data: {classes: [negative, positive]}", "chance: 50 %"),
         ("data: {classes: null}", ""),
+        ("data: {classes: 3}", ""),
+        ("data: snli", ""),
         (None, ""),
     ],
 )
