@@ -537,7 +537,7 @@ def toy(monkeypatch, tmp_path):
         model = nn.Linear(1, 1, bias=False)
         nn.init.constant_(model.weight, 1.0)
         settings = {"epochs": 2, "max_steps": None, "precision": "float32", "compile": False, "evaluate_every": 1}
-        settings |= {"checkpoint_minutes": 1e9, **trainer}
+        settings |= {"checkpoint_minutes": 1e9, "selection": "validation", **trainer}
         optim = SimpleNamespace(gradient_clip_norm=None, schedule=None)
         config = SimpleNamespace(seed=5, trainer=SimpleNamespace(**settings), optim=optim)
         setup = engine.Setup(
@@ -617,7 +617,7 @@ def test_all_outputs_of_a_run_are_told_of_it_in_time(toy, tmp_path):
         for loss, error, _ in by_hand(6)[0]
     ]
     (first, second) = display.of("epoch")
-    assert first[:3] == [history[1], 2, "error"] and second == [history[2], 2, "error", 0.0]
+    assert first[:3] == [history[1], 2, "error"] and second == [history[2], 2, "error", 0.0, "validation"]
     assert first[3] == pytest.approx(history[1]["seconds"]) and first[3] > 0  # as long as the first half
 
 
