@@ -71,10 +71,10 @@ def task_table(
     kinds = dict.fromkeys(describe_metric(task, metric or name.rpartition("/")[2]) for _, name in contents)
     rows = [
         [
-            _Row(setting, name, evidence.metric(setting, name), baseline, entry, tuning, subjects)
+            _Row(setting, name, described, baseline, entry, tuning, subjects)
             for entry in compare(evidence, setting, name, baseline)
         ]
-        for setting, name in contents
+        for setting, name, described in ((*each, evidence.metric(*each)) for each in contents)
     ]
     recorded = [name for name in ACTIVITY if any(_activity(row, name) is not None for block in rows for row in block)]
     fields = _fields(baseline, " / ".join(kind.heading for kind in kinds), tuning, recorded)
